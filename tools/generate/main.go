@@ -1,0 +1,188 @@
+// Command generate runs protoc plugins over .proto files without protoc: the files are
+// compiled in Go and handed to each plugin as protoc would.
+//
+//	go run ./tools/generate [-I dir]... [-C outdir] [-as prefix] -plugin name=binary[:parameter]... file.proto...
+//
+// A plugin's binary is a path, or a Go package ("go:import/path") that is built first.
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/bufbuild/protocompile"
+	"github.com/bufbuild/protocompile/linker"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/pluginpb"
+
+	_ "google.golang.org/genproto/googleapis/rpc/status"
+	_ "google.golang.org/protobuf/types/known/anypb"
+)
+
+type list []string
+
+func (l *list) String() string     { return strings.Join(*l, ",") }
+func (l *list) Set(s string) error { *l = append(*l, s); return nil }
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "generate:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	var includes, plugins list
+	out := flag.String("C", ".", "the folder that generated files are written to")
+	flag.Var(&includes, "I", "a folder that imports are searched in, or prefix=folder")
+	flag.Var(&plugins, "plugin", "go:PACKAGE or PATH, then optionally :PARAMETER")
+	flag.Parse()
+	if flag.NArg() == 0 || len(plugins) == 0 {
+		return errors.New("want at least one -plugin and one .proto file")
+	}
+	files, err := compile(includes, flag.Args())
+	if err != nil {
+		return err
+	}
+	for _, p := range plugins {
+		if err := runPlugin(p, *out, files, flag.Args()); err != nil {
+			return fmt.Errorf("%s: %w", p, err)
+		}
+	}
+	return nil
+}
+
+// compile returns the descriptors of the named files and all they import, dependencies first.
+func compile(includes, names []string) ([]*descriptorpb.FileDescriptorProto, error) {
+	compiler := protocompile.Compiler{
+		Resolver: protocompile.WithStandardImports(protocompile.CompositeResolver{
+			sourceResolver(includes), protocompile.ResolverFunc(linkedIn),
+		}),
+		SourceInfoMode: protocompile.SourceInfoStandard,
+	}
+	linked, err := compiler.Compile(context.Background(), names...)
+	if err != nil {
+		return nil, err
+	}
+	var files []*descriptorpb.FileDescriptorProto
+	seen := map[string]bool{}
+	var add func(f protoreflect.FileDescriptor)
+	add = func(f protoreflect.FileDescriptor) {
+		if seen[f.Path()] {
+			return
+		}
+		seen[f.Path()] = true
+		for i := range f.Imports().Len() {
+			add(f.Imports().Get(i).FileDescriptor)
+		}
+		files = append(files, descriptorProto(f))
+	}
+	for _, f := range linked {
+		add(f)
+	}
+	return files, nil
+}
+
+func descriptorProto(f protoreflect.FileDescriptor) *descriptorpb.FileDescriptorProto {
+	if r, ok := f.(linker.Result); ok {
+		return r.FileDescriptorProto()
+	}
+	return protodesc.ToFileDescriptorProto(f)
+}
+
+// sourceResolver opens imports in the include folders; "prefix=folder" maps an import path's prefix to a folder.
+func sourceResolver(includes []string) protocompile.Resolver {
+	resolvers := protocompile.CompositeResolver{}
+	for _, inc := range includes {
+		prefix, dir, mapped := strings.Cut(inc, "=")
+		if !mapped {
+			resolvers = append(resolvers, &protocompile.SourceResolver{ImportPaths: []string{inc}})
+			continue
+		}
+		resolvers = append(resolvers, protocompile.ResolverFunc(func(path string) (protocompile.SearchResult, error) {
+			rest, ok := strings.CutPrefix(path, strings.TrimSuffix(prefix, "/")+"/")
+			if !ok {
+				return protocompile.SearchResult{}, protoregistry.NotFound
+			}
+			src, err := os.Open(filepath.Join(dir, rest))
+			return protocompile.SearchResult{Source: src}, err
+		}))
+	}
+	if len(includes) == 0 {
+		resolvers = append(resolvers, &protocompile.SourceResolver{})
+	}
+	return resolvers
+}
+
+// linkedIn finds the files whose Go packages this command imports (google/rpc/status.proto).
+func linkedIn(path string) (protocompile.SearchResult, error) {
+	f, err := protoregistry.GlobalFiles.FindFileByPath(path)
+	if err != nil {
+		return protocompile.SearchResult{}, err
+	}
+	return protocompile.SearchResult{Proto: protodesc.ToFileDescriptorProto(f)}, nil
+}
+
+func runPlugin(spec, out string, files []*descriptorpb.FileDescriptorProto, names []string) error {
+	bin, parameter, err := buildPlugin(spec)
+	if err != nil {
+		return err
+	}
+	req, err := proto.Marshal(&pluginpb.CodeGeneratorRequest{FileToGenerate: names, Parameter: &parameter, ProtoFile: files})
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(bin)
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(req), os.Stderr
+	answer, err := cmd.Output()
+	if err != nil {
+		return err
+	}
+	var resp pluginpb.CodeGeneratorResponse
+	if err := proto.Unmarshal(answer, &resp); err != nil {
+		return err
+	}
+	if resp.Error != nil {
+		return errors.New(resp.GetError())
+	}
+	for _, f := range resp.File {
+		path := filepath.Join(out, f.GetName())
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(f.GetContent()), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// buildPlugin splits "go:PACKAGE:parameter" or "PATH:parameter" and returns a binary to run. Built
+// binaries land in the user's cache folder, so that go's own build cache makes the next run quick.
+func buildPlugin(spec string) (bin, parameter string, err error) {
+	pkg, isGo := strings.CutPrefix(spec, "go:")
+	if !isGo {
+		bin, parameter, _ = strings.Cut(spec, ":")
+		return bin, parameter, nil
+	}
+	pkg, parameter, _ = strings.Cut(pkg, ":")
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", "", err
+	}
+	bin = filepath.Join(cache, "ttrpc-generate", filepath.Base(pkg))
+	build := exec.Command("go", "build", "-o", bin, pkg)
+	build.Stderr = os.Stderr
+	return bin, parameter, build.Run()
+}
