@@ -44,7 +44,9 @@ func main() {
 
 func run() error {
 	var includes, plugins list
-	out := flag.String("C", ".", "the folder that generated files are written to")
+	var out outDir
+	flag.StringVar(&out.dir, "C", ".", "the folder that generated files are written to")
+	flag.StringVar(&out.prefix, "as", "", "the import path of that folder, left out of generated files' names")
 	flag.Var(&includes, "I", "a folder that imports are searched in, or prefix=folder")
 	flag.Var(&plugins, "plugin", "go:PACKAGE or PATH, then optionally :PARAMETER")
 	flag.Parse()
@@ -56,7 +58,7 @@ func run() error {
 		return err
 	}
 	for _, p := range plugins {
-		if err := runPlugin(p, *out, files, flag.Args()); err != nil {
+		if err := runPlugin(p, out, files, flag.Args()); err != nil {
 			return fmt.Errorf("%s: %w", p, err)
 		}
 	}
@@ -134,7 +136,7 @@ func linkedIn(path string) (protocompile.SearchResult, error) {
 	return protocompile.SearchResult{Proto: protodesc.ToFileDescriptorProto(f)}, nil
 }
 
-func runPlugin(spec, out string, files []*descriptorpb.FileDescriptorProto, names []string) error {
+func runPlugin(spec string, out outDir, files []*descriptorpb.FileDescriptorProto, names []string) error {
 	bin, parameter, err := buildPlugin(spec)
 	if err != nil {
 		return err
@@ -157,15 +159,26 @@ func runPlugin(spec, out string, files []*descriptorpb.FileDescriptorProto, name
 		return errors.New(resp.GetError())
 	}
 	for _, f := range resp.File {
-		path := filepath.Join(out, f.GetName())
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, []byte(f.GetContent()), 0o644); err != nil {
+		if err := out.write(f); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// outDir is where generated files go. Plugins name files by import path; prefix is dir's own.
+type outDir struct{ dir, prefix string }
+
+func (o outDir) write(f *pluginpb.CodeGeneratorResponse_File) error {
+	name := f.GetName()
+	if o.prefix != "" {
+		name = strings.TrimPrefix(name, strings.TrimSuffix(o.prefix, "/")+"/")
+	}
+	path := filepath.Join(o.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(f.GetContent()), 0o644)
 }
 
 // buildPlugin splits "go:PACKAGE:parameter" or "PATH:parameter" and returns a binary to run. Built
