@@ -124,11 +124,9 @@ func (b block) command(dir, skip string, out io.Writer) error {
 		fmt.Fprintln(out, "--- left out, as asked")
 		return nil
 	}
-	if b.need != "" {
-		if _, err := exec.LookPath(b.need); err != nil {
-			fmt.Fprintf(out, "--- NOT RUN: there is no %s here\n", b.need)
-			return nil
-		}
+	if b.need != "" && !installed(b.need) {
+		fmt.Fprintf(out, "--- NOT RUN: there is no %s here\n", b.need)
+		return nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -139,6 +137,11 @@ func (b block) command(dir, skip string, out io.Writer) error {
 		return fmt.Errorf("%q: %w", strings.TrimSpace(b.text), err)
 	}
 	return nil
+}
+
+func installed(program string) bool {
+	_, err := exec.LookPath(program)
+	return err == nil
 }
 
 // copyProject copies what git would commit of the project, so that nothing helps that a clone does not have.
