@@ -1,0 +1,121 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// load is many callers that each call again as soon as the last call has returned.
+type load struct {
+	callers       int
+	call          func(ctx context.Context) error
+	warm, measure time.Duration
+}
+
+// outcome is what was measured between the end of the warm-up and the end of the run.
+type outcome struct {
+	latencies []time.Duration // sorted
+	elapsed   time.Duration
+	used      counted
+}
+
+const (
+	warming int32 = iota
+	measuring
+	stopped
+)
+
+// run counts the calls that began and ended while it measured.
+func (l load) run(ctl *control) (outcome, error) {
+	ctx, fail := context.WithCancelCause(context.Background())
+	defer fail(nil)
+	var phase atomic.Int32
+	var callers sync.WaitGroup
+	samples := make([][]time.Duration, l.callers)
+	for i := range samples {
+		callers.Go(func() {
+			var err error
+			if samples[i], err = l.loop(&phase); err != nil {
+				fail(err)
+			}
+		})
+	}
+	var o outcome
+	err := errors.Join(pass(ctx, l.warm), o.during(ctl, &phase, func() error { return pass(ctx, l.measure) }))
+	phase.Store(stopped)
+	callers.Wait()
+	o.latencies = slices.Concat(samples...)
+	slices.Sort(o.latencies)
+	if err == nil && len(o.latencies) == 0 {
+		err = errors.New("no call ended in the measured time")
+	}
+	return o, err
+}
+
+// during measures while wait waits.
+func (o *outcome) during(ctl *control, phase *atomic.Int32, wait func() error) error {
+	before, err := ctl.both(question{})
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	phase.Store(measuring)
+	waited := wait()
+	phase.Store(stopped)
+	o.elapsed = time.Since(began)
+	after, err := ctl.both(question{})
+	o.used = after.since(before)
+	return errors.Join(waited, err)
+}
+
+func (l load) loop(phase *atomic.Int32) ([]time.Duration, error) {
+	latencies := make([]time.Duration, 0, max(1024, (1<<18)/l.callers))
+	last := time.Now()
+	for {
+		counts := phase.Load() == measuring
+		if err := l.call(context.Background()); err != nil {
+			return latencies, err
+		}
+		now := time.Now()
+		switch phase.Load() {
+		case measuring:
+			if counts {
+				latencies = append(latencies, now.Sub(last))
+			}
+		case stopped:
+			return latencies, nil
+		}
+		last = now
+	}
+}
+
+// pass lets time go by, unless ctx ends, whose cause it returns.
+func pass(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (o outcome) percentile(p int) float64 { return microseconds(percentile(o.latencies, p)) }
+
+func (o outcome) perSecond() float64 { return float64(len(o.latencies)) / o.elapsed.Seconds() }
+
+func (o outcome) cpuPerCall() float64 {
+	return microseconds(o.used.client.CPU+o.used.server.CPU) / float64(len(o.latencies))
+}
+
+func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// percentile expects sorted values.
+func percentile(sorted []time.Duration, p int) time.Duration {
+	return sorted[(len(sorted)-1)*p/100]
+}

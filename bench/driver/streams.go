@@ -1,0 +1,156 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+func (r *running) streamer() (Streamer, error) {
+	s, ok := r.client.(Streamer)
+	if !ok {
+		return nil, ErrUnsupported
+	}
+	return s, nil
+}
+
+// chat measures a ping-pong on one stream: its latency, then the allocations of a pair.
+func (r *running) chat() (Values, error) {
+	s, err := r.streamer()
+	if err != nil {
+		return nil, err
+	}
+	chat, err := s.Chat(background)
+	if err != nil {
+		return nil, err
+	}
+	return r.latencyAndAllocations(func(context.Context) error { return chat.Ping() })
+}
+
+// open measures short streams: each one is opened, carries one message, and ends.
+func (r *running) open(once func(Streamer) error) (Values, error) {
+	s, err := r.streamer()
+	if err != nil {
+		return nil, err
+	}
+	return r.latencyAndAllocations(func(context.Context) error { return once(s) })
+}
+
+func (r *running) latencyAndAllocations(call func(context.Context) error) (Values, error) {
+	values, err := r.unary(1, call)
+	if err != nil {
+		return nil, err
+	}
+	allocs, err := r.allocations(call)
+	if err != nil {
+		return nil, err
+	}
+	values["client"], values["server"] = allocs["client"], allocs["server"]
+	return values, nil
+}
+
+// chatOnce sends one message, receives its echo, closes and receives the end.
+func chatOnce(s Streamer) error {
+	chat, err := s.Chat(background)
+	if err != nil {
+		return err
+	}
+	if err := chat.Ping(); err != nil {
+		return err
+	}
+	return chat.Finish()
+}
+
+// feedOnce receives one message and the end.
+func feedOnce(s Streamer) error { return drain(s, 1, 100) }
+
+// feed measures one long server stream, as long as a first, shorter one promises to fill the time.
+func (r *running) feed(size int) (Values, error) {
+	s, err := r.streamer()
+	if err != nil {
+		return nil, err
+	}
+	count := 200
+	for {
+		began := time.Now()
+		if err := drain(s, count, size); err != nil {
+			return nil, err
+		}
+		took := time.Since(began)
+		if took >= r.Measure {
+			rate := float64(count) / took.Seconds()
+			return Values{"rate": rate, "bytes": rate * float64(size) / 1e6}, nil
+		}
+		count = next(count, took, r.Measure)
+	}
+}
+
+// next is the count that takes a little longer than want, at most sixteen times the last one.
+func next(count int, took, want time.Duration) int {
+	factor := 1.2 * want.Seconds() / took.Seconds()
+	return int(float64(count) * min(factor, 16))
+}
+
+func drain(s Streamer, count, size int) error {
+	feed, err := s.Feed(background, count, size)
+	if err != nil {
+		return err
+	}
+	for got := 0; ; got++ {
+		n, err := feed.Next()
+		switch {
+		case errors.Is(err, io.EOF) && got == count:
+			return nil
+		case err != nil:
+			return fmt.Errorf("after %d of %d messages: %w", got, count, err)
+		case n != size:
+			return fmt.Errorf("a message of %d bytes, want %d", n, size)
+		}
+	}
+}
+
+// A stuck stream is let go after so long, and the next one opened: a peer may end a stream that nobody reads.
+const (
+	stuckFor    = time.Second
+	patience    = 500 * time.Millisecond // of a call beside it
+	stuckRounds = 2
+)
+
+// stuck makes unary calls, one at a time, beside a server stream on the same connection that is never read
+// and whose server sends without end.
+func (r *running) stuck() (Values, error) {
+	s, err := r.streamer()
+	if err != nil {
+		return nil, err
+	}
+	var latencies []time.Duration
+	failures := 0
+	for range stuckRounds {
+		ctx, cancel := context.WithTimeout(background, long)
+		go func() { _, _ = s.Feed(ctx, 1<<40, 1000) }() // opening may hang as well; the calls beside it tell
+		for began := time.Now(); time.Since(began) < stuckFor; {
+			took, err := r.patiently()
+			if err != nil {
+				failures++
+			}
+			latencies = append(latencies, took)
+		}
+		cancel()
+	}
+	slices.Sort(latencies)
+	return Values{
+		"failures": float64(failures) / float64(len(latencies)) * 100,
+		"p99":      microseconds(percentile(latencies, 99)),
+	}, nil
+}
+
+func (r *running) patiently() (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(background, patience)
+	defer cancel()
+	began := time.Now()
+	err := r.client.Echo(ctx)
+	return time.Since(began), err
+}
