@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ type bench struct {
 	began    time.Time
 	progress *progress
 
+	sockets  int                // so far
 	values   map[cell][]float64 // by round
 	packages map[string]float64 // by peer
 }
@@ -133,7 +135,8 @@ func (b *bench) one(ctx context.Context, j job, p peer) error {
 
 // pair starts the server, runs the client to its end, and stops the server.
 func (b *bench) pair(ctx context.Context, j job, client, server, hello program) (values driver.Values, err error) {
-	address := filepath.Join(b.dir, "socket")
+	b.sockets++
+	address := filepath.Join(b.dir, strconv.Itoa(b.sockets))
 	var clientSaid, serverSaid strings.Builder // of interest only where something failed
 	defer func() {
 		if err != nil {
@@ -178,8 +181,6 @@ func (b *bench) startServer(ctx context.Context, j job, file, address string, sa
 		kill := time.AfterFunc(grace, func() { _ = cmd.Process.Kill() })
 		_ = cmd.Wait() // how a server ends is of no interest
 		kill.Stop()
-		_ = os.Remove(address)
-		_ = os.Remove(address + ".ctl")
 	}
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
 		stop()

@@ -31,6 +31,9 @@ const Text = "a line of text to be echoed back"
 type Peer struct {
 	Serve func(l net.Listener) error
 	Dial  func(address string) (Client, error)
+
+	Serial    bool // a connection carries one call at a time: nothing can go on beside a stuck one
+	NoContext bool // calls take no notice of a context
 }
 
 // Client is one connection of a peer. Each method is one whole call with an answer that was checked.

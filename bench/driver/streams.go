@@ -123,8 +123,8 @@ const (
 // and whose server sends without end.
 func (r *running) stuck() (Values, error) {
 	s, err := r.streamer()
-	if err != nil {
-		return nil, err
+	if err != nil || r.peer.Serial {
+		return nil, ErrUnsupported
 	}
 	var latencies []time.Duration
 	failures := 0

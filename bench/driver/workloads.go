@@ -13,12 +13,12 @@ const long = time.Minute
 // workloads are the named things that a client process can measure.
 var workloads = map[string]func(*running) (Values, error){
 	"unary":           func(r *running) (Values, error) { return r.unary(1, r.client.Echo) },
-	"unary-deadline":  func(r *running) (Values, error) { return r.unary(1, withDeadline(r.client.Echo)) },
+	"unary-deadline":  (*running).unaryDeadline,
 	"unary-metadata":  (*running).unaryMetadata,
 	"unary-64":        func(r *running) (Values, error) { return r.unary(64, r.client.Echo) },
 	"unary-1000":      func(r *running) (Values, error) { return r.unary(1000, r.client.Echo) },
 	"allocs":          func(r *running) (Values, error) { return r.allocations(r.client.Echo) },
-	"allocs-deadline": func(r *running) (Values, error) { return r.allocations(withDeadline(r.client.Echo)) },
+	"allocs-deadline": (*running).allocationsDeadline,
 	"allocs-metadata": (*running).allocationsMetadata,
 	"blob-64k-1":      func(r *running) (Values, error) { return r.blob(64<<10, 1) },
 	"blob-64k-8":      func(r *running) (Values, error) { return r.blob(64<<10, 8) },
@@ -45,6 +45,20 @@ func (r *running) unary(callers int, call func(context.Context) error) (Values, 
 	return Values{
 		"p50": o.percentile(50), "p99": o.percentile(99), "cpu": o.cpuPerCall(), "rate": o.perSecond(),
 	}, nil
+}
+
+func (r *running) unaryDeadline() (Values, error) {
+	if r.peer.NoContext {
+		return nil, ErrUnsupported
+	}
+	return r.unary(1, withDeadline(r.client.Echo))
+}
+
+func (r *running) allocationsDeadline() (Values, error) {
+	if r.peer.NoContext {
+		return nil, ErrUnsupported
+	}
+	return r.allocations(withDeadline(r.client.Echo))
 }
 
 func (r *running) unaryMetadata() (Values, error) {
