@@ -2,7 +2,7 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: vt/item.proto
+// source: item.proto
 
 package item
 
@@ -51,11 +51,11 @@ func (x Item_Kind) String() string {
 }
 
 func (Item_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_vt_item_proto_enumTypes[0].Descriptor()
+	return file_item_proto_enumTypes[0].Descriptor()
 }
 
 func (Item_Kind) Type() protoreflect.EnumType {
-	return &file_vt_item_proto_enumTypes[0]
+	return &file_item_proto_enumTypes[0]
 }
 
 func (x Item_Kind) Number() protoreflect.EnumNumber {
@@ -64,7 +64,7 @@ func (x Item_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Item_Kind.Descriptor instead.
 func (Item_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_vt_item_proto_rawDescGZIP(), []int{0, 0}
+	return file_item_proto_rawDescGZIP(), []int{0, 0}
 }
 
 // Item has one field of each shape that the codecs treat apart.
@@ -89,7 +89,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_vt_item_proto_msgTypes[0]
+	mi := &file_item_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -101,7 +101,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_vt_item_proto_msgTypes[0]
+	mi := &file_item_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -114,7 +114,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_vt_item_proto_rawDescGZIP(), []int{0}
+	return file_item_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *Item) GetText() string {
@@ -214,11 +214,12 @@ func (*Item_Name) isItem_Choice() {}
 
 func (*Item_Id) isItem_Choice() {}
 
-var File_vt_item_proto protoreflect.FileDescriptor
+var File_item_proto protoreflect.FileDescriptor
 
-const file_vt_item_proto_rawDesc = "" +
+const file_item_proto_rawDesc = "" +
 	"\n" +
-	"\rvt/item.proto\x12\x10ttrpc.interop.vt\"\x94\x03\n" +
+	"\n" +
+	"item.proto\x12\x10ttrpc.interop.vt\"\x94\x03\n" +
 	"\x04Item\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\x12\x16\n" +
@@ -237,28 +238,28 @@ const file_vt_item_proto_rawDesc = "" +
 	"\x04Kind\x12\b\n" +
 	"\x04NONE\x10\x00\x12\b\n" +
 	"\x04SOME\x10\x01B\b\n" +
-	"\x06choiceB6Z4github.com/containerd/ttrpc/interop/messages/vt;itemb\x06proto3"
+	"\x06choiceB-Z+github.com/containerd/ttrpc/interop/vt;itemb\x06proto3"
 
 var (
-	file_vt_item_proto_rawDescOnce sync.Once
-	file_vt_item_proto_rawDescData []byte
+	file_item_proto_rawDescOnce sync.Once
+	file_item_proto_rawDescData []byte
 )
 
-func file_vt_item_proto_rawDescGZIP() []byte {
-	file_vt_item_proto_rawDescOnce.Do(func() {
-		file_vt_item_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_vt_item_proto_rawDesc), len(file_vt_item_proto_rawDesc)))
+func file_item_proto_rawDescGZIP() []byte {
+	file_item_proto_rawDescOnce.Do(func() {
+		file_item_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_item_proto_rawDesc), len(file_item_proto_rawDesc)))
 	})
-	return file_vt_item_proto_rawDescData
+	return file_item_proto_rawDescData
 }
 
-var file_vt_item_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_vt_item_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
-var file_vt_item_proto_goTypes = []any{
+var file_item_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_item_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_item_proto_goTypes = []any{
 	(Item_Kind)(0), // 0: ttrpc.interop.vt.Item.Kind
 	(*Item)(nil),   // 1: ttrpc.interop.vt.Item
 	nil,            // 2: ttrpc.interop.vt.Item.LabelsEntry
 }
-var file_vt_item_proto_depIdxs = []int32{
+var file_item_proto_depIdxs = []int32{
 	2, // 0: ttrpc.interop.vt.Item.labels:type_name -> ttrpc.interop.vt.Item.LabelsEntry
 	1, // 1: ttrpc.interop.vt.Item.inner:type_name -> ttrpc.interop.vt.Item
 	0, // 2: ttrpc.interop.vt.Item.kind:type_name -> ttrpc.interop.vt.Item.Kind
@@ -269,12 +270,12 @@ var file_vt_item_proto_depIdxs = []int32{
 	0, // [0:3] is the sub-list for field type_name
 }
 
-func init() { file_vt_item_proto_init() }
-func file_vt_item_proto_init() {
-	if File_vt_item_proto != nil {
+func init() { file_item_proto_init() }
+func file_item_proto_init() {
+	if File_item_proto != nil {
 		return
 	}
-	file_vt_item_proto_msgTypes[0].OneofWrappers = []any{
+	file_item_proto_msgTypes[0].OneofWrappers = []any{
 		(*Item_Name)(nil),
 		(*Item_Id)(nil),
 	}
@@ -282,18 +283,18 @@ func file_vt_item_proto_init() {
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vt_item_proto_rawDesc), len(file_vt_item_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_item_proto_rawDesc), len(file_item_proto_rawDesc)),
 			NumEnums:      1,
 			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
-		GoTypes:           file_vt_item_proto_goTypes,
-		DependencyIndexes: file_vt_item_proto_depIdxs,
-		EnumInfos:         file_vt_item_proto_enumTypes,
-		MessageInfos:      file_vt_item_proto_msgTypes,
+		GoTypes:           file_item_proto_goTypes,
+		DependencyIndexes: file_item_proto_depIdxs,
+		EnumInfos:         file_item_proto_enumTypes,
+		MessageInfos:      file_item_proto_msgTypes,
 	}.Build()
-	File_vt_item_proto = out.File
-	file_vt_item_proto_goTypes = nil
-	file_vt_item_proto_depIdxs = nil
+	File_item_proto = out.File
+	file_item_proto_goTypes = nil
+	file_item_proto_depIdxs = nil
 }

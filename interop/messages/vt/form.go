@@ -1,1 +1,0 @@
-../google/form.go

@@ -1,0 +1,1 @@
+../unary/register_unary.go
