@@ -9,6 +9,7 @@ require (
 
 require (
 	github.com/containerd/ttrpc v1.2.8 // indirect
+	github.com/gogo/protobuf v1.3.2 // indirect
 	golang.org/x/sys v0.47.0 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260706201446-f0a921348800 // indirect
 	google.golang.org/grpc v1.84.0 // indirect

@@ -5,6 +5,7 @@ go 1.25.0
 require (
 	github.com/containerd/ttrpc v1.2.8
 	github.com/containerd/ttrpc/bench v0.0.0
+	github.com/gogo/protobuf v1.3.2
 )
 
 require (
