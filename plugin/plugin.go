@@ -1,0 +1,121 @@
+// Package plugin adds ttrpc services to gogo's generator. It is imported for its effect by a vanity
+// binary, a protoc plugin with settings of one's own:
+//
+//	import (
+//		_ "github.com/containerd/ttrpc/plugin"
+//		"github.com/gogo/protobuf/vanity/command"
+//	)
+//
+//	func main() { command.Write(command.Generate(command.Read())) }
+//
+// The code of services is written into the messages' own *.pb.go file, if the parameter plugins
+// contains ttrpc: --NAME_out=plugins=ttrpc:DIR.
+package plugin
+
+import (
+	"github.com/gogo/protobuf/protoc-gen-gogo/descriptor"
+	"github.com/gogo/protobuf/protoc-gen-gogo/generator"
+
+	"github.com/containerd/ttrpc/internal/stub"
+)
+
+func init() { generator.RegisterPlugin(new(services)) }
+
+// services is what gogo's generator runs for each file.
+type services struct {
+	*generator.Generator
+}
+
+// Name is what the parameter plugins calls it.
+func (p *services) Name() string { return "ttrpc" }
+
+// Init is called once, after the generator has read its request.
+func (p *services) Init(g *generator.Generator) { p.Generator = g }
+
+// GenerateImports has nothing to add: Generate names its imports to the generator.
+func (p *services) GenerateImports(*generator.FileDescriptor) {}
+
+// Generate writes the file's services.
+func (p *services) Generate(file *generator.FileDescriptor) {
+	if len(file.Service) == 0 {
+		return
+	}
+	src, err := p.model(file).Source()
+	if err != nil {
+		p.Error(err, file.GetName())
+	}
+	p.P(string(src))
+}
+
+// model fills the neutral model. Naming a type makes its package an import of the file.
+func (p *services) model(file *generator.FileDescriptor) *stub.File {
+	f := &stub.File{Taken: taken(file.MessageType, file.EnumType, nil)}
+	comments := commentsOf(file.FileDescriptorProto)
+	for i, s := range file.Service {
+		f.Services = append(f.Services, p.service(file, s, comments.at(serviceField, i)))
+	}
+	f.TTRPC = string(p.AddImport("github.com/containerd/ttrpc"))
+	if f.HasMethods() {
+		f.Context = string(p.AddImport("context"))
+	}
+	return f
+}
+
+func (p *services) service(file *generator.FileDescriptor, s *descriptor.ServiceDescriptorProto, comments comments) *stub.Service {
+	full := s.GetName()
+	if pkg := file.GetPackage(); pkg != "" {
+		full = pkg + "." + full
+	}
+	out := &stub.Service{Name: full, GoName: s.GetName(), Doc: comments.doc(s.GetOptions().GetDeprecated())}
+	for i, m := range s.Method {
+		out.Methods = append(out.Methods, p.method(m, comments.at(methodField, i)))
+	}
+	return out
+}
+
+func (p *services) method(m *descriptor.MethodDescriptorProto, comments comments) *stub.Method {
+	return &stub.Method{
+		Name:          m.GetName(),
+		GoName:        exported(m.GetName()),
+		CamelName:     generator.CamelCase(m.GetName()),
+		Input:         p.goType(m.GetInputType()),
+		Output:        p.goType(m.GetOutputType()),
+		ClientStreams: m.GetClientStreaming(),
+		ServerStreams: m.GetServerStreaming(),
+		Doc:           comments.doc(m.GetOptions().GetDeprecated()),
+	}
+}
+
+// goType is what the file being written calls a message.
+func (p *services) goType(name string) string {
+	p.RecordTypeUse(name)
+	return p.TypeName(p.ObjectNamed(name))
+}
+
+// exported keeps a name that Go exports as it is, since callers know it so, and changes every other.
+func exported(name string) string {
+	if name[0] >= 'A' && name[0] <= 'Z' {
+		return name
+	}
+	return generator.CamelCase(name)
+}
+
+// taken lists the Go names of messages, of oneof wrappers and of enums.
+func taken(messages []*descriptor.DescriptorProto, enums []*descriptor.EnumDescriptorProto, parents []string) []string {
+	var names []string
+	for _, e := range enums {
+		names = append(names, generator.CamelCaseSlice(append(parents[:len(parents):len(parents)], e.GetName())))
+	}
+	for _, m := range messages {
+		path := append(parents[:len(parents):len(parents)], m.GetName())
+		goName := generator.CamelCaseSlice(path)
+		names = append(names, goName)
+		for _, field := range m.Field {
+			if field.OneofIndex != nil {
+				names = append(names, goName+"_"+generator.CamelCase(field.GetName()))
+			}
+		}
+		names = append(names, taken(m.NestedType, m.EnumType, path)...)
+	}
+	return names
+}
