@@ -19,6 +19,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/containerd/ttrpc"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files with what the tests see")
@@ -72,6 +74,13 @@ func TestAPIListsDiffer(t *testing.T) {
 		if a, b := withoutNames(t, p[0]), withoutNames(t, p[1]); a == b {
 			t.Errorf("%q and %q should differ", p[0], p[1])
 		}
+	}
+}
+
+// TestDescriptors holds what types alone do not show: both names of the file's descriptor are set, and are one.
+func TestDescriptors(t *testing.T) {
+	if ttrpc.File_request_proto == nil || ttrpc.File_request_proto != ttrpc.File_github_com_containerd_ttrpc_request_proto {
+		t.Errorf("%v, %v", ttrpc.File_request_proto, ttrpc.File_github_com_containerd_ttrpc_request_proto)
 	}
 }
 
