@@ -115,7 +115,7 @@ func callers(label string, rate, p99, cpu reach) []row {
 	}
 }
 
-func bytes(label string, rate, peak reach) []row {
+func bodies(label string, rate, peak reach) []row {
 	return []row{{"rate", label, "MB/s", rate}, {"peak", label + ": peak RSS, both", "MiB", peak}}
 }
 
@@ -136,10 +136,10 @@ var allJobs = []job{
 	{name: "allocs-metadata", what: "the same with a deadline and metadata", workload: "allocs-metadata", rows: allocations("allocations, deadline and metadata", 13, 13)},
 	{name: "64callers", what: "64 callers on one connection", workload: "unary-64", rows: callers("64 callers", atLeast(4), atMost(0.25), atMost(0.28))},
 	{name: "1000callers", what: "1000 callers on one connection", workload: "unary-1000", rows: callers("1000 callers", atLeast(3.5), atMost(0.3), none)[:2]},
-	{name: "64k-1", what: "echo of 64 KiB, one in flight", workload: "blob-64k-1", rows: bytes("64 KiB echo, 1 in flight", atLeast(3.5), none)[:1]},
-	{name: "64k-8", what: "echo of 64 KiB, eight in flight", workload: "blob-64k-8", rows: bytes("64 KiB echo, 8 in flight", atLeast(2.5), none)[:1]},
-	{name: "1m-1", what: "echo of 1 MiB, one in flight", workload: "blob-1m-1", rows: bytes("1 MiB echo, 1 in flight", atLeast(4), atMost(0.7))},
-	{name: "1m-8", what: "echo of 1 MiB, eight in flight", workload: "blob-1m-8", rows: bytes("1 MiB echo, 8 in flight", atLeast(2), atMost(0.7))},
+	{name: "64k-1", what: "echo of 64 KiB, one in flight", workload: "blob-64k-1", rows: bodies("64 KiB echo, 1 in flight", atLeast(3.5), none)[:1]},
+	{name: "64k-8", what: "echo of 64 KiB, eight in flight", workload: "blob-64k-8", rows: bodies("64 KiB echo, 8 in flight", atLeast(2.5), none)[:1]},
+	{name: "1m-1", what: "echo of 1 MiB, one in flight", workload: "blob-1m-1", rows: bodies("1 MiB echo, 1 in flight", atLeast(4), atMost(0.7))},
+	{name: "1m-8", what: "echo of 1 MiB, eight in flight", workload: "blob-1m-8", rows: bodies("1 MiB echo, 8 in flight", atLeast(2), atMost(0.7))},
 	{name: "pingpong", what: "a message and its echo on one stream", workload: "chat", rows: append(latency("bidi ping-pong", atMost(0.70), none, none)[:1], allocations("allocations of a pair", 3, 4)...)},
 	{name: "stream100", what: "server stream of 100 bytes each", workload: "feed-100", rows: []row{{"rate", "server stream of 100 B", "msg/s", atLeast(5)}}},
 	{name: "stream64k", what: "server stream of 64 KiB each", workload: "feed-64k", rows: []row{{"bytes", "server stream of 64 KiB", "MB/s", atLeast(2)}}},

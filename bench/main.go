@@ -74,7 +74,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	failed := b.measure(ctx)
-	return errors.Join(b.report(o.json, time.Since(began)), failed)
+	return errors.Join(b.report(os.Stdout, o.json, time.Since(began)), failed)
 }
 
 func (o options) roundsOrDefault() int {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"time"
 )
@@ -9,23 +10,24 @@ import (
 // progress says on standard error what goes on: a terminal's last line is written over, anything else
 // gets a line of its own every ten seconds.
 type progress struct {
+	out      io.Writer
 	terminal bool
 	last     time.Time
 }
 
 func newProgress() *progress {
 	info, err := os.Stderr.Stat()
-	return &progress{terminal: err == nil && info.Mode()&os.ModeCharDevice != 0}
+	return &progress{out: os.Stderr, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0}
 }
 
 func (p *progress) say(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	switch {
 	case p.terminal:
-		fmt.Fprint(os.Stderr, "\r\033[K", text)
+		fmt.Fprint(p.out, "\r\033[K", text)
 	case text != "" && time.Since(p.last) > 10*time.Second:
 		p.last = time.Now()
-		fmt.Fprintln(os.Stderr, text)
+		fmt.Fprintln(p.out, text)
 	}
 }
 

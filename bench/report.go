@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -31,7 +32,7 @@ type line struct {
 }
 
 // report prints what was measured.
-func (b *bench) report(file string, took time.Duration) error {
+func (b *bench) report(out io.Writer, file string, took time.Duration) error {
 	var lines []line
 	for _, j := range b.jobs {
 		for _, r := range j.rows {
@@ -39,7 +40,7 @@ func (b *bench) report(file string, took time.Duration) error {
 		}
 	}
 	if file != "-" {
-		b.print(lines, took)
+		b.print(out, lines, took)
 	}
 	if file == "" {
 		return nil
@@ -49,7 +50,7 @@ func (b *bench) report(file string, took time.Duration) error {
 		return err
 	}
 	if file == "-" {
-		_, err = fmt.Println(string(encoded))
+		_, err = fmt.Fprintln(out, string(encoded))
 		return err
 	}
 	return os.WriteFile(file, encoded, 0o644)
@@ -116,7 +117,7 @@ func (r reach) String() string {
 }
 
 // print writes the table, which is Markdown as well.
-func (b *bench) print(lines []line, took time.Duration) {
+func (b *bench) print(out io.Writer, lines []line, took time.Duration) {
 	head := []string{"figure", "reach", ""}
 	for _, p := range b.peers {
 		head = append(head, p.name)
@@ -136,10 +137,10 @@ func (b *bench) print(lines []line, took time.Duration) {
 		}
 		table = append(table, cells)
 	}
-	printAligned(table)
-	fmt.Printf("\n%s\n%d rounds in %s. A cell: the median over the rounds, × its ratio to the baseline (%s; for gogo messages %s), ± half the spread between the rounds.\n",
+	printAligned(out, table)
+	fmt.Fprintf(out, "\n%s\n%d rounds in %s. A cell: the median over the rounds, × its ratio to the baseline (%s; for gogo messages %s), ± half the spread between the rounds.\n",
 		machine(), b.rounds, took.Round(time.Second), baseline, gogoBase)
-	fmt.Printf("Within reach: %d, missed: %d.\n", met, missed)
+	fmt.Fprintf(out, "Within reach: %d, missed: %d.\n", met, missed)
 }
 
 func count(b bool) int {
@@ -174,7 +175,7 @@ func number(v float64) string {
 	return strconv.FormatFloat(v, 'f', 2, 64)
 }
 
-func printAligned(table [][]string) {
+func printAligned(out io.Writer, table [][]string) {
 	widths := make([]int, len(table[0]))
 	for _, cells := range table {
 		for i, c := range cells {
@@ -187,8 +188,8 @@ func printAligned(table [][]string) {
 			if c == "---" {
 				c, fill = "", "-"
 			}
-			fmt.Print("| ", c, strings.Repeat(fill, widths[i]-utf8.RuneCountInString(c)), " ")
+			fmt.Fprint(out, "| ", c, strings.Repeat(fill, widths[i]-utf8.RuneCountInString(c)), " ")
 		}
-		fmt.Println("|")
+		fmt.Fprintln(out, "|")
 	}
 }

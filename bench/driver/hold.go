@@ -3,20 +3,10 @@ package driver
 import "sync"
 
 // held are the calls that wait in their handlers.
-var held = gate{open: make(chan struct{}), changed: make(chan struct{}, 1)}
+var held = newGate()
 
 // Hold is the body of the Hold method's handler: it returns when the driver releases all of them.
-func Hold() {
-	held.mu.Lock()
-	held.waiting++
-	open := held.open
-	held.mu.Unlock()
-	select {
-	case held.changed <- struct{}{}:
-	default:
-	}
-	<-open
-}
+func Hold() { held.hold() }
 
 type gate struct {
 	mu      sync.Mutex    // guards what follows
@@ -24,6 +14,22 @@ type gate struct {
 	open    chan struct{} // closed to let them go
 
 	changed chan struct{} // one slot: waiting has grown
+}
+
+func newGate() *gate {
+	return &gate{open: make(chan struct{}), changed: make(chan struct{}, 1)}
+}
+
+func (g *gate) hold() {
+	g.mu.Lock()
+	g.waiting++
+	open := g.open
+	g.mu.Unlock()
+	select {
+	case g.changed <- struct{}{}:
+	default:
+	}
+	<-open
 }
 
 // waitFor returns once n handlers wait. Only one goroutine may wait.

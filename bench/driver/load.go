@@ -23,6 +23,11 @@ type outcome struct {
 	used      counted
 }
 
+// looker takes both processes' usage.
+type looker interface {
+	both(question) (counted, error)
+}
+
 const (
 	warming int32 = iota
 	measuring
@@ -30,7 +35,7 @@ const (
 )
 
 // run counts the calls that began and ended while it measured.
-func (l load) run(ctl *control) (outcome, error) {
+func (l load) run(look looker) (outcome, error) {
 	ctx, fail := context.WithCancelCause(context.Background())
 	defer fail(nil)
 	var phase atomic.Int32
@@ -45,7 +50,7 @@ func (l load) run(ctl *control) (outcome, error) {
 		})
 	}
 	var o outcome
-	err := errors.Join(pass(ctx, l.warm), o.during(ctl, &phase, func() error { return pass(ctx, l.measure) }))
+	err := errors.Join(pass(ctx, l.warm), o.during(look, &phase, func() error { return pass(ctx, l.measure) }))
 	phase.Store(stopped)
 	callers.Wait()
 	o.latencies = slices.Concat(samples...)
@@ -57,8 +62,8 @@ func (l load) run(ctl *control) (outcome, error) {
 }
 
 // during measures while wait waits.
-func (o *outcome) during(ctl *control, phase *atomic.Int32, wait func() error) error {
-	before, err := ctl.both(question{})
+func (o *outcome) during(look looker, phase *atomic.Int32, wait func() error) error {
+	before, err := look.both(question{})
 	if err != nil {
 		return err
 	}
@@ -67,7 +72,7 @@ func (o *outcome) during(ctl *control, phase *atomic.Int32, wait func() error) e
 	waited := wait()
 	phase.Store(stopped)
 	o.elapsed = time.Since(began)
-	after, err := ctl.both(question{})
+	after, err := look.both(question{})
 	o.used = after.since(before)
 	return errors.Join(waited, err)
 }

@@ -1,0 +1,108 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestPercentile(t *testing.T) {
+	var hundred []time.Duration
+	for i := range 101 {
+		hundred = append(hundred, time.Duration(i))
+	}
+	for _, p := range []int{0, 50, 99, 100} {
+		if got := percentile(hundred, p); got != time.Duration(p) {
+			t.Errorf("percentile %d is %d", p, got)
+		}
+	}
+	if got := percentile([]time.Duration{7}, 99); got != 7 {
+		t.Errorf("the only value is 7, not %d", got)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	for want, values := range map[float64][]float64{2: {3, 1, 2}, 2.5: {4, 1, 3, 2}, 9: {9}} {
+		if got := median(values); got != want {
+			t.Errorf("median of %v is %v", values, got)
+		}
+	}
+}
+
+func TestGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		gone := make(chan struct{}, 3)
+		for range 3 {
+			go func() { g.hold(); gone <- struct{}{} }()
+		}
+		g.waitFor(3)
+		synctest.Wait()
+		if len(gone) != 0 {
+			t.Errorf("%d calls went before their release", len(gone))
+		}
+		g.release()
+		for range 3 {
+			<-gone
+		}
+	})
+}
+
+// TestLoadCountsWholeCalls has one caller whose calls take exactly 10 ms.
+func TestLoadCountsWholeCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		call := func(context.Context) error { return pass(context.Background(), 10*time.Millisecond) }
+		l := load{callers: 2, call: call, warm: 95 * time.Millisecond, measure: time.Second}
+		var o outcome
+		o, err := l.run(nobody{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Each caller's first whole call begins at 100 ms and its last one ends at 1090 ms, of 1095.
+		if len(o.latencies) != 2*99 || o.percentile(50) != 10000 || o.elapsed != time.Second {
+			t.Errorf("%d calls, p50 %v µs in %v", len(o.latencies), o.percentile(50), o.elapsed)
+		}
+	})
+}
+
+func TestLoadEndsWithAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("broken")
+		l := load{callers: 3, call: func(context.Context) error { return broken }, warm: time.Hour, measure: time.Hour}
+		began := time.Now()
+		if _, err := l.run(nobody{}); !errors.Is(err, broken) || time.Since(began) != 0 {
+			t.Errorf("%v after %v, want the call's error at once", err, time.Since(began))
+		}
+	})
+}
+
+// nobody is a server that uses nothing.
+type nobody struct{}
+
+func (nobody) both(question) (counted, error) { return counted{}, nil }
+
+func TestFeedLengthGrows(t *testing.T) {
+	if got := next(100, time.Millisecond, time.Second); got != 1600 {
+		t.Errorf("a feed far too short grows to %d, want sixteen times 100", got)
+	}
+	if got := next(100, 500*time.Millisecond, time.Second); got != 240 {
+		t.Errorf("a feed of half the time grows to %d, want 2.4 times 100", got)
+	}
+}
+
+func TestReadProc(t *testing.T) {
+	if v, err := readProc("/proc/self/status", "VmRSS"); err != nil || v <= 0 {
+		t.Errorf("VmRSS %v, %v", v, err)
+	}
+	if _, err := readProc("/proc/self/status", "NoSuchName"); err == nil {
+		t.Error("a name that is not there was found")
+	}
+}
+
+func TestUnknownWorkload(t *testing.T) {
+	if err := measure(Peer{}, "unused", `{"Workload":"no such thing"}`); err == nil {
+		t.Error("an unknown workload ran")
+	}
+}
