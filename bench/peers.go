@@ -58,15 +58,6 @@ func original(name, version, what string) peer {
 
 func other(name, what string) peer { return original(name, name, what) }
 
-// programs are those that the bench may need of the peer.
-func (p peer) programs() []program {
-	list := []program{p.main, p.hello}
-	if p.gogo != (program{}) {
-		list = append(list, p.gogo)
-	}
-	return list
-}
-
 // file is the program's place among the built ones.
 func (p program) file(dir string) string {
 	return filepath.Join(dir, strings.TrimSuffix(p.module+"-"+filepath.Base(p.pkg), "-."))

@@ -25,6 +25,8 @@ func profile() (stop func()) {
 	}
 	return func() {
 		pprof.StopCPUProfile()
-		f.Close()
+		if err := f.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, "profile:", err)
+		}
 	}
 }

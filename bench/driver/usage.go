@@ -1,7 +1,6 @@
 package driver
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"runtime"
@@ -60,13 +59,12 @@ func procValue(file, name string) float64 {
 }
 
 func readProc(file, name string) (float64, error) {
-	f, err := os.Open(file)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if rest, ok := strings.CutPrefix(lines.Text(), name+":"); ok {
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
 			return strconv.ParseFloat(strings.Fields(rest)[0], 64)
 		}
 	}

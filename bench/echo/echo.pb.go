@@ -2,7 +2,7 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: echo/echo.proto
+// source: github.com/containerd/ttrpc/bench/echo/echo.proto
 
 package echo
 
@@ -31,7 +31,7 @@ type Text struct {
 
 func (x *Text) Reset() {
 	*x = Text{}
-	mi := &file_echo_echo_proto_msgTypes[0]
+	mi := &file_github_com_containerd_ttrpc_bench_echo_echo_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -43,7 +43,7 @@ func (x *Text) String() string {
 func (*Text) ProtoMessage() {}
 
 func (x *Text) ProtoReflect() protoreflect.Message {
-	mi := &file_echo_echo_proto_msgTypes[0]
+	mi := &file_github_com_containerd_ttrpc_bench_echo_echo_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -56,7 +56,7 @@ func (x *Text) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Text.ProtoReflect.Descriptor instead.
 func (*Text) Descriptor() ([]byte, []int) {
-	return file_echo_echo_proto_rawDescGZIP(), []int{0}
+	return file_github_com_containerd_ttrpc_bench_echo_echo_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *Text) GetText() string {
@@ -76,7 +76,7 @@ type Blob struct {
 
 func (x *Blob) Reset() {
 	*x = Blob{}
-	mi := &file_echo_echo_proto_msgTypes[1]
+	mi := &file_github_com_containerd_ttrpc_bench_echo_echo_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -88,7 +88,7 @@ func (x *Blob) String() string {
 func (*Blob) ProtoMessage() {}
 
 func (x *Blob) ProtoReflect() protoreflect.Message {
-	mi := &file_echo_echo_proto_msgTypes[1]
+	mi := &file_github_com_containerd_ttrpc_bench_echo_echo_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -101,7 +101,7 @@ func (x *Blob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Blob.ProtoReflect.Descriptor instead.
 func (*Blob) Descriptor() ([]byte, []int) {
-	return file_echo_echo_proto_rawDescGZIP(), []int{1}
+	return file_github_com_containerd_ttrpc_bench_echo_echo_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Blob) GetData() []byte {
@@ -122,7 +122,7 @@ type FeedRequest struct {
 
 func (x *FeedRequest) Reset() {
 	*x = FeedRequest{}
-	mi := &file_echo_echo_proto_msgTypes[2]
+	mi := &file_github_com_containerd_ttrpc_bench_echo_echo_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -134,7 +134,7 @@ func (x *FeedRequest) String() string {
 func (*FeedRequest) ProtoMessage() {}
 
 func (x *FeedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_echo_echo_proto_msgTypes[2]
+	mi := &file_github_com_containerd_ttrpc_bench_echo_echo_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -147,7 +147,7 @@ func (x *FeedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedRequest.ProtoReflect.Descriptor instead.
 func (*FeedRequest) Descriptor() ([]byte, []int) {
-	return file_echo_echo_proto_rawDescGZIP(), []int{2}
+	return file_github_com_containerd_ttrpc_bench_echo_echo_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *FeedRequest) GetCount() int64 {
@@ -164,11 +164,11 @@ func (x *FeedRequest) GetSize() int64 {
 	return 0
 }
 
-var File_echo_echo_proto protoreflect.FileDescriptor
+var File_github_com_containerd_ttrpc_bench_echo_echo_proto protoreflect.FileDescriptor
 
-const file_echo_echo_proto_rawDesc = "" +
+const file_github_com_containerd_ttrpc_bench_echo_echo_proto_rawDesc = "" +
 	"\n" +
-	"\x0fecho/echo.proto\x12\x05bench\"\x1a\n" +
+	"1github.com/containerd/ttrpc/bench/echo/echo.proto\x12\x05bench\"\x1a\n" +
 	"\x04Text\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\"\x1a\n" +
 	"\x04Blob\x12\x12\n" +
@@ -185,24 +185,24 @@ const file_echo_echo_proto_rawDesc = "" +
 	"\x04Feed\x12\x12.bench.FeedRequest\x1a\v.bench.Blob0\x01B(Z&github.com/containerd/ttrpc/bench/echob\x06proto3"
 
 var (
-	file_echo_echo_proto_rawDescOnce sync.Once
-	file_echo_echo_proto_rawDescData []byte
+	file_github_com_containerd_ttrpc_bench_echo_echo_proto_rawDescOnce sync.Once
+	file_github_com_containerd_ttrpc_bench_echo_echo_proto_rawDescData []byte
 )
 
-func file_echo_echo_proto_rawDescGZIP() []byte {
-	file_echo_echo_proto_rawDescOnce.Do(func() {
-		file_echo_echo_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_echo_echo_proto_rawDesc), len(file_echo_echo_proto_rawDesc)))
+func file_github_com_containerd_ttrpc_bench_echo_echo_proto_rawDescGZIP() []byte {
+	file_github_com_containerd_ttrpc_bench_echo_echo_proto_rawDescOnce.Do(func() {
+		file_github_com_containerd_ttrpc_bench_echo_echo_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_github_com_containerd_ttrpc_bench_echo_echo_proto_rawDesc), len(file_github_com_containerd_ttrpc_bench_echo_echo_proto_rawDesc)))
 	})
-	return file_echo_echo_proto_rawDescData
+	return file_github_com_containerd_ttrpc_bench_echo_echo_proto_rawDescData
 }
 
-var file_echo_echo_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
-var file_echo_echo_proto_goTypes = []any{
+var file_github_com_containerd_ttrpc_bench_echo_echo_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_github_com_containerd_ttrpc_bench_echo_echo_proto_goTypes = []any{
 	(*Text)(nil),        // 0: bench.Text
 	(*Blob)(nil),        // 1: bench.Blob
 	(*FeedRequest)(nil), // 2: bench.FeedRequest
 }
-var file_echo_echo_proto_depIdxs = []int32{
+var file_github_com_containerd_ttrpc_bench_echo_echo_proto_depIdxs = []int32{
 	0, // 0: bench.Echo.Echo:input_type -> bench.Text
 	0, // 1: bench.Echo.EchoMeta:input_type -> bench.Text
 	1, // 2: bench.Echo.EchoBlob:input_type -> bench.Blob
@@ -222,26 +222,26 @@ var file_echo_echo_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for field type_name
 }
 
-func init() { file_echo_echo_proto_init() }
-func file_echo_echo_proto_init() {
-	if File_echo_echo_proto != nil {
+func init() { file_github_com_containerd_ttrpc_bench_echo_echo_proto_init() }
+func file_github_com_containerd_ttrpc_bench_echo_echo_proto_init() {
+	if File_github_com_containerd_ttrpc_bench_echo_echo_proto != nil {
 		return
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_echo_echo_proto_rawDesc), len(file_echo_echo_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_github_com_containerd_ttrpc_bench_echo_echo_proto_rawDesc), len(file_github_com_containerd_ttrpc_bench_echo_echo_proto_rawDesc)),
 			NumEnums:      0,
 			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
-		GoTypes:           file_echo_echo_proto_goTypes,
-		DependencyIndexes: file_echo_echo_proto_depIdxs,
-		MessageInfos:      file_echo_echo_proto_msgTypes,
+		GoTypes:           file_github_com_containerd_ttrpc_bench_echo_echo_proto_goTypes,
+		DependencyIndexes: file_github_com_containerd_ttrpc_bench_echo_echo_proto_depIdxs,
+		MessageInfos:      file_github_com_containerd_ttrpc_bench_echo_echo_proto_msgTypes,
 	}.Build()
-	File_echo_echo_proto = out.File
-	file_echo_echo_proto_goTypes = nil
-	file_echo_echo_proto_depIdxs = nil
+	File_github_com_containerd_ttrpc_bench_echo_echo_proto = out.File
+	file_github_com_containerd_ttrpc_bench_echo_echo_proto_goTypes = nil
+	file_github_com_containerd_ttrpc_bench_echo_echo_proto_depIdxs = nil
 }
