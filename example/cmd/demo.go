@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pkg/errors"
+)
+
+// demoTime bounds the whole demo, which takes about a second.
+const demoTime = 2 * time.Minute
+
+// runDemo starts this program twice more, as a server and as a client, and shows what both say.
+func runDemo(ctx context.Context, out io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, demoTime)
+	defer cancel()
+	dir, err := os.MkdirTemp("", "ttrpc-example-")
+	if err != nil {
+		return errors.Wrap(err, "temporary folder")
+	}
+	defer os.RemoveAll(dir)
+
+	start := time.Now()
+	if err := runBoth(ctx, out, "unix://"+filepath.Join(dir, "tasks.sock")); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "demo:   all as it should be, after %v\n", time.Since(start).Round(time.Millisecond))
+	return nil
+}
+
+// runBoth returns when both processes have ended. The client, in its last step, ends the server.
+func runBoth(ctx context.Context, out io.Writer, addr string) error {
+	out = &lockedWriter{w: out}
+	server, err := startChild(ctx, out, "server", "-addr", addr)
+	if err != nil {
+		return err
+	}
+	defer server.kill() // for the ways out on which nothing has ended it
+	if err := server.waitListening(); err != nil {
+		return err
+	}
+	client, err := startChild(ctx, out, "client", "-addr", addr, "-shutdown")
+	if err != nil {
+		return err
+	}
+	if err := client.wait(); err != nil {
+		return err
+	}
+	return server.wait()
+}
+
+// lockedWriter lets both children's lines through one at a time.
+type lockedWriter struct {
+	mu sync.Mutex // guards writing to w
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// lineWriter passes whole lines on, each with a prefix. One goroutine writes to it.
+type lineWriter struct {
+	out    io.Writer
+	prefix string
+	onLine func(line string) // called after the line has been written
+	rest   string            // the start of a line whose end hasn't come
+}
+
+func (l *lineWriter) Write(p []byte) (int, error) {
+	l.rest += string(p)
+	for {
+		line, rest, whole := strings.Cut(l.rest, "\n")
+		if !whole {
+			return len(p), nil
+		}
+		l.rest = rest
+		if _, err := fmt.Fprintf(l.out, "%s%s\n", l.prefix, line); err != nil {
+			return 0, err
+		}
+		l.onLine(line)
+	}
+}
