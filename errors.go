@@ -1,0 +1,124 @@
+package ttrpc
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+var (
+	// ErrProtocol is wrapped by the errors that report a peer, or a caller, that did not keep to the protocol.
+	ErrProtocol = errors.New("protocol error")
+
+	// ErrClosed is what calls and streams return when their connection is gone. After an orderly end (EOF,
+	// a local Close, a broken pipe, a reset) the error is ErrClosed itself; after any other end it wraps
+	// ErrClosed and the cause. [Client.Err] tells the cause in either case.
+	ErrClosed = errors.New("ttrpc: closed")
+
+	// ErrServerClosed is returned by [Server.Serve] after [Server.Shutdown] or [Server.Close].
+	ErrServerClosed = errors.New("ttrpc: server closed")
+
+	// ErrStreamClosed is returned for a message that is sent on a stream which is closed for sending.
+	ErrStreamClosed = errors.New("ttrpc: stream closed")
+
+	// ErrStreamFull ends a stream whose consumer has taken nothing for a second while its buffer was full.
+	// The connection and its other calls go on. The buffer's size is set with [WithServerStreamBuffer]
+	// and [WithClientStreamBuffer].
+	ErrStreamFull = errors.New("ttrpc: stream buffer full")
+
+	// ErrStreamIDsExhausted is the cause for which a client closes after 2^31 calls, when the connection has
+	// no stream id left. Calls in flight finish first; new ones get an error that wraps ErrClosed and this one.
+	ErrStreamIDsExhausted = errors.New("ttrpc: stream ids exhausted")
+)
+
+var (
+	errHandlerExit      = errors.New("ttrpc: handler exited without returning")
+	errStreamRefused    = errors.New("ttrpc: stream refused for a protocol error")
+	errUnknownType      = errors.New("not a message")
+	errLateUnmarshal    = errors.New("ttrpc: unmarshal called after the method returned")
+	errNilMarshal       = errors.New("ttrpc: marshal called with nil")
+	errConnDone         = errors.New("ttrpc: connection closed by the server")
+	errInvalidSize      = errors.New("ttrpc: size out of range")
+	errSizeChanged      = errors.New("ttrpc: message changed while it was marshaled")
+	errHandshakeNilConn = errors.New("ttrpc: handshake returned no connection")
+)
+
+// OversizedMessageErr is the refusal to send a message that is larger than the limit. It wraps a
+// ResourceExhausted status.
+type OversizedMessageErr struct {
+	length, maximum int
+	err             error
+}
+
+// OversizedMessageError returns an *[OversizedMessageErr] when messageLength, in bytes, is over the default
+// limit of 4 MiB, and nil otherwise.
+func OversizedMessageError(messageLength int) error {
+	return oversized(messageLength, defaultMaxMessage)
+}
+
+func oversized(length, maximum int) error {
+	if length <= maximum {
+		return nil
+	}
+	return &OversizedMessageErr{length: length, maximum: maximum, err: oversizedStatus(uint64(length), maximum)}
+}
+
+// oversizedStatus is the status of a message over the limit, wherever it was noticed.
+func oversizedStatus(length uint64, maximum int) error {
+	return status.Errorf(codes.ResourceExhausted, "message length %v exceed maximum message size of %v", length, maximum)
+}
+
+// Error returns the text of the wrapped status error.
+func (e *OversizedMessageErr) Error() string { return e.err.Error() }
+
+// Unwrap returns the ResourceExhausted status error.
+func (e *OversizedMessageErr) Unwrap() error { return e.err }
+
+// RejectedLength returns the length, in bytes, that was refused.
+func (e *OversizedMessageErr) RejectedLength() int { return e.length }
+
+// MaximumLength returns the limit, in bytes, that was exceeded.
+func (e *OversizedMessageErr) MaximumLength() int {
+	if e == nil {
+		return defaultMaxMessage
+	}
+	return e.maximum
+}
+
+// closedError is ErrClosed with its cause.
+type closedError struct{ cause error }
+
+func (e *closedError) Error() string   { return fmt.Sprintf("%v: %v", ErrClosed, e.cause) }
+func (e *closedError) Unwrap() []error { return []error{ErrClosed, e.cause} }
+
+// asClosed turns the reason for which a connection ended into what calls on it return.
+func asClosed(cause error) error {
+	if errors.Is(cause, ErrClosed) {
+		return cause
+	}
+	if isOrderly(cause) {
+		return ErrClosed
+	}
+	return &closedError{cause: cause}
+}
+
+// isOrderly reports whether a connection that ended so was merely closed, by either side. An EOF in
+// mid-frame is io.ErrUnexpectedEOF and not among them.
+func isOrderly(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) ||
+		errors.Is(err, io.ErrClosedPipe) || errors.Is(err, errConnDone) || isResetErrno(err)
+}
+
+// unknownTypeError is for values that are no messages.
+type unknownTypeError struct {
+	text string
+	msg  any
+}
+
+func (e *unknownTypeError) Error() string   { return fmt.Sprintf("ttrpc: cannot %s: %T", e.text, e.msg) }
+func (e *unknownTypeError) Is(t error) bool { return t == errUnknownType }
