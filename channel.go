@@ -1,0 +1,283 @@
+package ttrpc
+
+import (
+	"context"
+	"net"
+	"sync"
+	"syscall"
+)
+
+const (
+	defaultBacklog = 1 << 20 // bytes waiting to be written
+	flushRounds    = 4       // writes that one caller does for others before a flusher takes over
+)
+
+// channel moves frames over a net.Conn; it knows no calls. It has two halves: the reader, which has one user
+// at a time, and the writer, which is for everybody.
+//
+// There is no writer goroutine: the one who has bytes writes them. post appends a frame to the backlog, in
+// wire order; flush writes the backlog unless somebody is writing already, who then takes it along. On a
+// descriptor a flush is one write that never blocks; what it leaves over goes to a flusher, a goroutine that
+// blocks in its stead and ends when the backlog is empty.
+type channel struct {
+	reader
+	writer
+
+	conn   net.Conn
+	onFail func(error) // called without locks, at most once, when a write has failed
+}
+
+// writer is the sending half.
+type writer struct {
+	mu      sync.Mutex    // guards all below but attempt
+	out     queue         // the backlog
+	held    int           // bytes in out and in the hands of whoever writes
+	limit   int           // of held, from which on waitSpace waits
+	writing bool          // somebody is writing, and will look at out again before it stops
+	closing bool          // the connection closes once nothing is held
+	failed  error         // why nothing can be written any more
+	room    chan struct{} // closed when there is space; nil: nobody waits
+
+	attempt writeAttempt // used by whoever has set writing
+}
+
+func newChannel(conn net.Conn, maxRecv, backlog int, onFail func(error)) *channel {
+	ch := &channel{conn: conn, onFail: onFail}
+	raw := rawConn(conn)
+	ch.reader.init(conn, raw, maxRecv)
+	ch.attempt.init(conn, raw)
+	ch.limit = backlog
+	return ch
+}
+
+// rawConn returns the descriptor behind a conn, or nil. Only for the types of package net itself: a type that
+// wraps one of them has its SyscallConn too, but wants its own Read and Write to be called.
+func rawConn(conn net.Conn) syscall.RawConn {
+	if !canTryIO {
+		return nil
+	}
+	var raw syscall.RawConn
+	switch c := conn.(type) {
+	case *net.UnixConn:
+		if c.LocalAddr().Network() == "unix" { // not unixpacket: its reads are whole packets
+			raw, _ = c.SyscallConn()
+		}
+	case *net.TCPConn:
+		raw, _ = c.SyscallConn()
+	}
+	return raw
+}
+
+// post takes f and puts it behind the backlog. Callers that need an order on the wire hold the lock that
+// makes the order. Somebody has to flush then.
+func (ch *channel) post(f *frame) error {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.failed != nil {
+		f.free()
+		return ch.failed
+	}
+	ch.held += len(f.b)
+	ch.out.push(f)
+	return nil
+}
+
+// flush writes the backlog. It blocks only if it has to and the caller says that it may: with a descriptor it
+// never does.
+func (ch *channel) flush(mayBlock bool) {
+	ch.mu.Lock()
+	if ch.writing || ch.out.empty() {
+		ch.mu.Unlock()
+		return
+	}
+	ch.writing = true
+	if !ch.attempt.immediate() && !mayBlock {
+		ch.mu.Unlock()
+		go ch.drain(nil, 0)
+		return
+	}
+	for range flushRounds {
+		f := ch.out.pop()
+		ch.mu.Unlock()
+		n, err := ch.attempt.write(f.b)
+		if err != nil {
+			f.free()
+			ch.fail(err)
+			return
+		}
+		if n < len(f.b) {
+			go ch.drain(f, n)
+			return
+		}
+		if ch.wrote(f) {
+			return
+		}
+		ch.mu.Lock()
+	}
+	ch.mu.Unlock()
+	go ch.drain(nil, 0)
+}
+
+// flushLater leaves the writing to a flusher, so that a sender of many messages fills its next write meanwhile.
+func (ch *channel) flushLater() {
+	ch.mu.Lock()
+	idle := !ch.writing && !ch.out.empty()
+	if idle {
+		ch.writing = true
+	}
+	ch.mu.Unlock()
+	if idle {
+		go ch.drain(nil, 0)
+	}
+}
+
+// drain is the flusher: it owns f, of which n bytes are written, and has writing set on its behalf.
+func (ch *channel) drain(f *frame, n int) {
+	for {
+		if f == nil {
+			ch.mu.Lock()
+			f, n = ch.out.pop(), 0
+			ch.mu.Unlock()
+		}
+		if _, err := ch.conn.Write(f.b[n:]); err != nil {
+			f.free()
+			ch.fail(err)
+			return
+		}
+		if ch.wrote(f) {
+			return
+		}
+		f = nil
+	}
+}
+
+// wrote frees a frame that is written and reports whether it was the last: nobody is writing then.
+func (ch *channel) wrote(f *frame) (last bool) {
+	n := len(f.b)
+	f.free()
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.held -= n
+	if ch.held <= ch.limit/2 {
+		ch.announceSpaceLocked()
+	}
+	if !ch.out.empty() {
+		return false
+	}
+	ch.writing = false
+	if ch.closing {
+		ch.conn.Close()
+	}
+	return true
+}
+
+// fail ends the writing half for good: the backlog is dropped, those who wait for space return.
+func (ch *channel) fail(err error) {
+	if ch.stop(err) {
+		ch.onFail(err)
+	}
+}
+
+// stop is fail without telling anybody; it reports whether the half was still up.
+func (ch *channel) stop(err error) bool {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.failed != nil {
+		return false
+	}
+	ch.failed = err
+	ch.out.clear()
+	ch.announceSpaceLocked()
+	return true
+}
+
+// writeError is why nothing can be written any more; nil while it can.
+func (ch *channel) writeError() error {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.failed
+}
+
+// closeWhenFlushed closes the connection once everything posted so far is written.
+func (ch *channel) closeWhenFlushed() {
+	ch.mu.Lock()
+	ch.closing = true
+	idle := !ch.writing && ch.out.empty()
+	ch.mu.Unlock()
+	if idle {
+		ch.conn.Close()
+	}
+}
+
+func (ch *channel) announceSpaceLocked() {
+	if ch.room != nil {
+		close(ch.room)
+		ch.room = nil
+	}
+}
+
+// waitSpace returns when the backlog is under its bound or the half has failed, with nil, and with ctx's
+// error when that ends first.
+func (ch *channel) waitSpace(ctx context.Context) error {
+	for {
+		space := ch.spaceOrWait()
+		if space == nil {
+			return nil
+		}
+		select {
+		case <-space:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// spaceOrWait returns nil when there is space, and else a channel that is closed when there is.
+func (ch *channel) spaceOrWait() <-chan struct{} {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.held < ch.limit || ch.failed != nil {
+		return nil
+	}
+	if ch.room == nil {
+		ch.room = make(chan struct{})
+	}
+	return ch.room
+}
+
+// writeAttempt is one write: on a descriptor what fits at once, on any other conn all of it.
+type writeAttempt struct {
+	conn net.Conn
+	raw  syscall.RawConn // nil: writes go through conn and block
+	try  func(fd uintptr) bool
+
+	b   []byte
+	n   int
+	err error
+}
+
+func (a *writeAttempt) init(conn net.Conn, raw syscall.RawConn) {
+	a.conn, a.raw = conn, raw
+	if raw != nil {
+		a.try = func(fd uintptr) bool {
+			a.n, a.err = tryWrite(fd, a.b)
+			return true
+		}
+	}
+}
+
+// immediate reports whether write never blocks.
+func (a *writeAttempt) immediate() bool { return a.raw != nil }
+
+func (a *writeAttempt) write(b []byte) (int, error) {
+	if a.raw == nil {
+		return a.conn.Write(b)
+	}
+	a.b = b
+	err := a.raw.Write(a.try)
+	a.b = nil
+	if err != nil {
+		return 0, err
+	}
+	return a.n, a.err
+}
