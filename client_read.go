@@ -1,0 +1,184 @@
+package ttrpc
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// readLoop is the reader goroutine, on duty and off, until the connection ends.
+func (c *Client) readLoop() {
+	timer := time.NewTimer(watchAfter)
+	timer.Stop()
+	for c.readOnDuty() {
+		c.offDuty(timer)
+	}
+	c.ch.discard()
+}
+
+// readOnDuty hands out frames until the goroutine is off duty, and returns false when the connection is gone.
+func (c *Client) readOnDuty() bool {
+	for {
+		in, err := c.ch.recv()
+		if err != nil {
+			c.readFailed(err)
+			return false
+		}
+		for ; in != nil; in = c.ch.buffered() {
+			c.handle(in)
+		}
+		if c.retire() {
+			return true
+		}
+	}
+}
+
+// retire gives up the duty when the next call is likely to read its answer itself.
+func (c *Client) retire() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.lonely || len(c.streams) > 0 || c.ch.reader.raw == nil || c.failed != nil {
+		return false
+	}
+	c.ch.rest()
+	c.duty = dutyNone
+	return true
+}
+
+// offDuty returns when the goroutine is on duty again.
+func (c *Client) offDuty(timer *time.Timer) {
+	timer.Reset(watchAfter)
+	defer timer.Stop()
+	last := uint64(0) // c.nextID at the last tick
+	for {
+		tick := false
+		select {
+		case <-c.wake:
+		case <-timer.C:
+			tick = true
+		}
+		if c.resume(tick, &last, timer) {
+			return
+		}
+	}
+}
+
+// resume reports whether the goroutine is on duty now. A wake-up may be stale, so the duty alone counts. After
+// two ticks without a call in between it takes the duty up itself, or, where a caller is waiting for its answer
+// all that time, asks to be recalled.
+func (c *Client) resume(tick bool, last *uint64, timer *time.Timer) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.duty == dutyReader || !tick {
+		return c.duty == dutyReader
+	}
+	if *last != c.nextID {
+		*last = c.nextID
+		timer.Reset(watchAfter)
+		return false
+	}
+	if c.duty == dutyCaller {
+		c.recall = true
+		return false
+	}
+	c.duty = dutyReader
+	return true
+}
+
+// readFor is a caller on duty: it hands out frames until its own call has ended.
+func (c *Client) readFor(s *stream) {
+	for len(s.ready) == 0 {
+		in, err := c.ch.recv()
+		if err != nil {
+			c.readFailed(err)
+			break
+		}
+		c.handle(in)
+	}
+	for in := c.ch.buffered(); in != nil; in = c.ch.buffered() {
+		c.handle(in)
+	}
+	c.ch.rest()
+	c.handOver()
+}
+
+// handOver ends a caller's duty.
+func (c *Client) handOver() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.streams) > 0 || c.recall || c.failed != nil {
+		c.recall = false
+		c.summonLocked()
+		return
+	}
+	c.duty = dutyNone
+}
+
+// readFailed ends the connection: with the error of the write that failed before, if one did.
+func (c *Client) readFailed(err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		if cause := c.ch.writeError(); cause != nil {
+			err = cause
+		}
+	}
+	c.fail(err)
+}
+
+// handle gives one frame to its call. Frames for calls that are gone are late, and frames of other types
+// are for a later version: both are dropped.
+func (c *Client) handle(in *inbound) {
+	switch {
+	case in.oversized:
+		c.endCall(in.stream, oversizedStatus(uint64(in.length), c.maxRecv))
+	case in.typ == typeResponse:
+		if s := c.claim(in.stream); s != nil {
+			s.end(in.take(), nil)
+		}
+	case in.typ == typeData:
+		c.handleData(in)
+	}
+}
+
+func (c *Client) handleData(in *inbound) {
+	c.mu.Lock()
+	s := c.streams[in.stream]
+	c.mu.Unlock()
+	switch {
+	case s == nil:
+		return
+	case s.unary:
+		c.endCall(in.stream, fmt.Errorf("unexpected %q message received: %w", in.typ, ErrProtocol))
+		return
+	case s.noData:
+		c.endCall(s.id, fmt.Errorf("received data from non-streaming server: %w", ErrProtocol))
+		return
+	}
+	if in.flags&flagNoData == 0 {
+		c.flow.deliver(s, in, c.allStreams, c.failFull)
+	}
+	if in.flags&flagRemoteClosed != 0 && c.claim(s.id) != nil {
+		s.end(nil, nil)
+	}
+}
+
+// endCall ends a call with an error, if it is still there.
+func (c *Client) endCall(id uint32, err error) {
+	if s := c.claim(id); s != nil {
+		s.kill(err)
+	}
+}
+
+func (c *Client) failFull(s *stream) { c.endCall(s.id, ErrStreamFull) }
+
+func (c *Client) allStreams() []*stream {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make([]*stream, 0, len(c.streams))
+	for _, s := range c.streams {
+		if !s.unary {
+			all = append(all, s)
+		}
+	}
+	return all
+}

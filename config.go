@@ -1,0 +1,276 @@
+package ttrpc
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// Defaults of the limits; the options beside them change them.
+const (
+	defaultHandshakeTimeout = 30 * time.Second
+	defaultMaxCalls         = 1 << 16   // calls in flight on a connection
+	defaultRequestBuffer    = 256 << 20 // bytes of requests whose handlers have not returned, a connection
+)
+
+// limits are the options that both sides have.
+type limits struct {
+	maxRecv, maxSend         int // bytes of data in a frame
+	streamBuffer, connBuffer int // bytes received and not taken
+	backlog                  int // bytes posted and not written
+	handshakeTimeout         time.Duration
+	// logf is slog's Logger.Warn, bound by the option alone, so that a program without a logger links none.
+	logf func(msg string, args ...any)
+}
+
+func defaultLimits() limits {
+	return limits{
+		maxRecv: defaultMaxMessage, maxSend: defaultMaxMessage,
+		streamBuffer: defaultStreamBuffer, connBuffer: defaultConnBuffer,
+		backlog: defaultBacklog, handshakeTimeout: defaultHandshakeTimeout,
+	}
+}
+
+type serverConfig struct {
+	limits
+	handshaker         Handshaker
+	unaryInterceptors  []UnaryServerInterceptor
+	streamInterceptors []StreamServerInterceptor
+	recovery           RecoveryFunc
+	maxCalls           int
+	maxConns           int // 0: any number
+	requestBuffer      int
+}
+
+func defaultServerConfig() serverConfig {
+	return serverConfig{limits: defaultLimits(), maxCalls: defaultMaxCalls, requestBuffer: defaultRequestBuffer}
+}
+
+// ServerOpt configures a server; [NewServer] returns its error.
+type ServerOpt func(*serverConfig) error
+
+// WithServerHandshaker has the handshaker called for every accepted connection, each in its own goroutine, so
+// that a slow one holds up nobody else. A server takes one.
+func WithServerHandshaker(handshaker Handshaker) ServerOpt {
+	return func(c *serverConfig) error {
+		if c.handshaker != nil {
+			return errors.New("only one handshaker allowed per server")
+		}
+		c.handshaker = handshaker
+		return nil
+	}
+}
+
+// WithUnaryServerInterceptor sets the interceptor of unary calls. A server takes one so, before those of
+// WithChainUnaryServerInterceptor.
+func WithUnaryServerInterceptor(i UnaryServerInterceptor) ServerOpt {
+	return func(c *serverConfig) error {
+		if len(c.unaryInterceptors) > 0 {
+			return errors.New("only one unchained interceptor allowed per server")
+		}
+		return WithChainUnaryServerInterceptor(i)(c)
+	}
+}
+
+// WithChainUnaryServerInterceptor adds interceptors of unary calls inside those there are, the first outermost.
+func WithChainUnaryServerInterceptor(interceptors ...UnaryServerInterceptor) ServerOpt {
+	return func(c *serverConfig) error {
+		for _, i := range interceptors {
+			if i != nil {
+				c.unaryInterceptors = append(c.unaryInterceptors, i)
+			}
+		}
+		return nil
+	}
+}
+
+// WithStreamServerInterceptor sets the interceptor of streams. A server takes one so, before those of
+// WithChainStreamServerInterceptor.
+func WithStreamServerInterceptor(i StreamServerInterceptor) ServerOpt {
+	return func(c *serverConfig) error {
+		if len(c.streamInterceptors) > 0 {
+			return errors.New("only one unchained stream interceptor allowed per server")
+		}
+		return WithChainStreamServerInterceptor(i)(c)
+	}
+}
+
+// WithChainStreamServerInterceptor adds interceptors of streams inside those there are, the first outermost.
+func WithChainStreamServerInterceptor(interceptors ...StreamServerInterceptor) ServerOpt {
+	return func(c *serverConfig) error {
+		for _, i := range interceptors {
+			if i != nil {
+				c.streamInterceptors = append(c.streamInterceptors, i)
+			}
+		}
+		return nil
+	}
+}
+
+// RecoveryFunc turns the panic of a handler into the error that its call answers with. method is its full
+// name, "/service/method", value what it panicked with, stack where.
+type RecoveryFunc func(ctx context.Context, method string, value any, stack []byte) error
+
+// WithRecovery has f called when a handler, or an interceptor around it, panics. Without it a panic ends the
+// process, as in any goroutine.
+func WithRecovery(f RecoveryFunc) ServerOpt {
+	return func(c *serverConfig) error { c.recovery = f; return nil }
+}
+
+// WithServerLogger has the server log what it cannot report to a caller: refused connections, failing accepts,
+// connections that ended otherwise than by closing. By default nothing is logged.
+func WithServerLogger(l *slog.Logger) ServerOpt {
+	return func(c *serverConfig) error { c.logf = l.Warn; return nil }
+}
+
+// WithServerMaxRecvMsgSize sets the largest frame accepted, in bytes of its data, which is the message and its
+// envelope: 1 to 16 MiB - 1, by default 4 MiB. A larger request is dropped as it comes and answered with
+// ResourceExhausted.
+func WithServerMaxRecvMsgSize(n int) ServerOpt {
+	return func(c *serverConfig) error { return setSize(&c.maxRecv, n, maxMaxMessage) }
+}
+
+// WithServerMaxSendMsgSize sets the largest frame sent, in bytes of its data: 1 to 16 MiB - 1, by default
+// 4 MiB. A larger answer costs its call, which gets ResourceExhausted, and nothing else.
+func WithServerMaxSendMsgSize(n int) ServerOpt {
+	return func(c *serverConfig) error { return setSize(&c.maxSend, n, maxMaxMessage) }
+}
+
+// WithServerStreamBuffer sets how many bytes are kept that clients have sent and handlers not yet received,
+// for a stream and for a connection; by default 8 MiB and 32 MiB. When they are full the connection is not
+// read until there is room, and a stream whose handler has received nothing for a second fails with
+// ErrStreamFull.
+func WithServerStreamBuffer(stream, conn int) ServerOpt {
+	return func(c *serverConfig) error {
+		return errors.Join(setSize(&c.streamBuffer, stream, maxInt), setSize(&c.connBuffer, conn, maxInt))
+	}
+}
+
+// WithServerWriteBacklog sets how many bytes of answers may wait for a client to read them, by default 1 MiB.
+// Beyond that, SendMsg waits and the connection's requests are not read.
+func WithServerWriteBacklog(n int) ServerOpt {
+	return func(c *serverConfig) error { return setSize(&c.backlog, n, maxInt) }
+}
+
+// WithServerMaxCalls sets how many calls may be in flight on a connection, by default 65536. Further ones are
+// answered with ResourceExhausted.
+func WithServerMaxCalls(n int) ServerOpt {
+	return func(c *serverConfig) error { return setSize(&c.maxCalls, n, maxInt) }
+}
+
+// WithServerRequestBuffer sets how many bytes of requests a connection may have whose handlers have not
+// returned, by default 256 MiB. Further requests are answered with ResourceExhausted; one is always accepted.
+func WithServerRequestBuffer(n int) ServerOpt {
+	return func(c *serverConfig) error { return setSize(&c.requestBuffer, n, maxInt) }
+}
+
+// WithServerMaxConns sets how many connections are served at once; by default any number. At the limit no
+// further ones are accepted until one ends.
+func WithServerMaxConns(n int) ServerOpt {
+	return func(c *serverConfig) error { return setSize(&c.maxConns, n, maxInt) }
+}
+
+// WithServerHandshakeTimeout bounds each handshake, by default 30 seconds; 0 is no bound.
+func WithServerHandshakeTimeout(d time.Duration) ServerOpt {
+	return func(c *serverConfig) error { c.handshakeTimeout = d; return nil }
+}
+
+const maxInt = int(^uint(0) >> 1)
+
+func setSize(field *int, n, most int) error {
+	if n < 1 || n > most {
+		return errInvalidSize
+	}
+	*field = n
+	return nil
+}
+
+type clientConfig struct {
+	limits
+	handshaker        Handshaker
+	onClose           func()
+	interceptor       UnaryClientInterceptor
+	streamInterceptor ClientStreamInterceptor
+}
+
+func defaultClientConfig() clientConfig { return clientConfig{limits: defaultLimits()} }
+
+// ClientOpts configures a client.
+type ClientOpts func(c *Client)
+
+// WithOnClose has onClose called once, after the connection has ended by either side's doing and all its calls
+// have returned their errors. The last such option counts.
+func WithOnClose(onClose func()) ClientOpts {
+	return func(c *Client) { c.onClose = onClose }
+}
+
+// WithUnaryClientInterceptor sets the interceptor of unary calls, in place of those set before.
+func WithUnaryClientInterceptor(i UnaryClientInterceptor) ClientOpts {
+	return func(c *Client) { c.interceptor = i }
+}
+
+// WithChainUnaryClientInterceptor adds interceptors of unary calls inside those set before, the first outermost.
+func WithChainUnaryClientInterceptor(interceptors ...UnaryClientInterceptor) ClientOpts {
+	return func(c *Client) {
+		for _, i := range interceptors {
+			if i != nil {
+				c.interceptor = chainUnaryClient(c.interceptor, i)
+			}
+		}
+	}
+}
+
+// WithClientStreamInterceptor adds interceptors of streams inside those set before, the first outermost.
+func WithClientStreamInterceptor(interceptors ...ClientStreamInterceptor) ClientOpts {
+	return func(c *Client) {
+		for _, i := range interceptors {
+			if i != nil {
+				c.streamInterceptor = chainClientStream(c.streamInterceptor, i)
+			}
+		}
+	}
+}
+
+// WithClientHandshaker has NewClient run a handshake before the connection is used. When that fails the
+// client is closed from the start, and [Client.Err] tells why. Its data is not kept.
+func WithClientHandshaker(handshaker Handshaker) ClientOpts {
+	return func(c *Client) { c.handshaker = handshaker }
+}
+
+// WithClientHandshakeTimeout bounds the handshake, by default 30 seconds; 0 is no bound.
+func WithClientHandshakeTimeout(d time.Duration) ClientOpts {
+	return func(c *Client) { c.handshakeTimeout = d }
+}
+
+// WithClientLogger has the client log ends of its connection that are not mere closing. By default nothing
+// is logged.
+func WithClientLogger(l *slog.Logger) ClientOpts {
+	return func(c *Client) { c.logf = l.Warn }
+}
+
+// WithClientMaxRecvMsgSize sets the largest frame accepted, in bytes of its data, by default 4 MiB. Values are
+// brought into the range of 1 to 16 MiB - 1. A larger answer costs its call, which gets ResourceExhausted.
+func WithClientMaxRecvMsgSize(n int) ClientOpts {
+	return func(c *Client) { c.maxRecv = min(max(n, 1), maxMaxMessage) }
+}
+
+// WithClientMaxSendMsgSize sets the largest frame sent, in bytes of its data, by default 4 MiB. Values are
+// brought into the range of 1 to 16 MiB - 1. A larger request is refused with an *[OversizedMessageErr].
+func WithClientMaxSendMsgSize(n int) ClientOpts {
+	return func(c *Client) { c.maxSend = min(max(n, 1), maxMaxMessage) }
+}
+
+// WithClientStreamBuffer sets how many bytes are kept that the server has sent and RecvMsg not yet returned,
+// for a stream and for the connection; by default 8 MiB and 32 MiB. When they are full the connection is not
+// read until there is room, and a stream whose consumer has received nothing for a second fails with
+// ErrStreamFull.
+func WithClientStreamBuffer(stream, conn int) ClientOpts {
+	return func(c *Client) { c.streamBuffer, c.connBuffer = max(stream, 1), max(conn, 1) }
+}
+
+// WithClientWriteBacklog sets how many bytes may wait for the server to read them before Call, NewStream and
+// SendMsg wait, by default 1 MiB.
+func WithClientWriteBacklog(n int) ClientOpts {
+	return func(c *Client) { c.backlog = max(n, 1) }
+}
