@@ -13,6 +13,8 @@
 package plugin
 
 import (
+	"slices"
+
 	"github.com/gogo/protobuf/protoc-gen-gogo/descriptor"
 	"github.com/gogo/protobuf/protoc-gen-gogo/generator"
 
@@ -49,16 +51,22 @@ func (p *services) Generate(file *generator.FileDescriptor) {
 
 // model fills the neutral model. Naming a type makes its package an import of the file.
 func (p *services) model(file *generator.FileDescriptor) *stub.File {
-	f := &stub.File{Taken: taken(file.MessageType, file.EnumType, nil)}
+	f := &stub.File{
+		TTRPC: string(p.AddImport("github.com/containerd/ttrpc")),
+		Taken: taken(file.MessageType, file.EnumType, nil),
+	}
+	if hasMethods(file) {
+		f.Context = string(p.AddImport("context"))
+	}
 	comments := commentsOf(file.FileDescriptorProto)
 	for i, s := range file.Service {
 		f.Services = append(f.Services, p.service(file, s, comments.at(serviceField, i)))
 	}
-	f.TTRPC = string(p.AddImport("github.com/containerd/ttrpc"))
-	if f.HasMethods() {
-		f.Context = string(p.AddImport("context"))
-	}
 	return f
+}
+
+func hasMethods(file *generator.FileDescriptor) bool {
+	return slices.ContainsFunc(file.Service, func(s *descriptor.ServiceDescriptorProto) bool { return len(s.Method) > 0 })
 }
 
 func (p *services) service(file *generator.FileDescriptor, s *descriptor.ServiceDescriptorProto, comments comments) *stub.Service {
@@ -66,7 +74,12 @@ func (p *services) service(file *generator.FileDescriptor, s *descriptor.Service
 	if pkg := file.GetPackage(); pkg != "" {
 		full = pkg + "." + full
 	}
-	out := &stub.Service{Name: full, GoName: s.GetName(), Doc: comments.doc(s.GetOptions().GetDeprecated())}
+	out := &stub.Service{
+		Name:    full,
+		GoName:  s.GetName(),
+		Streams: exported(s.GetName()),
+		Doc:     comments.doc(s.GetOptions().GetDeprecated()),
+	}
 	for i, m := range s.Method {
 		out.Methods = append(out.Methods, p.method(m, comments.at(methodField, i)))
 	}

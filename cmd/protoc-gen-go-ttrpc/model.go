@@ -33,9 +33,10 @@ func model(g *protogen.GeneratedFile, file *protogen.File, prefix string) *stub.
 	f := &stub.File{Taken: taken(file)}
 	for _, s := range file.Services {
 		f.Services = append(f.Services, &stub.Service{
-			Name:   string(s.Desc.FullName()),
-			GoName: prefix + s.GoName,
-			Doc:    doc(s.Comments, s.Desc.Options().(*descriptorpb.ServiceOptions).GetDeprecated()),
+			Name:    string(s.Desc.FullName()),
+			GoName:  prefix + s.GoName,
+			Streams: prefix + s.GoName,
+			Doc:     doc(s.Comments, s.Desc.Options().(*descriptorpb.ServiceOptions).GetDeprecated()),
 		})
 	}
 	f.TTRPC = qualifier(g, "github.com/containerd/ttrpc", "Client")

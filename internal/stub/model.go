@@ -5,7 +5,7 @@ package stub
 // File is all that is generated from one .proto file. Go types are given as they are written in
 // the generated file, qualified where they come from another package.
 type File struct {
-	Context  string   // what package context is called in the file
+	Context  string   // what package context is called in the file; not needed without methods
 	TTRPC    string   // what package ttrpc is called in the file
 	Taken    []string // names that other generated declarations of the file hold
 	Services []*Service
@@ -14,7 +14,8 @@ type File struct {
 // Service is one service.
 type Service struct {
 	Name    string // full name, as it travels
-	GoName  string // its declarations are GoNameService, RegisterGoNameService, NewGoNameClient ...
+	GoName  string // its declarations are GoNameService, RegisterGoNameService, NewGoNameClient
+	Streams string // those of its streams are StreamsClient, Streams_MethodServer ...
 	Doc     Doc
 	Methods []*Method
 
@@ -39,16 +40,6 @@ type Method struct {
 type Doc struct {
 	Leading, Trailing string // comments, without their markers
 	Deprecated        bool
-}
-
-// HasMethods reports whether any service has a method, so that package context is needed.
-func (f *File) HasMethods() bool {
-	for _, s := range f.Services {
-		if len(s.Methods) > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // hasStreams reports whether the service needs more than ttrpc.Method.

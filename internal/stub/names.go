@@ -29,7 +29,7 @@ func (m *Method) spelledAlike() bool { return m.Name == m.GoName }
 
 // spelledAlike allows for a prefix before the Go name.
 func (s *Service) spelledAlike() bool {
-	return strings.HasSuffix(s.GoName, s.Name[strings.LastIndex(s.Name, ".")+1:])
+	return strings.HasSuffix(s.Streams, s.Name[strings.LastIndex(s.Name, ".")+1:])
 }
 
 // exactFirst returns the items for which exact holds, then the others.
@@ -61,10 +61,11 @@ func (s *Service) settleMethods() {
 	}
 }
 
-// settleExported appends underscores to the service's Go name until nobody holds any name made of it.
+// settleExported appends underscores to the service's Go names until nobody holds any name made of them.
 func (s *Service) settleExported(taken map[string]bool) {
 	for anyTaken(s.exported(), taken) {
 		s.GoName += "_"
+		s.Streams += "_"
 	}
 	for _, name := range s.exported() {
 		taken[name] = true
@@ -103,13 +104,13 @@ func (s *Service) newFunc() string      { return "New" + s.GoName + "Client" }
 // clientType is what a caller holds: the service's own interface where no method streams.
 func (s *Service) clientType() string {
 	if s.hasStreams() {
-		return s.GoName + "Client"
+		return s.Streams + "Client"
 	}
 	return s.serviceType()
 }
 
-func (s *Service) streamServer(m *Method) string { return s.GoName + "_" + m.GoName + "Server" }
-func (s *Service) streamClient(m *Method) string { return s.GoName + "_" + m.GoName + "Client" }
+func (s *Service) streamServer(m *Method) string { return s.Streams + "_" + m.GoName + "Server" }
+func (s *Service) streamClient(m *Method) string { return s.Streams + "_" + m.GoName + "Client" }
 
 // free takes the name, or the first one with underscores appended that nobody holds.
 func free(name string, taken map[string]bool) string {

@@ -1,0 +1,2 @@
+// Package gogo calls the services that were generated for gogo messages.
+package gogo
