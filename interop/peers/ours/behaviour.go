@@ -56,7 +56,7 @@ func (r *report) say(what string, values ...any) {
 	for i, v := range values {
 		parts[i] = describe(v)
 	}
-	r.line("%s = %s", what, strings.Join(parts, ", "))
+	r.line("%s = %s", strings.ReplaceAll(what, " = ", "="), strings.Join(parts, ", "))
 }
 
 func (r *report) line(format string, args ...any) {

@@ -277,4 +277,3 @@ var streamProbes = []probe{
 		})
 	}},
 }
-

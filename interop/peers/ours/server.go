@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"sort"
 	"strings"
 	"sync/atomic"
@@ -40,7 +42,9 @@ func serve(args []string) error {
 		return err
 	}
 	register(s, paddedName, &handlers{form: forms[0]})
+	var names []string
 	for _, f := range forms {
+		names = append(names, f.Name)
 		register(s, serviceName(f.Name), &handlers{form: f})
 	}
 	served := make(chan error, 1)
@@ -49,7 +53,7 @@ func serve(args []string) error {
 		untilParentEnds()
 		s.Close()
 	}()
-	fmt.Println("ready")
+	fmt.Println("ready", strings.Join(names, ","))
 	if err := <-served; !errors.Is(err, ttrpc.ErrServerClosed) {
 		return err
 	}
@@ -87,6 +91,7 @@ func (h *handlers) unaryMethods() map[string]ttrpc.Method {
 		"Fail":  h.unary(fail),
 		"Until": h.unary(h.until),
 		"Ended": h.unary(h.countEnded),
+		"State": h.unary(state),
 		"Nil":   func(context.Context, func(interface{}) error) (interface{}, error) { return nil, nil },
 	}
 }
@@ -140,6 +145,12 @@ func (h *handlers) until(ctx context.Context, _ messages.Item) (messages.Item, e
 
 func (h *handlers) countEnded(context.Context, messages.Item) (messages.Item, error) {
 	return messages.Item{Number: h.ended.Load()}, nil
+}
+
+// state answers with the process's id and its number of goroutines, after giving back what memory it can.
+func state(context.Context, messages.Item) (messages.Item, error) {
+	debug.FreeOSMemory()
+	return messages.Item{Number: int64(runtime.NumGoroutine()), ID: uint32(os.Getpid())}, nil
 }
 
 // failures are the errors that a handler can be asked for, by name.

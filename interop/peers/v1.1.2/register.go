@@ -1,1 +1,1 @@
-../unary/register_unary.go
+../v1.0.2/register.go
