@@ -21,6 +21,10 @@ type Client struct {
 	ch   *channel
 	flow inflow
 
+	// calls holds unary calls between uses: not in any map, ready empty. Each client has its own, for channels
+	// must not pass from one testing/synctest bubble to another.
+	calls sync.Pool
+
 	mu      sync.Mutex         // guards all below; taken before the channel's lock
 	nextID  uint64             // of the next stream; odd, past math.MaxUint32 there is none left
 	streams map[uint32]*stream // calls without an answer; removing an entry is the claim to end it
@@ -203,27 +207,32 @@ func timeLeft(ctx context.Context) (int64, error) {
 
 // roundTrip sends a unary request, taking f, and returns the frame of the answer, which the caller frees.
 func (c *Client) roundTrip(ctx context.Context, f *frame) (*frame, error) {
-	s := callPool.Get().(*stream)
+	s := c.newCall()
 	mine, err := c.send(ctx, s, f)
 	if err != nil {
-		callPool.Put(s)
+		c.calls.Put(s)
 		return nil, err
 	}
 	if mine {
 		c.readFor(s)
 	}
 	if err := c.wait(ctx, s); err != nil {
-		callPool.Put(s)
+		c.calls.Put(s)
 		return nil, err
 	}
 	reply, err := s.reply, s.err
 	s.reply, s.err, s.ended = nil, nil, false
-	callPool.Put(s)
+	c.calls.Put(s)
 	return reply, err
 }
 
-// callPool holds unary calls between uses: not in any map, ready empty.
-var callPool = sync.Pool{New: func() any { return &stream{ready: make(chan struct{}, 1), unary: true} }}
+// newCall takes a unary call from the pool.
+func (c *Client) newCall() *stream {
+	if s, ok := c.calls.Get().(*stream); ok {
+		return s
+	}
+	return &stream{ready: make(chan struct{}, 1), unary: true}
+}
 
 // wait returns when s has ended. When ctx ends first it claims the call, which nobody else knows of then.
 func (c *Client) wait(ctx context.Context, s *stream) error {
