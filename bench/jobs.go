@@ -167,5 +167,6 @@ var allJobs = []job{
 	{name: "stuck", what: "calls beside a stream that nobody reads", workload: "stuck", rows: []row{
 		{"failures", "beside a stuck stream: failures", "%", noMoreThan(0)},
 		{"p99", "beside a stuck stream: p99", "µs", noMoreThan(1000)},
+		{"filling", "while it becomes stuck: longest call", "ms", none},
 	}},
 }

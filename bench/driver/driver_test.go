@@ -67,6 +67,18 @@ func TestLoadCountsWholeCalls(t *testing.T) {
 	})
 }
 
+// TestLoadWaitsForSlowCalls has calls that take longer than the time to measure.
+func TestLoadWaitsForSlowCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		call := func(context.Context) error { return pass(context.Background(), time.Minute) }
+		l := load{callers: 1, call: call, warm: time.Millisecond, measure: time.Second}
+		o, err := l.run(nobody{})
+		if err != nil || len(o.latencies) != fewest || o.elapsed <= fewest*time.Minute {
+			t.Errorf("%d calls in %v, %v, want %d", len(o.latencies), o.elapsed, err, fewest)
+		}
+	})
+}
+
 func TestLoadEndsWithAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("broken")

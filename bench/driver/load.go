@@ -34,62 +34,79 @@ const (
 	stopped
 )
 
+// fewest is how many calls are measured at least, however long they take.
+const fewest = 20
+
+// progress is what the callers of a load and the one who measures share.
+type progress struct {
+	phase  atomic.Int32
+	count  atomic.Int64  // of measured calls
+	enough chan struct{} // closed with the last of the fewest
+}
+
 // run counts the calls that began and ended while it measured.
 func (l load) run(look looker) (outcome, error) {
 	ctx, fail := context.WithCancelCause(context.Background())
 	defer fail(nil)
-	var phase atomic.Int32
+	p := &progress{enough: make(chan struct{})}
 	var callers sync.WaitGroup
 	samples := make([][]time.Duration, l.callers)
 	for i := range samples {
 		callers.Go(func() {
 			var err error
-			if samples[i], err = l.loop(&phase); err != nil {
+			if samples[i], err = l.loop(p); err != nil {
 				fail(err)
 			}
 		})
 	}
 	var o outcome
-	err := errors.Join(pass(ctx, l.warm), o.during(look, &phase, func() error { return pass(ctx, l.measure) }))
-	phase.Store(stopped)
+	err := errors.Join(pass(ctx, l.warm), o.during(ctx, look, p, l.measure))
 	callers.Wait()
 	o.latencies = slices.Concat(samples...)
 	slices.Sort(o.latencies)
-	if err == nil && len(o.latencies) == 0 {
-		err = errors.New("no call ended in the measured time")
-	}
 	return o, err
 }
 
-// during measures while wait waits.
-func (o *outcome) during(look looker, phase *atomic.Int32, wait func() error) error {
+// during measures for so long, or until there are enough calls.
+func (o *outcome) during(ctx context.Context, look looker, p *progress, d time.Duration) error {
+	defer p.phase.Store(stopped)
 	before, err := look.both(question{})
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	phase.Store(measuring)
-	waited := wait()
-	phase.Store(stopped)
+	p.phase.Store(measuring)
+	if err := pass(ctx, d); err != nil {
+		return err
+	}
+	select {
+	case <-p.enough:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	p.phase.Store(stopped)
 	o.elapsed = time.Since(began)
 	after, err := look.both(question{})
 	o.used = after.since(before)
-	return errors.Join(waited, err)
+	return err
 }
 
-func (l load) loop(phase *atomic.Int32) ([]time.Duration, error) {
+func (l load) loop(p *progress) ([]time.Duration, error) {
 	latencies := make([]time.Duration, 0, max(1024, (1<<18)/l.callers))
 	last := time.Now()
 	for {
-		counts := phase.Load() == measuring
+		counts := p.phase.Load() == measuring
 		if err := l.call(context.Background()); err != nil {
 			return latencies, err
 		}
 		now := time.Now()
-		switch phase.Load() {
+		switch p.phase.Load() {
 		case measuring:
 			if counts {
 				latencies = append(latencies, now.Sub(last))
+				if p.count.Add(1) == fewest {
+					close(p.enough)
+				}
 			}
 		case stopped:
 			return latencies, nil

@@ -112,11 +112,11 @@ func drain(s Streamer, count, size int) error {
 	}
 }
 
-// A stuck stream is let go after so long, and the next one opened: a peer may end a stream that nobody reads.
+// A stuck stream has so long to become stuck: its buffers fill, and a peer may give it up. Then it is measured.
 const (
-	stuckFor    = time.Second
-	patience    = 500 * time.Millisecond // of a call beside it
-	stuckRounds = 2
+	settling = 1500 * time.Millisecond
+	settled  = time.Second
+	patience = 2 * time.Second // of a call beside it
 )
 
 // stuck makes unary calls, one at a time, beside a server stream on the same connection that is never read
@@ -126,25 +126,30 @@ func (r *running) stuck() (Values, error) {
 	if err != nil || r.peer.Serial {
 		return nil, ErrUnsupported
 	}
-	var latencies []time.Duration
-	failures := 0
-	for range stuckRounds {
-		ctx, cancel := context.WithTimeout(background, long)
-		go func() { _, _ = s.Feed(ctx, 1<<40, 1000) }() // opening may hang as well; the calls beside it tell
-		for began := time.Now(); time.Since(began) < stuckFor; {
-			took, err := r.patiently()
-			if err != nil {
-				failures++
-			}
-			latencies = append(latencies, took)
+	ctx, cancel := context.WithCancel(background)
+	defer cancel()
+	go func() { _, _ = s.Feed(ctx, 1<<40, 1000) }() // opening may hang as well; the calls beside it tell
+	filling, failedFilling := r.beside(settling)
+	stuck, failed := r.beside(settled)
+	failures := float64(failedFilling+failed) / float64(len(filling)+len(stuck))
+	return Values{
+		"failures": failures * 100,
+		"p99":      microseconds(percentile(stuck, 99)),
+		"filling":  microseconds(percentile(filling, 100)) / 1000,
+	}, nil
+}
+
+// beside calls for so long, and returns the sorted times of all calls, and how many failed.
+func (r *running) beside(d time.Duration) (latencies []time.Duration, failures int) {
+	for began := time.Now(); time.Since(began) < d; {
+		took, err := r.patiently()
+		if err != nil {
+			failures++
 		}
-		cancel()
+		latencies = append(latencies, took)
 	}
 	slices.Sort(latencies)
-	return Values{
-		"failures": float64(failures) / float64(len(latencies)) * 100,
-		"p99":      microseconds(percentile(latencies, 99)),
-	}, nil
+	return latencies, failures
 }
 
 func (r *running) patiently() (time.Duration, error) {
