@@ -19,6 +19,7 @@ type writer struct {
 func (f *File) Source() ([]byte, error) {
 	f.settle()
 	w := &writer{locals: f.locals(), context: f.Context, ttrpc: f.TTRPC}
+	w.WriteString(clause)
 	for _, s := range f.Services {
 		w.service(s)
 	}
@@ -26,8 +27,12 @@ func (f *File) Source() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the generated code is not Go: %w", err)
 	}
-	return src, nil
+	return bytes.TrimPrefix(src, []byte(clause)), nil
 }
+
+// clause makes the declarations a file while they are formatted. Without it gofmt would take the
+// first comment for the end of a line of its own and change it.
+const clause = "package stub\n\n"
 
 // P writes a line.
 func (w *writer) P(parts ...string) {

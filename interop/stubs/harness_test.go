@@ -103,11 +103,16 @@ func fileProto(file protoreflect.FileDescriptor) *descriptorpb.FileDescriptorPro
 // ask runs a plugin over a request. The error carries what the plugin wrote to standard error.
 func ask(t *testing.T, name string, req *pluginpb.CodeGeneratorRequest) (*pluginpb.CodeGeneratorResponse, error) {
 	t.Helper()
+	return askBinary(t, plugin(t, name), req)
+}
+
+func askBinary(t *testing.T, path string, req *pluginpb.CodeGeneratorRequest) (*pluginpb.CodeGeneratorResponse, error) {
+	t.Helper()
 	data, err := proto.Marshal(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, stderr, err := feed(t, name, data)
+	out, stderr, err := feed(path, data)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", err, stderr)
 	}
@@ -122,10 +127,9 @@ func ask(t *testing.T, name string, req *pluginpb.CodeGeneratorRequest) (*plugin
 }
 
 // feed runs a plugin over the bytes of a request.
-func feed(t *testing.T, name string, data []byte, args ...string) (out []byte, stderr string, err error) {
-	t.Helper()
+func feed(path string, data []byte, args ...string) (out []byte, stderr string, err error) {
 	var complaint bytes.Buffer
-	cmd := exec.Command(plugin(t, name), args...)
+	cmd := exec.Command(path, args...)
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(data), &complaint
 	out, err = cmd.Output()
 	return out, complaint.String(), err

@@ -2,12 +2,9 @@ package stubs
 
 import (
 	"flag"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -81,14 +78,25 @@ func dropStreams(t *testing.T, dir string) {
 // the results in the build cache, although the folder has another name then.
 func runGo(t *testing.T, dir string, args ...string) []byte {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(runtime.GOROOT(), "bin", "go"), args...)
+	cmd := exec.Command("go", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-trimpath -buildvcs=false")
+	return output(t, cmd)
+}
+
+// runGoHere runs the go command in this module.
+func runGoHere(t *testing.T, args ...string) []byte {
+	t.Helper()
+	return output(t, exec.Command("go", args...))
+}
+
+func output(t *testing.T, cmd *exec.Cmd) []byte {
+	t.Helper()
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("go %s: %v\n%s%s", strings.Join(args, " "), err, out, &stderr)
+		t.Fatalf("%s: %v\n%s%s", cmd, err, out, &stderr)
 	}
 	return out
 }
@@ -114,16 +122,4 @@ func TestCopiedTests(t *testing.T) {
 			t.Errorf("%s is not a copy of %s (%v): go test -update", target, path, err)
 		}
 	}
-}
-
-// packages lists the folders under gen, without a target's name in front.
-func packages(t *testing.T, target string) []string {
-	t.Helper()
-	set := map[string]bool{}
-	for path := range golden(t) {
-		if pkg, ok := strings.CutPrefix(filepath.ToSlash(filepath.Dir(path)), "gen/"+target+"/"); ok {
-			set[pkg] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(set))
 }

@@ -106,7 +106,8 @@ func signature(pkg *types.Package, s *types.Signature) string {
 	list := func(tuple *types.Tuple) string {
 		var parts []string
 		for v := range tuple.Variables() {
-			parts = append(parts, types.TypeString(v.Type(), types.RelativeTo(pkg)))
+			text := types.TypeString(v.Type(), types.RelativeTo(pkg))
+			parts = append(parts, strings.ReplaceAll(text, "interface{}", "any"))
 		}
 		return "(" + strings.Join(parts, ", ") + ")"
 	}

@@ -10,6 +10,7 @@ import (
 )
 
 // Greeter greets.
+//
 // It has all that a comment can have:
 //   - a list
 //   - of two items

@@ -385,6 +385,7 @@ func valueToStringUnary(v interface{}) string {
 }
 
 // Greeter greets.
+//
 // It has all that a comment can have:
 //   - a list
 //   - of two items
