@@ -83,6 +83,18 @@ func (p pairing) pair(of peer) (client, server program, ok bool) {
 	return of.main, of.main, true
 }
 
+// programs are those that the job runs for a peer.
+func (j job) programs(of peer) []program {
+	client, server, ok := j.pairing.pair(of)
+	switch {
+	case !ok:
+		return nil
+	case j.workload == "hello":
+		return []program{client, of.hello}
+	}
+	return []program{client, server}
+}
+
 func find(name string) peer {
 	for _, p := range allPeers {
 		if p.name == name {

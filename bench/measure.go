@@ -42,36 +42,35 @@ const (
 
 // build makes every program that the chosen jobs need.
 func (b *bench) build(ctx context.Context) error {
-	built := map[program]bool{}
-	need := func(p program) error {
-		if built[p] || p == (program{}) {
-			return nil
-		}
-		built[p] = true
-		b.progress.say("building %s %s", p.module, p.pkg)
-		return p.build(ctx, b.dir)
-	}
 	b.values, b.packages = map[cell][]float64{}, map[string]float64{}
+	built := map[program]bool{}
 	for _, j := range b.jobs {
 		for _, p := range b.peers {
-			client, server, ok := j.pairing.pair(p)
-			if !ok {
-				continue
+			for _, needed := range j.programs(p) {
+				if built[needed] {
+					continue
+				}
+				built[needed] = true
+				b.progress.say("building %s %s", needed.module, needed.pkg)
+				if err := needed.build(ctx, b.dir); err != nil {
+					return err
+				}
 			}
-			if err := errors.Join(need(client), need(server)); err != nil {
+			if err := b.countPackages(ctx, j, p); err != nil {
 				return err
 			}
-			if j.workload != "hello" {
-				continue
-			}
-			n, err := p.hello.packages(ctx)
-			if err = errors.Join(err, need(p.hello)); err != nil {
-				return err
-			}
-			b.packages[p.name] = float64(n)
 		}
 	}
 	return nil
+}
+
+func (b *bench) countPackages(ctx context.Context, j job, p peer) error {
+	if j.workload != "hello" {
+		return nil
+	}
+	n, err := p.hello.packages(ctx)
+	b.packages[p.name] = float64(n)
+	return err
 }
 
 // measure runs everything, round by round, and within a round each job on all peers in turn, so that what

@@ -2,7 +2,6 @@
 package main
 
 import (
-	"io"
 	"log"
 	"net"
 	"os"
@@ -27,7 +26,7 @@ func main() {
 				if err != nil {
 					return
 				}
-				if _, err := conn.Write(buf[:n]); err != nil && err != io.EOF {
+				if _, err := conn.Write(buf[:n]); err != nil {
 					return
 				}
 			}
