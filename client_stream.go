@@ -2,6 +2,7 @@ package ttrpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 )
@@ -33,7 +34,7 @@ func (c *Client) openStream(ctx context.Context, desc *StreamDesc, service, meth
 	flags := uint8(flagRemoteClosed)
 	if desc.StreamingClient {
 		flags = flagRemoteOpen
-		if e.size == 0 && req == nil {
+		if e.size == 0 {
 			flags |= flagNoData
 		}
 	}
@@ -49,6 +50,11 @@ func (c *Client) openStream(ctx context.Context, desc *StreamDesc, service, meth
 		return nil, err
 	}
 	cs.watch(ctx, cs.abandon)
+	if req != nil && e.size == 0 && desc.StreamingClient { // a Request cannot tell an empty message from none
+		if err := cs.SendMsg(req); err != nil && !errors.Is(err, ErrStreamClosed) {
+			return nil, err
+		}
+	}
 	return cs, nil
 }
 
