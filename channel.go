@@ -98,6 +98,9 @@ func (ch *channel) flush(mayBlock bool) {
 	}
 	for range flushRounds {
 		f := ch.out.pop()
+		if f == nil { // stop has dropped the rest
+			break
+		}
 		ch.mu.Unlock()
 		n, err := ch.attempt.write(f.b)
 		if err != nil {
@@ -137,6 +140,11 @@ func (ch *channel) drain(f *frame, n int) {
 		if f == nil {
 			ch.mu.Lock()
 			f, n = ch.out.pop(), 0
+			if f == nil { // stop has dropped the rest
+				ch.writing = false
+				ch.mu.Unlock()
+				return
+			}
 			ch.mu.Unlock()
 		}
 		if _, err := ch.conn.Write(f.b[n:]); err != nil {
