@@ -14,7 +14,7 @@ import (
 )
 
 // endTime is how long a child that was told to end may take for it.
-const endTime = 15 * time.Second
+const endTime = 70 * time.Second
 
 // child is this program once more, in a process of its own.
 type child struct {

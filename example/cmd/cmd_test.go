@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -55,8 +56,8 @@ var wantLines = []string{
 	`^client: STUBS +oversized +Logs\(5 MiB\) +ResourceExhausted +TIME$`,
 	`^client: STUBS +oversized +Logs\(4,000,000\), same connection +4000000 bytes +TIME$`,
 	`^client: google +shutdown +Shutdown +under way; 2 calls in flight +TIME$`,
-	`^client: google +shutdown +Wait, in flight +exit status 0 +TIME$`,
-	`^client: google +shutdown +Events, in flight +TaskExited\{status 0\} +TIME$`,
+	`^client: google +shutdown +Wait, in flight +exit status 143 +TIME$`,
+	`^client: google +shutdown +Events, in flight +TaskExited\{status 143\} +TIME$`,
 	`^client: google +shutdown +Wait, on the closed connection +ttrpc: closed +TIME$`,
 }
 
@@ -99,6 +100,39 @@ func TestDemo(t *testing.T) {
 	if err != nil || len(left) != 0 {
 		t.Errorf("the demo left %v behind (%v)", left, err)
 	}
+}
+
+// The README shows the demo's output as it is, but for numbers and the order of the two processes' last lines.
+func TestReadmeShowsTheDemo(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the README shows a demo with the credentials handshake, which needs Linux")
+	}
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```\n(server: listening .*?)```").FindSubmatch(readme)
+	if block == nil {
+		t.Fatal("the README has no output of the demo")
+	}
+	out, err := command(t).Output()
+	if err != nil {
+		t.Fatalf("the demo ends with %v:\n%s", err, out)
+	}
+	if shown, real := normal(string(block[1])), normal(string(out)); shown != real {
+		t.Errorf("the README shows\n%s\nand the demo says\n%s", shown, real)
+	}
+}
+
+// normal makes two outputs comparable.
+func normal(out string) string {
+	out = regexp.MustCompile(`unix://\S+`).ReplaceAllString(out, "unix://SOCKET")
+	out = regexp.MustCompile(`[\d.]+(µs|ms|s)\b`).ReplaceAllString(out, "TIME")
+	out = regexp.MustCompile(`\d+`).ReplaceAllString(out, "N")
+	out = regexp.MustCompile(` +`).ReplaceAllString(out, " ")
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
 }
 
 func tmpdir(cmd *exec.Cmd) string {

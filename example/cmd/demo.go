@@ -14,7 +14,7 @@ import (
 )
 
 // demoTime bounds the whole demo, which takes about a second.
-const demoTime = 2 * time.Minute
+const demoTime = 5 * time.Minute
 
 // runDemo starts this program twice more, as a server and as a client, and shows what both say.
 func runDemo(ctx context.Context, out io.Writer) error {

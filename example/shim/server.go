@@ -17,7 +17,7 @@ import (
 )
 
 // grace is how long a server that ends waits for the calls in flight.
-const grace = 10 * time.Second
+const grace = time.Minute
 
 // Server serves tasks.
 type Server struct {
@@ -39,8 +39,8 @@ func New(opts ...ttrpc.ServerOpt) (*Server, error) {
 	return s, nil
 }
 
-// Serve answers calls until ctx ends or a client calls Shutdown, and returns when the calls that
-// were in flight then have been answered. It closes l.
+// Serve answers calls until ctx ends or a client calls Shutdown. Then it asks the tasks to end, and
+// returns when the calls in flight, among them those that wait for a task, have been answered. It closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	served := make(chan error, 1)
 	// Handlers' contexts descend from the one given here. It doesn't end with ctx: that only asks
@@ -52,7 +52,6 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		return errors.Wrap(err, "serve")
 	case <-s.stop:
 	case <-ctx.Done():
-		s.store.killAll()
 	}
 	err := s.shutdown()
 	<-served // ErrServerClosed
@@ -63,7 +62,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 func (s *Server) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	defer s.store.killAll() // those that nobody waits for
+	s.store.terminateAll()
+	defer s.store.killAll()
 	err := s.ttrpc.Shutdown(ctx)
 	if err != nil {
 		_ = s.ttrpc.Close()

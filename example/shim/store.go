@@ -14,8 +14,14 @@ var (
 	errTooMuch  = errors.New("more than the log holds")
 )
 
-// killed is the exit status of a task that SIGKILL ended, as a shell tells it.
-const killed = 128 + 9
+// Exit statuses of tasks that a signal ended, as a shell tells them.
+const (
+	killed     = 128 + 9  // SIGKILL
+	terminated = 128 + 15 // SIGTERM
+)
+
+// endTime is how long a task takes to end when it is asked to.
+const endTime = 300 * time.Millisecond
 
 // Topics of a task's events.
 const (
@@ -117,6 +123,15 @@ func (s *store) killAll() {
 	}
 }
 
+// terminateAll asks every task to end.
+func (s *store) terminateAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.tasks {
+		t.endIn(endTime, terminated)
+	}
+}
+
 // follow hands all events of a task to send, past and coming, until the task has ended.
 func (s *store) follow(ctx context.Context, id string, send func(event) error) error {
 	t, err := s.find(id)
@@ -147,8 +162,24 @@ func (t *task) start(runs time.Duration) {
 	defer t.mu.Unlock()
 	t.publishLocked(event{topic: topicCreate})
 	if runs > 0 {
-		t.timer = time.AfterFunc(runs, func() { t.exit(0) })
+		t.endInLocked(runs, 0)
 	}
+}
+
+func (t *task) endIn(d time.Duration, status uint32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.ended {
+		t.endInLocked(d, status)
+	}
+}
+
+// endInLocked sets the task's end in place of the one that was set before.
+func (t *task) endInLocked(d time.Duration, status uint32) {
+	if t.timer != nil {
+		t.timer.Stop()
+	}
+	t.timer = time.AfterFunc(d, func() { t.exit(status) })
 }
 
 // exit ends the task. The first one to call it decides the status.

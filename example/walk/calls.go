@@ -49,7 +49,7 @@ func (w *walker) unary(ctx context.Context) error {
 	}
 	return w.line("Wait", func() (string, error) {
 		exit, err := w.wait(ctx, id)
-		return fmt.Sprintf("exit status %d", exit), err
+		return expectExit(exit, 137, err)
 	})
 }
 

@@ -103,7 +103,7 @@ func (w *walker) oversized(ctx context.Context) error {
 // shutdownInFlight asks the server to end while it has two calls to answer, and sees both answered.
 func (w *walker) shutdownInFlight(ctx context.Context) error {
 	id := w.id()
-	if _, err := w.create(ctx, id, 300*time.Millisecond, nil); err != nil {
+	if _, err := w.create(ctx, id, 0, nil); err != nil {
 		return errors.Wrap(err, "create")
 	}
 	stream, err := w.events(ctx, id)
@@ -120,12 +120,12 @@ func (w *walker) shutdownInFlight(ctx context.Context) error {
 	}
 	err = w.line("Wait, in flight", func() (string, error) {
 		end := <-ended
-		return fmt.Sprintf("exit status %d", end.exitStatus), end.err
+		return expectExit(end.exitStatus, 143, end.err)
 	})
 	if err != nil {
 		return err
 	}
-	err = w.line("Events, in flight", func() (string, error) { return expectEvents(stream, "TaskExited{status 0}") })
+	err = w.line("Events, in flight", func() (string, error) { return expectEvents(stream, "TaskExited{status 143}") })
 	if err != nil {
 		return err
 	}
@@ -159,6 +159,13 @@ func (w *walker) startWait(ctx context.Context, id string) <-chan waitEnd {
 		ended <- waitEnd{exit, err}
 	}()
 	return ended
+}
+
+func expectExit(got, want uint32, err error) (string, error) {
+	if err == nil && got != want {
+		err = errors.Errorf("want exit status %d, got %d", want, got)
+	}
+	return fmt.Sprintf("exit status %d", got), err
 }
 
 // expectStatus returns the status of a call that was to fail with code.
