@@ -158,6 +158,22 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+func TestBudgetEndsTheRounds(t *testing.T) {
+	start := time.Now()
+	after := func(d time.Duration) time.Time { return start.Add(d * time.Second) }
+	b := &bench{started: start, began: after(20), budget: 200 * time.Second}
+	if b.outOfTime(1, after(80)) {
+		t.Error("no time for a second minute, at 80 of 200 s")
+	}
+	if !b.outOfTime(2, after(142)) {
+		t.Error("time for a third minute, at 142 of 200 s")
+	}
+	b.budget = 0
+	if b.outOfTime(2, after(142)) {
+		t.Error("out of time without a limit")
+	}
+}
+
 func TestChoose(t *testing.T) {
 	self := func(s string) string { return s }
 	items := []string{"p50", "p50-deadline", "allocs"}

@@ -69,12 +69,12 @@ func run(ctx context.Context, o options) error {
 	}
 	defer os.RemoveAll(dir)
 	b := &bench{dir: dir, jobs: jobs, peers: peers, rounds: o.roundsOrDefault(), profile: profile, progress: newProgress(), length: o.length()}
-	began := time.Now()
+	b.started, b.budget = time.Now(), o.budget()
 	if err := b.build(ctx); err != nil {
 		return err
 	}
 	failed := b.measure(ctx)
-	return errors.Join(b.report(os.Stdout, o.json, time.Since(began)), failed)
+	return errors.Join(b.report(os.Stdout, o.json, time.Since(b.started)), failed)
 }
 
 func (o options) roundsOrDefault() int {
@@ -85,6 +85,14 @@ func (o options) roundsOrDefault() int {
 		return 3
 	}
 	return 5
+}
+
+// budget keeps a quick run short; who asks for rounds gets them.
+func (o options) budget() time.Duration {
+	if o.quick && o.rounds == 0 {
+		return 225 * time.Second
+	}
+	return 0
 }
 
 // length is what every job has in common: how long and how many.

@@ -24,7 +24,8 @@ type bench struct {
 	rounds   int
 	profile  string
 	length   driver.Job
-	began    time.Time
+	started  time.Time // before anything was built
+	began    time.Time // of the measurements
 	progress *progress
 
 	sockets  int                // so far
@@ -78,7 +79,7 @@ func (b *bench) countPackages(ctx context.Context, j job, p peer) error {
 func (b *bench) measure(ctx context.Context) error {
 	b.began = time.Now()
 	var failed []error
-	for round := range b.rounds {
+	for round := 0; round < b.rounds; round++ { // may become fewer
 		for i, j := range b.jobs {
 			for k := range b.peers {
 				p := b.peers[(k+round+i)%len(b.peers)] // who comes first changes
@@ -91,9 +92,18 @@ func (b *bench) measure(ctx context.Context) error {
 				}
 			}
 		}
+		if b.outOfTime(round+1, time.Now()) {
+			b.rounds = round + 1
+		}
 	}
 	b.progress.done()
 	return errors.Join(failed...)
+}
+
+// outOfTime says whether one more round like those done would go beyond the budget.
+func (b *bench) outOfTime(done int, now time.Time) bool {
+	perRound := now.Sub(b.began) / time.Duration(done)
+	return b.budget > 0 && now.Sub(b.started)+perRound > b.budget
 }
 
 func (b *bench) tell(round, i int, j job, p peer) {

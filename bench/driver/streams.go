@@ -112,10 +112,10 @@ func drain(s Streamer, count, size int) error {
 	}
 }
 
-// A stuck stream has so long to become stuck: its buffers fill, and a peer may give it up. Then it is measured.
+// A stuck stream has so long to become stuck: its buffers fill, and a peer may give it up. Then it is measured
+// as long as any load.
 const (
 	settling = 1500 * time.Millisecond
-	settled  = time.Second
 	patience = 2 * time.Second // of a call beside it
 )
 
@@ -130,7 +130,7 @@ func (r *running) stuck() (Values, error) {
 	defer cancel()
 	go func() { _, _ = s.Feed(ctx, 1<<40, 1000) }() // opening may hang as well; the calls beside it tell
 	filling, failedFilling := r.beside(settling)
-	stuck, failed := r.beside(settled)
+	stuck, failed := r.beside(r.Measure)
 	failures := float64(failedFilling+failed) / float64(len(filling)+len(stuck))
 	return Values{
 		"failures": failures * 100,
