@@ -16,7 +16,7 @@ const errWouldBlock = syscall.EAGAIN
 // tryRead is one read(2) on a non-blocking descriptor; b is not empty.
 func tryRead(fd uintptr, b []byte) (int, error) {
 	for {
-		n, err := syscall.Read(int(fd), b)
+		n, err := sysRead(fd, b)
 		switch {
 		case err == syscall.EINTR:
 			continue
@@ -32,7 +32,7 @@ func tryRead(fd uintptr, b []byte) (int, error) {
 // tryWrite is one write(2) on a non-blocking descriptor; a full socket takes nothing, which is no error.
 func tryWrite(fd uintptr, b []byte) (int, error) {
 	for {
-		n, err := syscall.Write(int(fd), b)
+		n, err := sysWrite(fd, b)
 		switch {
 		case err == syscall.EINTR:
 			continue

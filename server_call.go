@@ -23,6 +23,8 @@ type serverCall struct {
 	timeout  int64           // nanoseconds; 0 is none
 	metadata int             // KeyValues in the request
 	size     int             // bytes of the request, as the connection counts them
+	alone    bool            // no other call was in flight when it began
+	timed    bool            // its method is judged by it
 	cancel   *callContext    // to be cancelled when the method returns; nil: none
 	stream   *serverStream   // nil for a unary call
 
@@ -45,7 +47,7 @@ func newServerCall(sc *serverConn, m *method, in *inbound, v requestView) *serve
 	call.payload = call.request.b[offset : offset+length]
 	call.size = len(call.request.b)
 	call.id, call.sc, call.method = in.stream, sc, m
-	call.timeout, call.metadata = v.timeout, v.metadata
+	call.timeout, call.metadata, call.timed = v.timeout, v.metadata, false
 	if m.stream != nil {
 		call.stream = newServerStream(call)
 	}
@@ -78,9 +80,19 @@ func (call *serverCall) serve() {
 			call.finish(nil, errHandlerExit)
 		}
 	}()
-	resp, err := call.handle()
+	resp, err := call.handleTimed()
 	returned = true
 	call.finish(resp, err)
+}
+
+func (call *serverCall) handleTimed() (any, error) {
+	if !call.timed {
+		return call.handle()
+	}
+	start := clock()
+	resp, err := call.handle()
+	call.method.judge(clock() - start)
+	return resp, err
 }
 
 func (call *serverCall) handle() (any, error) {
@@ -208,14 +220,19 @@ func responseEncoder(resp any) (encoder, error) {
 
 // marshalError words a failure to encode a server's message. The refusal of an oversized one stays what it is.
 func marshalError(err error) error {
-	var large *OversizedMessageErr
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.As(err, &large):
+	}
+	if large := asOversized(err); large != nil {
 		return large.Unwrap()
 	}
 	return status.Errorf(codes.Internal, "ttrpc: error marshaling payload: %v", err)
+}
+
+func asOversized(err error) *OversizedMessageErr {
+	var large *OversizedMessageErr
+	errors.As(err, &large)
+	return large
 }
 
 // statusOf returns the status that an error of a handler is sent as.

@@ -19,6 +19,7 @@ type serverConn struct {
 	server *Server
 	base   context.Context // Serve's
 	flow   inflow
+	inline inline
 	lastID uint32 // the highest id a Request has had; the reader's
 
 	mu        sync.Mutex // guards all below; taken before the channel's lock
@@ -45,12 +46,31 @@ func (sc *serverConn) run() {
 	if err := sc.start(); err != nil {
 		sc.server.log("ttrpc: connection refused", "error", err)
 		sc.fail(err)
-	} else {
-		err := sc.read()
-		sc.fail(err)
-		sc.ch.discard()
-		sc.report()
+		sc.finished()
+		return
 	}
+	sc.readOn()
+}
+
+// readOn reads to the end of the connection, or until another goroutine takes over.
+func (sc *serverConn) readOn() {
+	sc.inline.streak = 0
+	err := sc.read()
+	switch {
+	case err == errTakenOver:
+		return
+	case sc.isRenewal(err):
+		go sc.readOn()
+		return
+	}
+	sc.fail(err)
+	sc.ch.discard()
+	sc.report()
+	sc.finished()
+}
+
+// finished says that nobody reads any more.
+func (sc *serverConn) finished() {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	sc.reading = false
@@ -98,50 +118,54 @@ func (sc *serverConn) read() error {
 			return err
 		}
 		for ; in != nil; in = sc.ch.buffered() {
-			sc.handle(in)
+			if err := sc.handle(in); err != nil {
+				return err
+			}
 		}
 		_ = sc.ch.waitSpace(context.Background()) // which has no error; a failed channel has space
 	}
 }
 
-func (sc *serverConn) handle(in *inbound) {
+// handle returns errTakenOver, or nil.
+func (sc *serverConn) handle(in *inbound) error {
 	switch {
 	case in.oversized:
 		sc.refuse(in.stream, status.Convert(oversizedStatus(uint64(in.length), sc.server.maxRecv)), errStreamRefused)
 	case in.typ == typeRequest:
-		sc.handleRequest(in)
+		return sc.handleRequest(in)
 	case in.typ == typeData:
 		sc.handleData(in)
 	}
+	return nil
 }
 
-func (sc *serverConn) handleRequest(in *inbound) {
+func (sc *serverConn) handleRequest(in *inbound) error {
 	if in.stream%2 == 0 {
 		sc.answerf(in.stream, codes.InvalidArgument, "StreamID must be odd for client initiated streams")
-		return
+		return nil
 	}
 	if in.stream <= sc.lastID {
 		sc.answerf(in.stream, codes.InvalidArgument, "StreamID cannot be re-used and must increment")
-		return
+		return nil
 	}
 	sc.lastID = in.stream
 	v, err := parseRequest(in.data())
 	if err != nil {
 		sc.answerf(in.stream, codes.InvalidArgument, "unmarshal request error: %v", requestError(in.data()))
-		return
+		return nil
 	}
 	m, st := sc.server.registry.find(v.service, v.method)
 	if st != nil {
 		sc.answer(in.stream, st)
-		return
+		return nil
 	}
 	call := newServerCall(sc, m, in, v)
 	if st := sc.begin(call); st != nil {
 		sc.answer(in.stream, st)
 		call.recycle()
-		return
+		return nil
 	}
-	sc.server.workers.run(call)
+	return sc.dispatch(call)
 }
 
 func (sc *serverConn) handleData(in *inbound) {
@@ -248,7 +272,7 @@ func (sc *serverConn) begin(call *serverCall) *status.Status {
 	sc.calls[call.id] = call
 	sc.active++
 	sc.requests += call.size
-	call.parent = sc.ctx
+	call.parent, call.alone = sc.ctx, sc.active == 1
 	return nil
 }
 

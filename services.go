@@ -17,6 +17,8 @@ type method struct {
 	stream StreamHandler // nil for a unary method
 
 	streamingClient, streamingServer bool
+
+	quick atomic.Int32 // quick runs in a row: see server_inline.go
 }
 
 // registry holds the services of a server. Readers take no lock: a registration replaces the map.

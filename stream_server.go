@@ -2,7 +2,6 @@ package ttrpc
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 )
 
@@ -117,8 +116,7 @@ func streamEncoder(m any) (encoder, error) {
 
 // streamMarshalError leaves the refusal of an oversized message to the handler as it is.
 func streamMarshalError(err error) error {
-	var large *OversizedMessageErr
-	if errors.As(err, &large) {
+	if asOversized(err) != nil {
 		return err
 	}
 	return marshalError(err)
