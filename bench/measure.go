@@ -22,6 +22,7 @@ type bench struct {
 	jobs     []job
 	peers    []peer
 	rounds   int
+	budget   time.Duration // no round begins that would probably end later; 0 is no limit
 	profile  string
 	length   driver.Job
 	started  time.Time // before anything was built
