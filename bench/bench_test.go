@@ -160,7 +160,7 @@ func TestJSON(t *testing.T) {
 
 func TestBudgetEndsTheRounds(t *testing.T) {
 	start := time.Now()
-	after := func(d time.Duration) time.Time { return start.Add(d * time.Second) }
+	after := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
 	b := &bench{started: start, began: after(20), budget: 200 * time.Second}
 	if b.outOfTime(1, after(80)) {
 		t.Error("no time for a second minute, at 80 of 200 s")
