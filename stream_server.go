@@ -25,6 +25,7 @@ func newServerStream(call *serverCall) *serverStream {
 		f.seal(typeData, 0)
 		ss.held = len(f.b)
 		ss.flow.held.Add(int64(ss.held))
+		ss.taken.Store(int64(clock())) // the consumer's second starts now
 		ss.inbox.push(f)
 	}
 	if !call.method.streamingClient {
