@@ -28,7 +28,7 @@ type TasksService interface {
 	Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error)
 }
 
-// Tasks_EventsServer is the server's end of a Events stream.
+// Tasks_EventsServer is the server's end of a call of Events.
 type Tasks_EventsServer interface {
 	Send(*Envelope) error
 	ttrpc.StreamServer
@@ -42,7 +42,7 @@ func (x *tasks_EventsServer) Send(m *Envelope) error {
 	return x.StreamServer.SendMsg(m)
 }
 
-// Tasks_ImportServer is the server's end of a Import stream.
+// Tasks_ImportServer is the server's end of a call of Import.
 type Tasks_ImportServer interface {
 	Recv() (*Chunk, error)
 	ttrpc.StreamServer
@@ -60,7 +60,7 @@ func (x *tasks_ImportServer) Recv() (*Chunk, error) {
 	return m, nil
 }
 
-// Tasks_AttachServer is the server's end of a Attach stream.
+// Tasks_AttachServer is the server's end of a call of Attach.
 type Tasks_AttachServer interface {
 	Send(*Output) error
 	Recv() (*Input, error)
@@ -244,7 +244,7 @@ func (c *tasksClient) Shutdown(ctx context.Context, req *ShutdownRequest) (*Shut
 	return resp, nil
 }
 
-// Tasks_EventsClient is the client's end of a Events stream.
+// Tasks_EventsClient is the client's end of a call of Events.
 type Tasks_EventsClient interface {
 	Recv() (*Envelope, error)
 	ttrpc.ClientStream
@@ -262,7 +262,7 @@ func (x *tasks_EventsClient) Recv() (*Envelope, error) {
 	return m, nil
 }
 
-// Tasks_ImportClient is the client's end of a Import stream.
+// Tasks_ImportClient is the client's end of a call of Import.
 type Tasks_ImportClient interface {
 	Send(*Chunk) error
 	CloseAndRecv() (*ImportResponse, error)
@@ -288,7 +288,7 @@ func (x *tasks_ImportClient) CloseAndRecv() (*ImportResponse, error) {
 	return m, nil
 }
 
-// Tasks_AttachClient is the client's end of a Attach stream.
+// Tasks_AttachClient is the client's end of a call of Attach.
 type Tasks_AttachClient interface {
 	Send(*Input) error
 	Recv() (*Output, error)

@@ -72,7 +72,7 @@ func (w *writer) serverStream(s *Service, m *Method) {
 	if m.ClientStreams {
 		recv = m.Input
 	}
-	w.comment(fmt.Sprintf("%s is the server's end of a %s stream.", s.streamServer(m), m.GoName))
+	w.comment(fmt.Sprintf("%s is the server's end of a call of %s.", s.streamServer(m), m.GoName))
 	w.streamInterface(s.streamServer(m), "StreamServer", send, recv, "")
 	w.streamStruct(m.server, "StreamServer", send, recv, "")
 }
@@ -88,7 +88,7 @@ func (w *writer) clientStream(s *Service, m *Method) {
 	} else {
 		last = m.Output
 	}
-	w.comment(fmt.Sprintf("%s is the client's end of a %s stream.", s.streamClient(m), m.GoName))
+	w.comment(fmt.Sprintf("%s is the client's end of a call of %s.", s.streamClient(m), m.GoName))
 	w.streamInterface(s.streamClient(m), "ClientStream", send, recv, last)
 	w.streamStruct(m.client, "ClientStream", send, recv, last)
 }

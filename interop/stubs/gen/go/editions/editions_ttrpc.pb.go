@@ -13,7 +13,7 @@ type EditionService interface {
 	Watch(context.Context, *Request, Edition_WatchServer) error
 }
 
-// Edition_WatchServer is the server's end of a Watch stream.
+// Edition_WatchServer is the server's end of a call of Watch.
 type Edition_WatchServer interface {
 	Send(*Request) error
 	ttrpc.StreamServer
@@ -84,7 +84,7 @@ func (c *editionClient) Watch(ctx context.Context, req *Request) (Edition_WatchC
 	return &edition_WatchClient{stream}, nil
 }
 
-// Edition_WatchClient is the client's end of a Watch stream.
+// Edition_WatchClient is the client's end of a call of Watch.
 type Edition_WatchClient interface {
 	Recv() (*Request, error)
 	ttrpc.ClientStream

@@ -138,7 +138,7 @@ type TwinsService interface {
 	GetAll(context.Context, *Request, Twins_GetAllServer) error
 }
 
-// Twins_GetAll_Server is the server's end of a GetAll_ stream.
+// Twins_GetAll_Server is the server's end of a call of GetAll_.
 type Twins_GetAll_Server interface {
 	Send(*LowReply) error
 	ttrpc.StreamServer
@@ -152,7 +152,7 @@ func (x *twins_GetAll_Server) Send(m *LowReply) error {
 	return x.StreamServer.SendMsg(m)
 }
 
-// Twins_GetAllServer is the server's end of a GetAll stream.
+// Twins_GetAllServer is the server's end of a call of GetAll.
 type Twins_GetAllServer interface {
 	Send(*LowReply) error
 	ttrpc.StreamServer
@@ -259,7 +259,7 @@ func (c *twinsClient) GetAll(ctx context.Context, req *Request) (Twins_GetAllCli
 	return &twins_GetAllClient{stream}, nil
 }
 
-// Twins_GetAll_Client is the client's end of a GetAll_ stream.
+// Twins_GetAll_Client is the client's end of a call of GetAll_.
 type Twins_GetAll_Client interface {
 	Recv() (*LowReply, error)
 	ttrpc.ClientStream
@@ -277,7 +277,7 @@ func (x *twins_GetAll_Client) Recv() (*LowReply, error) {
 	return m, nil
 }
 
-// Twins_GetAllClient is the client's end of a GetAll stream.
+// Twins_GetAllClient is the client's end of a call of GetAll.
 type Twins_GetAllClient interface {
 	Recv() (*LowReply, error)
 	ttrpc.ClientStream
@@ -367,7 +367,7 @@ type Foo_Service interface {
 	Ask(context.Context, Foo__AskServer) (*LowReply, error)
 }
 
-// Foo__AskServer is the server's end of a Ask stream.
+// Foo__AskServer is the server's end of a call of Ask.
 type Foo__AskServer interface {
 	Recv() (*Request, error)
 	ttrpc.StreamServer
@@ -420,7 +420,7 @@ func (c *foo_Client) Ask(ctx context.Context) (Foo__AskClient, error) {
 	return &foo__AskClient{stream}, nil
 }
 
-// Foo__AskClient is the client's end of a Ask stream.
+// Foo__AskClient is the client's end of a call of Ask.
 type Foo__AskClient interface {
 	Send(*Request) error
 	CloseAndRecv() (*LowReply, error)
@@ -451,7 +451,7 @@ type FooService interface {
 	Bar_Baz(context.Context, Foo_Bar_BazServer) (*LowReply, error)
 }
 
-// Foo_Bar_BazServer is the server's end of a Bar_Baz stream.
+// Foo_Bar_BazServer is the server's end of a call of Bar_Baz.
 type Foo_Bar_BazServer interface {
 	Recv() (*Request, error)
 	ttrpc.StreamServer
@@ -522,7 +522,7 @@ func (c *fooClient) Bar_Baz(ctx context.Context) (Foo_Bar_BazClient, error) {
 	return &foo_Bar_BazClient{stream}, nil
 }
 
-// Foo_Bar_BazClient is the client's end of a Bar_Baz stream.
+// Foo_Bar_BazClient is the client's end of a call of Bar_Baz.
 type Foo_Bar_BazClient interface {
 	Send(*Request) error
 	CloseAndRecv() (*LowReply, error)
@@ -552,7 +552,7 @@ type Foo_Bar_Service interface {
 	Baz(context.Context, Foo_Bar__BazServer) (*LowReply, error)
 }
 
-// Foo_Bar__BazServer is the server's end of a Baz stream.
+// Foo_Bar__BazServer is the server's end of a call of Baz.
 type Foo_Bar__BazServer interface {
 	Recv() (*Request, error)
 	ttrpc.StreamServer
@@ -605,7 +605,7 @@ func (c *foo_Bar_Client) Baz(ctx context.Context) (Foo_Bar__BazClient, error) {
 	return &foo_Bar__BazClient{stream}, nil
 }
 
-// Foo_Bar__BazClient is the client's end of a Baz stream.
+// Foo_Bar__BazClient is the client's end of a call of Baz.
 type Foo_Bar__BazClient interface {
 	Send(*Request) error
 	CloseAndRecv() (*LowReply, error)
@@ -636,7 +636,7 @@ type Foo_Bar_Baz_Service interface {
 	Ask(context.Context, Foo_Bar_Baz__AskServer) (*LowReply, error)
 }
 
-// Foo_Bar_Baz__AskServer is the server's end of a Ask stream.
+// Foo_Bar_Baz__AskServer is the server's end of a call of Ask.
 type Foo_Bar_Baz__AskServer interface {
 	Recv() (*Request, error)
 	ttrpc.StreamServer
@@ -690,7 +690,7 @@ func (c *foo_Bar_Baz_Client) Ask(ctx context.Context) (Foo_Bar_Baz__AskClient, e
 	return &foo_Bar_Baz__AskClient{stream}, nil
 }
 
-// Foo_Bar_Baz__AskClient is the client's end of a Ask stream.
+// Foo_Bar_Baz__AskClient is the client's end of a call of Ask.
 type Foo_Bar_Baz__AskClient interface {
 	Send(*Request) error
 	CloseAndRecv() (*LowReply, error)

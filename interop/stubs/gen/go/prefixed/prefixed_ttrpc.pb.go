@@ -47,7 +47,7 @@ type TTRPCStreamerService interface {
 	Count(context.Context, *Item, TTRPCStreamer_CountServer) error
 }
 
-// TTRPCStreamer_CountServer is the server's end of a Count stream.
+// TTRPCStreamer_CountServer is the server's end of a call of Count.
 type TTRPCStreamer_CountServer interface {
 	Send(*Item) error
 	ttrpc.StreamServer
@@ -100,7 +100,7 @@ func (c *tTRPCStreamerClient) Count(ctx context.Context, req *Item) (TTRPCStream
 	return &tTRPCStreamer_CountClient{stream}, nil
 }
 
-// TTRPCStreamer_CountClient is the client's end of a Count stream.
+// TTRPCStreamer_CountClient is the client's end of a call of Count.
 type TTRPCStreamer_CountClient interface {
 	Recv() (*Item, error)
 	ttrpc.ClientStream

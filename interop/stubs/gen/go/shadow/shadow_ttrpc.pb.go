@@ -81,7 +81,7 @@ type ShadowService interface {
 	TalkTtrpc(context.Context, Shadow_TalkTtrpcServer) error
 }
 
-// Shadow_UpContextServer is the server's end of a UpContext stream.
+// Shadow_UpContextServer is the server's end of a call of UpContext.
 type Shadow_UpContextServer interface {
 	Recv() (*context1.Message, error)
 	ttrpc.StreamServer
@@ -99,7 +99,7 @@ func (x_ *shadow_UpContextServer) Recv() (*context1.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownContextServer is the server's end of a DownContext stream.
+// Shadow_DownContextServer is the server's end of a call of DownContext.
 type Shadow_DownContextServer interface {
 	Send(*context1.Message) error
 	ttrpc.StreamServer
@@ -113,7 +113,7 @@ func (x_ *shadow_DownContextServer) Send(m_ *context1.Message) error {
 	return x_.StreamServer.SendMsg(m_)
 }
 
-// Shadow_TalkContextServer is the server's end of a TalkContext stream.
+// Shadow_TalkContextServer is the server's end of a call of TalkContext.
 type Shadow_TalkContextServer interface {
 	Send(*context1.Message) error
 	Recv() (*context1.Message, error)
@@ -136,7 +136,7 @@ func (x_ *shadow_TalkContextServer) Recv() (*context1.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpReqServer is the server's end of a UpReq stream.
+// Shadow_UpReqServer is the server's end of a call of UpReq.
 type Shadow_UpReqServer interface {
 	Recv() (*req.Message, error)
 	ttrpc.StreamServer
@@ -154,7 +154,7 @@ func (x_ *shadow_UpReqServer) Recv() (*req.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownReqServer is the server's end of a DownReq stream.
+// Shadow_DownReqServer is the server's end of a call of DownReq.
 type Shadow_DownReqServer interface {
 	Send(*req.Message) error
 	ttrpc.StreamServer
@@ -168,7 +168,7 @@ func (x_ *shadow_DownReqServer) Send(m_ *req.Message) error {
 	return x_.StreamServer.SendMsg(m_)
 }
 
-// Shadow_TalkReqServer is the server's end of a TalkReq stream.
+// Shadow_TalkReqServer is the server's end of a call of TalkReq.
 type Shadow_TalkReqServer interface {
 	Send(*req.Message) error
 	Recv() (*req.Message, error)
@@ -191,7 +191,7 @@ func (x_ *shadow_TalkReqServer) Recv() (*req.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpRespServer is the server's end of a UpResp stream.
+// Shadow_UpRespServer is the server's end of a call of UpResp.
 type Shadow_UpRespServer interface {
 	Recv() (*resp.Message, error)
 	ttrpc.StreamServer
@@ -209,7 +209,7 @@ func (x_ *shadow_UpRespServer) Recv() (*resp.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownRespServer is the server's end of a DownResp stream.
+// Shadow_DownRespServer is the server's end of a call of DownResp.
 type Shadow_DownRespServer interface {
 	Send(*resp.Message) error
 	ttrpc.StreamServer
@@ -223,7 +223,7 @@ func (x_ *shadow_DownRespServer) Send(m_ *resp.Message) error {
 	return x_.StreamServer.SendMsg(m_)
 }
 
-// Shadow_TalkRespServer is the server's end of a TalkResp stream.
+// Shadow_TalkRespServer is the server's end of a call of TalkResp.
 type Shadow_TalkRespServer interface {
 	Send(*resp.Message) error
 	Recv() (*resp.Message, error)
@@ -246,7 +246,7 @@ func (x_ *shadow_TalkRespServer) Recv() (*resp.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpCtxServer is the server's end of a UpCtx stream.
+// Shadow_UpCtxServer is the server's end of a call of UpCtx.
 type Shadow_UpCtxServer interface {
 	Recv() (*ctx.Message, error)
 	ttrpc.StreamServer
@@ -264,7 +264,7 @@ func (x_ *shadow_UpCtxServer) Recv() (*ctx.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownCtxServer is the server's end of a DownCtx stream.
+// Shadow_DownCtxServer is the server's end of a call of DownCtx.
 type Shadow_DownCtxServer interface {
 	Send(*ctx.Message) error
 	ttrpc.StreamServer
@@ -278,7 +278,7 @@ func (x_ *shadow_DownCtxServer) Send(m_ *ctx.Message) error {
 	return x_.StreamServer.SendMsg(m_)
 }
 
-// Shadow_TalkCtxServer is the server's end of a TalkCtx stream.
+// Shadow_TalkCtxServer is the server's end of a call of TalkCtx.
 type Shadow_TalkCtxServer interface {
 	Send(*ctx.Message) error
 	Recv() (*ctx.Message, error)
@@ -301,7 +301,7 @@ func (x_ *shadow_TalkCtxServer) Recv() (*ctx.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpSrvServer is the server's end of a UpSrv stream.
+// Shadow_UpSrvServer is the server's end of a call of UpSrv.
 type Shadow_UpSrvServer interface {
 	Recv() (*srv.Message, error)
 	ttrpc.StreamServer
@@ -319,7 +319,7 @@ func (x_ *shadow_UpSrvServer) Recv() (*srv.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownSrvServer is the server's end of a DownSrv stream.
+// Shadow_DownSrvServer is the server's end of a call of DownSrv.
 type Shadow_DownSrvServer interface {
 	Send(*srv.Message) error
 	ttrpc.StreamServer
@@ -333,7 +333,7 @@ func (x_ *shadow_DownSrvServer) Send(m_ *srv.Message) error {
 	return x_.StreamServer.SendMsg(m_)
 }
 
-// Shadow_TalkSrvServer is the server's end of a TalkSrv stream.
+// Shadow_TalkSrvServer is the server's end of a call of TalkSrv.
 type Shadow_TalkSrvServer interface {
 	Send(*srv.Message) error
 	Recv() (*srv.Message, error)
@@ -356,7 +356,7 @@ func (x_ *shadow_TalkSrvServer) Recv() (*srv.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpSvcServer is the server's end of a UpSvc stream.
+// Shadow_UpSvcServer is the server's end of a call of UpSvc.
 type Shadow_UpSvcServer interface {
 	Recv() (*svc.Message, error)
 	ttrpc.StreamServer
@@ -374,7 +374,7 @@ func (x_ *shadow_UpSvcServer) Recv() (*svc.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownSvcServer is the server's end of a DownSvc stream.
+// Shadow_DownSvcServer is the server's end of a call of DownSvc.
 type Shadow_DownSvcServer interface {
 	Send(*svc.Message) error
 	ttrpc.StreamServer
@@ -388,7 +388,7 @@ func (x_ *shadow_DownSvcServer) Send(m_ *svc.Message) error {
 	return x_.StreamServer.SendMsg(m_)
 }
 
-// Shadow_TalkSvcServer is the server's end of a TalkSvc stream.
+// Shadow_TalkSvcServer is the server's end of a call of TalkSvc.
 type Shadow_TalkSvcServer interface {
 	Send(*svc.Message) error
 	Recv() (*svc.Message, error)
@@ -411,7 +411,7 @@ func (x_ *shadow_TalkSvcServer) Recv() (*svc.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpCServer is the server's end of a UpC stream.
+// Shadow_UpCServer is the server's end of a call of UpC.
 type Shadow_UpCServer interface {
 	Recv() (*c.Message, error)
 	ttrpc.StreamServer
@@ -429,7 +429,7 @@ func (x_ *shadow_UpCServer) Recv() (*c.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownCServer is the server's end of a DownC stream.
+// Shadow_DownCServer is the server's end of a call of DownC.
 type Shadow_DownCServer interface {
 	Send(*c.Message) error
 	ttrpc.StreamServer
@@ -443,7 +443,7 @@ func (x_ *shadow_DownCServer) Send(m_ *c.Message) error {
 	return x_.StreamServer.SendMsg(m_)
 }
 
-// Shadow_TalkCServer is the server's end of a TalkC stream.
+// Shadow_TalkCServer is the server's end of a call of TalkC.
 type Shadow_TalkCServer interface {
 	Send(*c.Message) error
 	Recv() (*c.Message, error)
@@ -466,7 +466,7 @@ func (x_ *shadow_TalkCServer) Recv() (*c.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpStreamServer is the server's end of a UpStream stream.
+// Shadow_UpStreamServer is the server's end of a call of UpStream.
 type Shadow_UpStreamServer interface {
 	Recv() (*stream.Message, error)
 	ttrpc.StreamServer
@@ -484,7 +484,7 @@ func (x_ *shadow_UpStreamServer) Recv() (*stream.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownStreamServer is the server's end of a DownStream stream.
+// Shadow_DownStreamServer is the server's end of a call of DownStream.
 type Shadow_DownStreamServer interface {
 	Send(*stream.Message) error
 	ttrpc.StreamServer
@@ -498,7 +498,7 @@ func (x_ *shadow_DownStreamServer) Send(m_ *stream.Message) error {
 	return x_.StreamServer.SendMsg(m_)
 }
 
-// Shadow_TalkStreamServer is the server's end of a TalkStream stream.
+// Shadow_TalkStreamServer is the server's end of a call of TalkStream.
 type Shadow_TalkStreamServer interface {
 	Send(*stream.Message) error
 	Recv() (*stream.Message, error)
@@ -521,7 +521,7 @@ func (x_ *shadow_TalkStreamServer) Recv() (*stream.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpXServer is the server's end of a UpX stream.
+// Shadow_UpXServer is the server's end of a call of UpX.
 type Shadow_UpXServer interface {
 	Recv() (*x.Message, error)
 	ttrpc.StreamServer
@@ -539,7 +539,7 @@ func (x_ *shadow_UpXServer) Recv() (*x.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownXServer is the server's end of a DownX stream.
+// Shadow_DownXServer is the server's end of a call of DownX.
 type Shadow_DownXServer interface {
 	Send(*x.Message) error
 	ttrpc.StreamServer
@@ -553,7 +553,7 @@ func (x_ *shadow_DownXServer) Send(m_ *x.Message) error {
 	return x_.StreamServer.SendMsg(m_)
 }
 
-// Shadow_TalkXServer is the server's end of a TalkX stream.
+// Shadow_TalkXServer is the server's end of a call of TalkX.
 type Shadow_TalkXServer interface {
 	Send(*x.Message) error
 	Recv() (*x.Message, error)
@@ -576,7 +576,7 @@ func (x_ *shadow_TalkXServer) Recv() (*x.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpMServer is the server's end of a UpM stream.
+// Shadow_UpMServer is the server's end of a call of UpM.
 type Shadow_UpMServer interface {
 	Recv() (*m.Message, error)
 	ttrpc.StreamServer
@@ -594,7 +594,7 @@ func (x_ *shadow_UpMServer) Recv() (*m.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownMServer is the server's end of a DownM stream.
+// Shadow_DownMServer is the server's end of a call of DownM.
 type Shadow_DownMServer interface {
 	Send(*m.Message) error
 	ttrpc.StreamServer
@@ -608,7 +608,7 @@ func (x_ *shadow_DownMServer) Send(m_ *m.Message) error {
 	return x_.StreamServer.SendMsg(m_)
 }
 
-// Shadow_TalkMServer is the server's end of a TalkM stream.
+// Shadow_TalkMServer is the server's end of a call of TalkM.
 type Shadow_TalkMServer interface {
 	Send(*m.Message) error
 	Recv() (*m.Message, error)
@@ -631,7 +631,7 @@ func (x_ *shadow_TalkMServer) Recv() (*m.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpErrServer is the server's end of a UpErr stream.
+// Shadow_UpErrServer is the server's end of a call of UpErr.
 type Shadow_UpErrServer interface {
 	Recv() (*err.Message, error)
 	ttrpc.StreamServer
@@ -649,7 +649,7 @@ func (x_ *shadow_UpErrServer) Recv() (*err.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownErrServer is the server's end of a DownErr stream.
+// Shadow_DownErrServer is the server's end of a call of DownErr.
 type Shadow_DownErrServer interface {
 	Send(*err.Message) error
 	ttrpc.StreamServer
@@ -663,7 +663,7 @@ func (x_ *shadow_DownErrServer) Send(m_ *err.Message) error {
 	return x_.StreamServer.SendMsg(m_)
 }
 
-// Shadow_TalkErrServer is the server's end of a TalkErr stream.
+// Shadow_TalkErrServer is the server's end of a call of TalkErr.
 type Shadow_TalkErrServer interface {
 	Send(*err.Message) error
 	Recv() (*err.Message, error)
@@ -686,7 +686,7 @@ func (x_ *shadow_TalkErrServer) Recv() (*err.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpUnmarshalServer is the server's end of a UpUnmarshal stream.
+// Shadow_UpUnmarshalServer is the server's end of a call of UpUnmarshal.
 type Shadow_UpUnmarshalServer interface {
 	Recv() (*unmarshal.Message, error)
 	ttrpc.StreamServer
@@ -704,7 +704,7 @@ func (x_ *shadow_UpUnmarshalServer) Recv() (*unmarshal.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownUnmarshalServer is the server's end of a DownUnmarshal stream.
+// Shadow_DownUnmarshalServer is the server's end of a call of DownUnmarshal.
 type Shadow_DownUnmarshalServer interface {
 	Send(*unmarshal.Message) error
 	ttrpc.StreamServer
@@ -718,7 +718,7 @@ func (x_ *shadow_DownUnmarshalServer) Send(m_ *unmarshal.Message) error {
 	return x_.StreamServer.SendMsg(m_)
 }
 
-// Shadow_TalkUnmarshalServer is the server's end of a TalkUnmarshal stream.
+// Shadow_TalkUnmarshalServer is the server's end of a call of TalkUnmarshal.
 type Shadow_TalkUnmarshalServer interface {
 	Send(*unmarshal.Message) error
 	Recv() (*unmarshal.Message, error)
@@ -741,7 +741,7 @@ func (x_ *shadow_TalkUnmarshalServer) Recv() (*unmarshal.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpClientServer is the server's end of a UpClient stream.
+// Shadow_UpClientServer is the server's end of a call of UpClient.
 type Shadow_UpClientServer interface {
 	Recv() (*client.Message, error)
 	ttrpc.StreamServer
@@ -759,7 +759,7 @@ func (x_ *shadow_UpClientServer) Recv() (*client.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownClientServer is the server's end of a DownClient stream.
+// Shadow_DownClientServer is the server's end of a call of DownClient.
 type Shadow_DownClientServer interface {
 	Send(*client.Message) error
 	ttrpc.StreamServer
@@ -773,7 +773,7 @@ func (x_ *shadow_DownClientServer) Send(m_ *client.Message) error {
 	return x_.StreamServer.SendMsg(m_)
 }
 
-// Shadow_TalkClientServer is the server's end of a TalkClient stream.
+// Shadow_TalkClientServer is the server's end of a call of TalkClient.
 type Shadow_TalkClientServer interface {
 	Send(*client.Message) error
 	Recv() (*client.Message, error)
@@ -796,7 +796,7 @@ func (x_ *shadow_TalkClientServer) Recv() (*client.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpTtrpcServer is the server's end of a UpTtrpc stream.
+// Shadow_UpTtrpcServer is the server's end of a call of UpTtrpc.
 type Shadow_UpTtrpcServer interface {
 	Recv() (*ttrpc1.Message, error)
 	ttrpc.StreamServer
@@ -814,7 +814,7 @@ func (x_ *shadow_UpTtrpcServer) Recv() (*ttrpc1.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownTtrpcServer is the server's end of a DownTtrpc stream.
+// Shadow_DownTtrpcServer is the server's end of a call of DownTtrpc.
 type Shadow_DownTtrpcServer interface {
 	Send(*ttrpc1.Message) error
 	ttrpc.StreamServer
@@ -828,7 +828,7 @@ func (x_ *shadow_DownTtrpcServer) Send(m_ *ttrpc1.Message) error {
 	return x_.StreamServer.SendMsg(m_)
 }
 
-// Shadow_TalkTtrpcServer is the server's end of a TalkTtrpc stream.
+// Shadow_TalkTtrpcServer is the server's end of a call of TalkTtrpc.
 type Shadow_TalkTtrpcServer interface {
 	Send(*ttrpc1.Message) error
 	Recv() (*ttrpc1.Message, error)
@@ -1797,7 +1797,7 @@ func (c_ *shadowClient) TalkTtrpc(ctx_ context.Context) (Shadow_TalkTtrpcClient,
 	return &shadow_TalkTtrpcClient{stream_}, nil
 }
 
-// Shadow_UpContextClient is the client's end of a UpContext stream.
+// Shadow_UpContextClient is the client's end of a call of UpContext.
 type Shadow_UpContextClient interface {
 	Send(*context1.Message) error
 	CloseAndRecv() (*context1.Message, error)
@@ -1823,7 +1823,7 @@ func (x_ *shadow_UpContextClient) CloseAndRecv() (*context1.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownContextClient is the client's end of a DownContext stream.
+// Shadow_DownContextClient is the client's end of a call of DownContext.
 type Shadow_DownContextClient interface {
 	Recv() (*context1.Message, error)
 	ttrpc.ClientStream
@@ -1841,7 +1841,7 @@ func (x_ *shadow_DownContextClient) Recv() (*context1.Message, error) {
 	return m_, nil
 }
 
-// Shadow_TalkContextClient is the client's end of a TalkContext stream.
+// Shadow_TalkContextClient is the client's end of a call of TalkContext.
 type Shadow_TalkContextClient interface {
 	Send(*context1.Message) error
 	Recv() (*context1.Message, error)
@@ -1864,7 +1864,7 @@ func (x_ *shadow_TalkContextClient) Recv() (*context1.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpReqClient is the client's end of a UpReq stream.
+// Shadow_UpReqClient is the client's end of a call of UpReq.
 type Shadow_UpReqClient interface {
 	Send(*req.Message) error
 	CloseAndRecv() (*req.Message, error)
@@ -1890,7 +1890,7 @@ func (x_ *shadow_UpReqClient) CloseAndRecv() (*req.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownReqClient is the client's end of a DownReq stream.
+// Shadow_DownReqClient is the client's end of a call of DownReq.
 type Shadow_DownReqClient interface {
 	Recv() (*req.Message, error)
 	ttrpc.ClientStream
@@ -1908,7 +1908,7 @@ func (x_ *shadow_DownReqClient) Recv() (*req.Message, error) {
 	return m_, nil
 }
 
-// Shadow_TalkReqClient is the client's end of a TalkReq stream.
+// Shadow_TalkReqClient is the client's end of a call of TalkReq.
 type Shadow_TalkReqClient interface {
 	Send(*req.Message) error
 	Recv() (*req.Message, error)
@@ -1931,7 +1931,7 @@ func (x_ *shadow_TalkReqClient) Recv() (*req.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpRespClient is the client's end of a UpResp stream.
+// Shadow_UpRespClient is the client's end of a call of UpResp.
 type Shadow_UpRespClient interface {
 	Send(*resp.Message) error
 	CloseAndRecv() (*resp.Message, error)
@@ -1957,7 +1957,7 @@ func (x_ *shadow_UpRespClient) CloseAndRecv() (*resp.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownRespClient is the client's end of a DownResp stream.
+// Shadow_DownRespClient is the client's end of a call of DownResp.
 type Shadow_DownRespClient interface {
 	Recv() (*resp.Message, error)
 	ttrpc.ClientStream
@@ -1975,7 +1975,7 @@ func (x_ *shadow_DownRespClient) Recv() (*resp.Message, error) {
 	return m_, nil
 }
 
-// Shadow_TalkRespClient is the client's end of a TalkResp stream.
+// Shadow_TalkRespClient is the client's end of a call of TalkResp.
 type Shadow_TalkRespClient interface {
 	Send(*resp.Message) error
 	Recv() (*resp.Message, error)
@@ -1998,7 +1998,7 @@ func (x_ *shadow_TalkRespClient) Recv() (*resp.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpCtxClient is the client's end of a UpCtx stream.
+// Shadow_UpCtxClient is the client's end of a call of UpCtx.
 type Shadow_UpCtxClient interface {
 	Send(*ctx.Message) error
 	CloseAndRecv() (*ctx.Message, error)
@@ -2024,7 +2024,7 @@ func (x_ *shadow_UpCtxClient) CloseAndRecv() (*ctx.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownCtxClient is the client's end of a DownCtx stream.
+// Shadow_DownCtxClient is the client's end of a call of DownCtx.
 type Shadow_DownCtxClient interface {
 	Recv() (*ctx.Message, error)
 	ttrpc.ClientStream
@@ -2042,7 +2042,7 @@ func (x_ *shadow_DownCtxClient) Recv() (*ctx.Message, error) {
 	return m_, nil
 }
 
-// Shadow_TalkCtxClient is the client's end of a TalkCtx stream.
+// Shadow_TalkCtxClient is the client's end of a call of TalkCtx.
 type Shadow_TalkCtxClient interface {
 	Send(*ctx.Message) error
 	Recv() (*ctx.Message, error)
@@ -2065,7 +2065,7 @@ func (x_ *shadow_TalkCtxClient) Recv() (*ctx.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpSrvClient is the client's end of a UpSrv stream.
+// Shadow_UpSrvClient is the client's end of a call of UpSrv.
 type Shadow_UpSrvClient interface {
 	Send(*srv.Message) error
 	CloseAndRecv() (*srv.Message, error)
@@ -2091,7 +2091,7 @@ func (x_ *shadow_UpSrvClient) CloseAndRecv() (*srv.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownSrvClient is the client's end of a DownSrv stream.
+// Shadow_DownSrvClient is the client's end of a call of DownSrv.
 type Shadow_DownSrvClient interface {
 	Recv() (*srv.Message, error)
 	ttrpc.ClientStream
@@ -2109,7 +2109,7 @@ func (x_ *shadow_DownSrvClient) Recv() (*srv.Message, error) {
 	return m_, nil
 }
 
-// Shadow_TalkSrvClient is the client's end of a TalkSrv stream.
+// Shadow_TalkSrvClient is the client's end of a call of TalkSrv.
 type Shadow_TalkSrvClient interface {
 	Send(*srv.Message) error
 	Recv() (*srv.Message, error)
@@ -2132,7 +2132,7 @@ func (x_ *shadow_TalkSrvClient) Recv() (*srv.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpSvcClient is the client's end of a UpSvc stream.
+// Shadow_UpSvcClient is the client's end of a call of UpSvc.
 type Shadow_UpSvcClient interface {
 	Send(*svc.Message) error
 	CloseAndRecv() (*svc.Message, error)
@@ -2158,7 +2158,7 @@ func (x_ *shadow_UpSvcClient) CloseAndRecv() (*svc.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownSvcClient is the client's end of a DownSvc stream.
+// Shadow_DownSvcClient is the client's end of a call of DownSvc.
 type Shadow_DownSvcClient interface {
 	Recv() (*svc.Message, error)
 	ttrpc.ClientStream
@@ -2176,7 +2176,7 @@ func (x_ *shadow_DownSvcClient) Recv() (*svc.Message, error) {
 	return m_, nil
 }
 
-// Shadow_TalkSvcClient is the client's end of a TalkSvc stream.
+// Shadow_TalkSvcClient is the client's end of a call of TalkSvc.
 type Shadow_TalkSvcClient interface {
 	Send(*svc.Message) error
 	Recv() (*svc.Message, error)
@@ -2199,7 +2199,7 @@ func (x_ *shadow_TalkSvcClient) Recv() (*svc.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpCClient is the client's end of a UpC stream.
+// Shadow_UpCClient is the client's end of a call of UpC.
 type Shadow_UpCClient interface {
 	Send(*c.Message) error
 	CloseAndRecv() (*c.Message, error)
@@ -2225,7 +2225,7 @@ func (x_ *shadow_UpCClient) CloseAndRecv() (*c.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownCClient is the client's end of a DownC stream.
+// Shadow_DownCClient is the client's end of a call of DownC.
 type Shadow_DownCClient interface {
 	Recv() (*c.Message, error)
 	ttrpc.ClientStream
@@ -2243,7 +2243,7 @@ func (x_ *shadow_DownCClient) Recv() (*c.Message, error) {
 	return m_, nil
 }
 
-// Shadow_TalkCClient is the client's end of a TalkC stream.
+// Shadow_TalkCClient is the client's end of a call of TalkC.
 type Shadow_TalkCClient interface {
 	Send(*c.Message) error
 	Recv() (*c.Message, error)
@@ -2266,7 +2266,7 @@ func (x_ *shadow_TalkCClient) Recv() (*c.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpStreamClient is the client's end of a UpStream stream.
+// Shadow_UpStreamClient is the client's end of a call of UpStream.
 type Shadow_UpStreamClient interface {
 	Send(*stream.Message) error
 	CloseAndRecv() (*stream.Message, error)
@@ -2292,7 +2292,7 @@ func (x_ *shadow_UpStreamClient) CloseAndRecv() (*stream.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownStreamClient is the client's end of a DownStream stream.
+// Shadow_DownStreamClient is the client's end of a call of DownStream.
 type Shadow_DownStreamClient interface {
 	Recv() (*stream.Message, error)
 	ttrpc.ClientStream
@@ -2310,7 +2310,7 @@ func (x_ *shadow_DownStreamClient) Recv() (*stream.Message, error) {
 	return m_, nil
 }
 
-// Shadow_TalkStreamClient is the client's end of a TalkStream stream.
+// Shadow_TalkStreamClient is the client's end of a call of TalkStream.
 type Shadow_TalkStreamClient interface {
 	Send(*stream.Message) error
 	Recv() (*stream.Message, error)
@@ -2333,7 +2333,7 @@ func (x_ *shadow_TalkStreamClient) Recv() (*stream.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpXClient is the client's end of a UpX stream.
+// Shadow_UpXClient is the client's end of a call of UpX.
 type Shadow_UpXClient interface {
 	Send(*x.Message) error
 	CloseAndRecv() (*x.Message, error)
@@ -2359,7 +2359,7 @@ func (x_ *shadow_UpXClient) CloseAndRecv() (*x.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownXClient is the client's end of a DownX stream.
+// Shadow_DownXClient is the client's end of a call of DownX.
 type Shadow_DownXClient interface {
 	Recv() (*x.Message, error)
 	ttrpc.ClientStream
@@ -2377,7 +2377,7 @@ func (x_ *shadow_DownXClient) Recv() (*x.Message, error) {
 	return m_, nil
 }
 
-// Shadow_TalkXClient is the client's end of a TalkX stream.
+// Shadow_TalkXClient is the client's end of a call of TalkX.
 type Shadow_TalkXClient interface {
 	Send(*x.Message) error
 	Recv() (*x.Message, error)
@@ -2400,7 +2400,7 @@ func (x_ *shadow_TalkXClient) Recv() (*x.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpMClient is the client's end of a UpM stream.
+// Shadow_UpMClient is the client's end of a call of UpM.
 type Shadow_UpMClient interface {
 	Send(*m.Message) error
 	CloseAndRecv() (*m.Message, error)
@@ -2426,7 +2426,7 @@ func (x_ *shadow_UpMClient) CloseAndRecv() (*m.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownMClient is the client's end of a DownM stream.
+// Shadow_DownMClient is the client's end of a call of DownM.
 type Shadow_DownMClient interface {
 	Recv() (*m.Message, error)
 	ttrpc.ClientStream
@@ -2444,7 +2444,7 @@ func (x_ *shadow_DownMClient) Recv() (*m.Message, error) {
 	return m_, nil
 }
 
-// Shadow_TalkMClient is the client's end of a TalkM stream.
+// Shadow_TalkMClient is the client's end of a call of TalkM.
 type Shadow_TalkMClient interface {
 	Send(*m.Message) error
 	Recv() (*m.Message, error)
@@ -2467,7 +2467,7 @@ func (x_ *shadow_TalkMClient) Recv() (*m.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpErrClient is the client's end of a UpErr stream.
+// Shadow_UpErrClient is the client's end of a call of UpErr.
 type Shadow_UpErrClient interface {
 	Send(*err.Message) error
 	CloseAndRecv() (*err.Message, error)
@@ -2493,7 +2493,7 @@ func (x_ *shadow_UpErrClient) CloseAndRecv() (*err.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownErrClient is the client's end of a DownErr stream.
+// Shadow_DownErrClient is the client's end of a call of DownErr.
 type Shadow_DownErrClient interface {
 	Recv() (*err.Message, error)
 	ttrpc.ClientStream
@@ -2511,7 +2511,7 @@ func (x_ *shadow_DownErrClient) Recv() (*err.Message, error) {
 	return m_, nil
 }
 
-// Shadow_TalkErrClient is the client's end of a TalkErr stream.
+// Shadow_TalkErrClient is the client's end of a call of TalkErr.
 type Shadow_TalkErrClient interface {
 	Send(*err.Message) error
 	Recv() (*err.Message, error)
@@ -2534,7 +2534,7 @@ func (x_ *shadow_TalkErrClient) Recv() (*err.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpUnmarshalClient is the client's end of a UpUnmarshal stream.
+// Shadow_UpUnmarshalClient is the client's end of a call of UpUnmarshal.
 type Shadow_UpUnmarshalClient interface {
 	Send(*unmarshal.Message) error
 	CloseAndRecv() (*unmarshal.Message, error)
@@ -2560,7 +2560,7 @@ func (x_ *shadow_UpUnmarshalClient) CloseAndRecv() (*unmarshal.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownUnmarshalClient is the client's end of a DownUnmarshal stream.
+// Shadow_DownUnmarshalClient is the client's end of a call of DownUnmarshal.
 type Shadow_DownUnmarshalClient interface {
 	Recv() (*unmarshal.Message, error)
 	ttrpc.ClientStream
@@ -2578,7 +2578,7 @@ func (x_ *shadow_DownUnmarshalClient) Recv() (*unmarshal.Message, error) {
 	return m_, nil
 }
 
-// Shadow_TalkUnmarshalClient is the client's end of a TalkUnmarshal stream.
+// Shadow_TalkUnmarshalClient is the client's end of a call of TalkUnmarshal.
 type Shadow_TalkUnmarshalClient interface {
 	Send(*unmarshal.Message) error
 	Recv() (*unmarshal.Message, error)
@@ -2601,7 +2601,7 @@ func (x_ *shadow_TalkUnmarshalClient) Recv() (*unmarshal.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpClientClient is the client's end of a UpClient stream.
+// Shadow_UpClientClient is the client's end of a call of UpClient.
 type Shadow_UpClientClient interface {
 	Send(*client.Message) error
 	CloseAndRecv() (*client.Message, error)
@@ -2627,7 +2627,7 @@ func (x_ *shadow_UpClientClient) CloseAndRecv() (*client.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownClientClient is the client's end of a DownClient stream.
+// Shadow_DownClientClient is the client's end of a call of DownClient.
 type Shadow_DownClientClient interface {
 	Recv() (*client.Message, error)
 	ttrpc.ClientStream
@@ -2645,7 +2645,7 @@ func (x_ *shadow_DownClientClient) Recv() (*client.Message, error) {
 	return m_, nil
 }
 
-// Shadow_TalkClientClient is the client's end of a TalkClient stream.
+// Shadow_TalkClientClient is the client's end of a call of TalkClient.
 type Shadow_TalkClientClient interface {
 	Send(*client.Message) error
 	Recv() (*client.Message, error)
@@ -2668,7 +2668,7 @@ func (x_ *shadow_TalkClientClient) Recv() (*client.Message, error) {
 	return m_, nil
 }
 
-// Shadow_UpTtrpcClient is the client's end of a UpTtrpc stream.
+// Shadow_UpTtrpcClient is the client's end of a call of UpTtrpc.
 type Shadow_UpTtrpcClient interface {
 	Send(*ttrpc1.Message) error
 	CloseAndRecv() (*ttrpc1.Message, error)
@@ -2694,7 +2694,7 @@ func (x_ *shadow_UpTtrpcClient) CloseAndRecv() (*ttrpc1.Message, error) {
 	return m_, nil
 }
 
-// Shadow_DownTtrpcClient is the client's end of a DownTtrpc stream.
+// Shadow_DownTtrpcClient is the client's end of a call of DownTtrpc.
 type Shadow_DownTtrpcClient interface {
 	Recv() (*ttrpc1.Message, error)
 	ttrpc.ClientStream
@@ -2712,7 +2712,7 @@ func (x_ *shadow_DownTtrpcClient) Recv() (*ttrpc1.Message, error) {
 	return m_, nil
 }
 
-// Shadow_TalkTtrpcClient is the client's end of a TalkTtrpc stream.
+// Shadow_TalkTtrpcClient is the client's end of a call of TalkTtrpc.
 type Shadow_TalkTtrpcClient interface {
 	Send(*ttrpc1.Message) error
 	Recv() (*ttrpc1.Message, error)

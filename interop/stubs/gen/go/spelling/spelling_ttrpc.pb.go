@@ -19,7 +19,7 @@ type SpellingService interface {
 	TalkAll(context.Context, Spelling_TalkAllServer) error
 }
 
-// Spelling_WatchAllServer is the server's end of a WatchAll stream.
+// Spelling_WatchAllServer is the server's end of a call of WatchAll.
 type Spelling_WatchAllServer interface {
 	Send(*LowReply) error
 	ttrpc.StreamServer
@@ -33,7 +33,7 @@ func (x *spelling_WatchAllServer) Send(m *LowReply) error {
 	return x.StreamServer.SendMsg(m)
 }
 
-// Spelling_SendAllServer is the server's end of a SendAll stream.
+// Spelling_SendAllServer is the server's end of a call of SendAll.
 type Spelling_SendAllServer interface {
 	Recv() (*Request, error)
 	ttrpc.StreamServer
@@ -51,7 +51,7 @@ func (x *spelling_SendAllServer) Recv() (*Request, error) {
 	return m, nil
 }
 
-// Spelling_TalkAllServer is the server's end of a TalkAll stream.
+// Spelling_TalkAllServer is the server's end of a call of TalkAll.
 type Spelling_TalkAllServer interface {
 	Send(*LowReply) error
 	Recv() (*Request, error)
@@ -255,7 +255,7 @@ func (c *spellingClient) TalkAll(ctx context.Context) (Spelling_TalkAllClient, e
 	return &spelling_TalkAllClient{stream}, nil
 }
 
-// Spelling_WatchAllClient is the client's end of a WatchAll stream.
+// Spelling_WatchAllClient is the client's end of a call of WatchAll.
 type Spelling_WatchAllClient interface {
 	Recv() (*LowReply, error)
 	ttrpc.ClientStream
@@ -273,7 +273,7 @@ func (x *spelling_WatchAllClient) Recv() (*LowReply, error) {
 	return m, nil
 }
 
-// Spelling_SendAllClient is the client's end of a SendAll stream.
+// Spelling_SendAllClient is the client's end of a call of SendAll.
 type Spelling_SendAllClient interface {
 	Send(*Request) error
 	CloseAndRecv() (*LowReply, error)
@@ -299,7 +299,7 @@ func (x *spelling_SendAllClient) CloseAndRecv() (*LowReply, error) {
 	return m, nil
 }
 
-// Spelling_TalkAllClient is the client's end of a TalkAll stream.
+// Spelling_TalkAllClient is the client's end of a call of TalkAll.
 type Spelling_TalkAllClient interface {
 	Send(*Request) error
 	Recv() (*LowReply, error)

@@ -23,7 +23,7 @@ type CalculatorService interface {
 	Fail(context.Context, *Item, Calculator_FailServer) error
 }
 
-// Calculator_TotalServer is the server's end of a Total stream.
+// Calculator_TotalServer is the server's end of a call of Total.
 type Calculator_TotalServer interface {
 	Recv() (*Item, error)
 	ttrpc.StreamServer
@@ -41,7 +41,7 @@ func (x *calculator_TotalServer) Recv() (*Item, error) {
 	return m, nil
 }
 
-// Calculator_CountServer is the server's end of a Count stream.
+// Calculator_CountServer is the server's end of a call of Count.
 type Calculator_CountServer interface {
 	Send(*Item) error
 	ttrpc.StreamServer
@@ -55,7 +55,7 @@ func (x *calculator_CountServer) Send(m *Item) error {
 	return x.StreamServer.SendMsg(m)
 }
 
-// Calculator_EchoServer is the server's end of a Echo stream.
+// Calculator_EchoServer is the server's end of a call of Echo.
 type Calculator_EchoServer interface {
 	Send(*Item) error
 	Recv() (*Item, error)
@@ -78,7 +78,7 @@ func (x *calculator_EchoServer) Recv() (*Item, error) {
 	return m, nil
 }
 
-// Calculator_DrainServer is the server's end of a Drain stream.
+// Calculator_DrainServer is the server's end of a call of Drain.
 type Calculator_DrainServer interface {
 	Recv() (*emptypb.Empty, error)
 	ttrpc.StreamServer
@@ -96,7 +96,7 @@ func (x *calculator_DrainServer) Recv() (*emptypb.Empty, error) {
 	return m, nil
 }
 
-// Calculator_TickServer is the server's end of a Tick stream.
+// Calculator_TickServer is the server's end of a call of Tick.
 type Calculator_TickServer interface {
 	Send(*emptypb.Empty) error
 	ttrpc.StreamServer
@@ -110,7 +110,7 @@ func (x *calculator_TickServer) Send(m *emptypb.Empty) error {
 	return x.StreamServer.SendMsg(m)
 }
 
-// Calculator_FailServer is the server's end of a Fail stream.
+// Calculator_FailServer is the server's end of a call of Fail.
 type Calculator_FailServer interface {
 	Send(*Item) error
 	ttrpc.StreamServer
@@ -269,7 +269,7 @@ func (c *calculatorClient) Fail(ctx context.Context, req *Item) (Calculator_Fail
 	return &calculator_FailClient{stream}, nil
 }
 
-// Calculator_TotalClient is the client's end of a Total stream.
+// Calculator_TotalClient is the client's end of a call of Total.
 type Calculator_TotalClient interface {
 	Send(*Item) error
 	CloseAndRecv() (*Sum, error)
@@ -295,7 +295,7 @@ func (x *calculator_TotalClient) CloseAndRecv() (*Sum, error) {
 	return m, nil
 }
 
-// Calculator_CountClient is the client's end of a Count stream.
+// Calculator_CountClient is the client's end of a call of Count.
 type Calculator_CountClient interface {
 	Recv() (*Item, error)
 	ttrpc.ClientStream
@@ -313,7 +313,7 @@ func (x *calculator_CountClient) Recv() (*Item, error) {
 	return m, nil
 }
 
-// Calculator_EchoClient is the client's end of a Echo stream.
+// Calculator_EchoClient is the client's end of a call of Echo.
 type Calculator_EchoClient interface {
 	Send(*Item) error
 	Recv() (*Item, error)
@@ -336,7 +336,7 @@ func (x *calculator_EchoClient) Recv() (*Item, error) {
 	return m, nil
 }
 
-// Calculator_DrainClient is the client's end of a Drain stream.
+// Calculator_DrainClient is the client's end of a call of Drain.
 type Calculator_DrainClient interface {
 	Send(*emptypb.Empty) error
 	CloseAndRecv() (*emptypb.Empty, error)
@@ -362,7 +362,7 @@ func (x *calculator_DrainClient) CloseAndRecv() (*emptypb.Empty, error) {
 	return m, nil
 }
 
-// Calculator_TickClient is the client's end of a Tick stream.
+// Calculator_TickClient is the client's end of a call of Tick.
 type Calculator_TickClient interface {
 	Recv() (*emptypb.Empty, error)
 	ttrpc.ClientStream
@@ -380,7 +380,7 @@ func (x *calculator_TickClient) Recv() (*emptypb.Empty, error) {
 	return m, nil
 }
 
-// Calculator_FailClient is the client's end of a Fail stream.
+// Calculator_FailClient is the client's end of a call of Fail.
 type Calculator_FailClient interface {
 	Recv() (*Item, error)
 	ttrpc.ClientStream
@@ -403,7 +403,7 @@ type OnlyStreamsService interface {
 	Echo(context.Context, OnlyStreams_EchoServer) error
 }
 
-// OnlyStreams_EchoServer is the server's end of a Echo stream.
+// OnlyStreams_EchoServer is the server's end of a call of Echo.
 type OnlyStreams_EchoServer interface {
 	Send(*Item) error
 	Recv() (*Item, error)
@@ -463,7 +463,7 @@ func (c *onlyStreamsClient) Echo(ctx context.Context) (OnlyStreams_EchoClient, e
 	return &onlyStreams_EchoClient{stream}, nil
 }
 
-// OnlyStreams_EchoClient is the client's end of a Echo stream.
+// OnlyStreams_EchoClient is the client's end of a call of Echo.
 type OnlyStreams_EchoClient interface {
 	Send(*Item) error
 	Recv() (*Item, error)

@@ -296,7 +296,7 @@ type SpellingService interface {
 	Talk_all(context.Context, Spelling_Talk_allServer) error
 }
 
-// Spelling_WatchAllServer is the server's end of a WatchAll stream.
+// Spelling_WatchAllServer is the server's end of a call of WatchAll.
 type Spelling_WatchAllServer interface {
 	Send(*LowReply) error
 	ttrpc.StreamServer
@@ -310,7 +310,7 @@ func (x *spelling_WatchAllServer) Send(m *LowReply) error {
 	return x.StreamServer.SendMsg(m)
 }
 
-// Spelling_SendAllServer is the server's end of a SendAll stream.
+// Spelling_SendAllServer is the server's end of a call of SendAll.
 type Spelling_SendAllServer interface {
 	Recv() (*Request, error)
 	ttrpc.StreamServer
@@ -328,7 +328,7 @@ func (x *spelling_SendAllServer) Recv() (*Request, error) {
 	return m, nil
 }
 
-// Spelling_Talk_allServer is the server's end of a Talk_all stream.
+// Spelling_Talk_allServer is the server's end of a call of Talk_all.
 type Spelling_Talk_allServer interface {
 	Send(*LowReply) error
 	Recv() (*Request, error)
@@ -532,7 +532,7 @@ func (c *spellingClient) Talk_all(ctx context.Context) (Spelling_Talk_allClient,
 	return &spelling_Talk_allClient{stream}, nil
 }
 
-// Spelling_WatchAllClient is the client's end of a WatchAll stream.
+// Spelling_WatchAllClient is the client's end of a call of WatchAll.
 type Spelling_WatchAllClient interface {
 	Recv() (*LowReply, error)
 	ttrpc.ClientStream
@@ -550,7 +550,7 @@ func (x *spelling_WatchAllClient) Recv() (*LowReply, error) {
 	return m, nil
 }
 
-// Spelling_SendAllClient is the client's end of a SendAll stream.
+// Spelling_SendAllClient is the client's end of a call of SendAll.
 type Spelling_SendAllClient interface {
 	Send(*Request) error
 	CloseAndRecv() (*LowReply, error)
@@ -576,7 +576,7 @@ func (x *spelling_SendAllClient) CloseAndRecv() (*LowReply, error) {
 	return m, nil
 }
 
-// Spelling_Talk_allClient is the client's end of a Talk_all stream.
+// Spelling_Talk_allClient is the client's end of a call of Talk_all.
 type Spelling_Talk_allClient interface {
 	Send(*Request) error
 	Recv() (*LowReply, error)

@@ -294,7 +294,7 @@ type CalculatorService interface {
 	Fail(context.Context, *Item, Calculator_FailServer) error
 }
 
-// Calculator_TotalServer is the server's end of a Total stream.
+// Calculator_TotalServer is the server's end of a call of Total.
 type Calculator_TotalServer interface {
 	Recv() (*Item, error)
 	ttrpc.StreamServer
@@ -312,7 +312,7 @@ func (x *calculator_TotalServer) Recv() (*Item, error) {
 	return m, nil
 }
 
-// Calculator_CountServer is the server's end of a Count stream.
+// Calculator_CountServer is the server's end of a call of Count.
 type Calculator_CountServer interface {
 	Send(*Item) error
 	ttrpc.StreamServer
@@ -326,7 +326,7 @@ func (x *calculator_CountServer) Send(m *Item) error {
 	return x.StreamServer.SendMsg(m)
 }
 
-// Calculator_EchoServer is the server's end of a Echo stream.
+// Calculator_EchoServer is the server's end of a call of Echo.
 type Calculator_EchoServer interface {
 	Send(*Item) error
 	Recv() (*Item, error)
@@ -349,7 +349,7 @@ func (x *calculator_EchoServer) Recv() (*Item, error) {
 	return m, nil
 }
 
-// Calculator_DrainServer is the server's end of a Drain stream.
+// Calculator_DrainServer is the server's end of a call of Drain.
 type Calculator_DrainServer interface {
 	Recv() (*types.Empty, error)
 	ttrpc.StreamServer
@@ -367,7 +367,7 @@ func (x *calculator_DrainServer) Recv() (*types.Empty, error) {
 	return m, nil
 }
 
-// Calculator_TickServer is the server's end of a Tick stream.
+// Calculator_TickServer is the server's end of a call of Tick.
 type Calculator_TickServer interface {
 	Send(*types.Empty) error
 	ttrpc.StreamServer
@@ -381,7 +381,7 @@ func (x *calculator_TickServer) Send(m *types.Empty) error {
 	return x.StreamServer.SendMsg(m)
 }
 
-// Calculator_FailServer is the server's end of a Fail stream.
+// Calculator_FailServer is the server's end of a call of Fail.
 type Calculator_FailServer interface {
 	Send(*Item) error
 	ttrpc.StreamServer
@@ -540,7 +540,7 @@ func (c *calculatorClient) Fail(ctx context.Context, req *Item) (Calculator_Fail
 	return &calculator_FailClient{stream}, nil
 }
 
-// Calculator_TotalClient is the client's end of a Total stream.
+// Calculator_TotalClient is the client's end of a call of Total.
 type Calculator_TotalClient interface {
 	Send(*Item) error
 	CloseAndRecv() (*Sum, error)
@@ -566,7 +566,7 @@ func (x *calculator_TotalClient) CloseAndRecv() (*Sum, error) {
 	return m, nil
 }
 
-// Calculator_CountClient is the client's end of a Count stream.
+// Calculator_CountClient is the client's end of a call of Count.
 type Calculator_CountClient interface {
 	Recv() (*Item, error)
 	ttrpc.ClientStream
@@ -584,7 +584,7 @@ func (x *calculator_CountClient) Recv() (*Item, error) {
 	return m, nil
 }
 
-// Calculator_EchoClient is the client's end of a Echo stream.
+// Calculator_EchoClient is the client's end of a call of Echo.
 type Calculator_EchoClient interface {
 	Send(*Item) error
 	Recv() (*Item, error)
@@ -607,7 +607,7 @@ func (x *calculator_EchoClient) Recv() (*Item, error) {
 	return m, nil
 }
 
-// Calculator_DrainClient is the client's end of a Drain stream.
+// Calculator_DrainClient is the client's end of a call of Drain.
 type Calculator_DrainClient interface {
 	Send(*types.Empty) error
 	CloseAndRecv() (*types.Empty, error)
@@ -633,7 +633,7 @@ func (x *calculator_DrainClient) CloseAndRecv() (*types.Empty, error) {
 	return m, nil
 }
 
-// Calculator_TickClient is the client's end of a Tick stream.
+// Calculator_TickClient is the client's end of a call of Tick.
 type Calculator_TickClient interface {
 	Recv() (*types.Empty, error)
 	ttrpc.ClientStream
@@ -651,7 +651,7 @@ func (x *calculator_TickClient) Recv() (*types.Empty, error) {
 	return m, nil
 }
 
-// Calculator_FailClient is the client's end of a Fail stream.
+// Calculator_FailClient is the client's end of a call of Fail.
 type Calculator_FailClient interface {
 	Recv() (*Item, error)
 	ttrpc.ClientStream
@@ -674,7 +674,7 @@ type OnlyStreamsService interface {
 	Echo(context.Context, OnlyStreams_EchoServer) error
 }
 
-// OnlyStreams_EchoServer is the server's end of a Echo stream.
+// OnlyStreams_EchoServer is the server's end of a call of Echo.
 type OnlyStreams_EchoServer interface {
 	Send(*Item) error
 	Recv() (*Item, error)
@@ -734,7 +734,7 @@ func (c *onlyStreamsClient) Echo(ctx context.Context) (OnlyStreams_EchoClient, e
 	return &onlyStreams_EchoClient{stream}, nil
 }
 
-// OnlyStreams_EchoClient is the client's end of a Echo stream.
+// OnlyStreams_EchoClient is the client's end of a call of Echo.
 type OnlyStreams_EchoClient interface {
 	Send(*Item) error
 	Recv() (*Item, error)

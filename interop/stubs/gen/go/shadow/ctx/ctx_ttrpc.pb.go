@@ -13,7 +13,7 @@ type SelfService interface {
 	Talk(context.Context, Self_TalkServer) error
 }
 
-// Self_TalkServer is the server's end of a Talk stream.
+// Self_TalkServer is the server's end of a call of Talk.
 type Self_TalkServer interface {
 	Send(*Message) error
 	Recv() (*Message, error)
@@ -90,7 +90,7 @@ func (c *selfClient) Talk(ctx context.Context) (Self_TalkClient, error) {
 	return &self_TalkClient{stream}, nil
 }
 
-// Self_TalkClient is the client's end of a Talk stream.
+// Self_TalkClient is the client's end of a call of Talk.
 type Self_TalkClient interface {
 	Send(*Message) error
 	Recv() (*Message, error)
