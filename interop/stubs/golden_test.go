@@ -37,12 +37,12 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// golden reads the files under gen.
+// golden reads the Go files under gen.
 func golden(t *testing.T) map[string]string {
 	t.Helper()
 	files := map[string]string{}
 	err := filepath.WalkDir("gen", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+		if err != nil || filepath.Ext(path) != ".go" {
 			return err
 		}
 		content, err := os.ReadFile(path)

@@ -80,7 +80,7 @@ func (counter) Count(_ context.Context, req *prefixed.Item, stream prefixed.TTRP
 
 func TestPrefixed(t *testing.T) {
 	client := serve(t, func(s *ttrpc.Server) { prefixed.RegisterTTRPCStreamerService(s, counter{}) })
-	var streamer prefixed.TTRPCStreamerClient = prefixed.NewTTRPCStreamerClient(client)
+	streamer := prefixed.NewTTRPCStreamerClient(client)
 	stream, err := streamer.Count(limit(t), &prefixed.Item{N: 7})
 	must(t, err)
 	item, err := stream.Recv()

@@ -2,7 +2,7 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: empty.proto
+// empty.proto is a deprecated file.
 
 package empty
 
@@ -25,7 +25,7 @@ var File_empty_proto protoreflect.FileDescriptor
 const file_empty_proto_rawDesc = "" +
 	"\n" +
 	"\vempty.proto\x12\vstubs.empty2\t\n" +
-	"\aNothingB8Z6github.com/containerd/ttrpc/interop/stubs/gen/go/emptyb\x06proto3"
+	"\aNothingB;Z6github.com/containerd/ttrpc/interop/stubs/gen/go/empty\xb8\x01\x01b\x06proto3"
 
 var file_empty_proto_goTypes = []any{}
 var file_empty_proto_depIdxs = []int32{

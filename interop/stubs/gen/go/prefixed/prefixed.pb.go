@@ -4,7 +4,7 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// prefixed.proto is a deprecated file.
+// source: prefixed.proto
 
 package prefixed
 
@@ -23,11 +23,9 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Deprecated: The entire proto file prefixed.proto is marked as deprecated.
 type Item struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Deprecated: The entire proto file prefixed.proto is marked as deprecated.
-	N             int64 `protobuf:"varint,1,opt,name=n,proto3" json:"n,omitempty"`
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	N             int64                  `protobuf:"varint,1,opt,name=n,proto3" json:"n,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -62,7 +60,6 @@ func (*Item) Descriptor() ([]byte, []int) {
 	return file_prefixed_proto_rawDescGZIP(), []int{0}
 }
 
-// Deprecated: The entire proto file prefixed.proto is marked as deprecated.
 func (x *Item) GetN() int64 {
 	if x != nil {
 		return x.N
@@ -80,7 +77,7 @@ const file_prefixed_proto_rawDesc = "" +
 	"\aGreeter\x124\n" +
 	"\x06Double\x12\x14.stubs.prefixed.Item\x1a\x14.stubs.prefixed.Item2A\n" +
 	"\bStreamer\x125\n" +
-	"\x05Count\x12\x14.stubs.prefixed.Item\x1a\x14.stubs.prefixed.Item0\x01B>Z9github.com/containerd/ttrpc/interop/stubs/gen/go/prefixed\xb8\x01\x01b\x06proto3"
+	"\x05Count\x12\x14.stubs.prefixed.Item\x1a\x14.stubs.prefixed.Item0\x01B;Z9github.com/containerd/ttrpc/interop/stubs/gen/go/prefixedb\x06proto3"
 
 var (
 	file_prefixed_proto_rawDescOnce sync.Once
