@@ -604,11 +604,8 @@ func TestP19Deadlines(t *testing.T) {
 func TestP20Metadata(t *testing.T) {
 	md := MD{"key": {"2", "1", ""}, "Upper": {"x"}, "none": {}, "nil": nil, "": {"empty"}}
 	ctx := WithMetadata(bg, md)
-	c, p := rawServer(t, "unix")
-	for _, intercepted := range []bool{false, true} {
-		if intercepted {
-			c.interceptor = passOn
-		}
+	for _, opt := range []ClientOpts{WithUnaryClientInterceptor(nil), WithUnaryClientInterceptor(passOn)} {
+		c, p := rawServer(t, "unix", opt)
 		goCall(ctx, c, "echo", "x")
 		open(t, ctx, c, both, "chat", nil)
 		for range 2 {
@@ -628,7 +625,7 @@ func TestP20Metadata(t *testing.T) {
 		foo, _ := md.Get("Foo")
 		seen <- fmt.Sprint(value, foo, len(md), ok)
 	}
-	p = serve(t,
+	p := serve(t,
 		withMethod("look", unary(func(ctx context.Context, _ string) (string, error) { look(ctx); return "", nil })),
 		withStream("lookStream", bidi(func(ctx context.Context, _ StreamServer) error { look(ctx); return nil }))).raw()
 	for i, method := range []string{"look", "lookStream"} {
