@@ -54,6 +54,14 @@ func newServerCall(sc *serverConn, m *method, in *inbound, v requestView) *serve
 	return call
 }
 
+// endStream ends the call's stream, if it is one, for goroutines that the handler has left behind. Only after the
+// call has been claimed: until then Data that comes belongs to a stream that is open.
+func (call *serverCall) endStream() {
+	if call.stream != nil {
+		call.stream.kill(ErrStreamClosed)
+	}
+}
+
 // recycle ends the use of a call that nobody else knows of any more.
 func (call *serverCall) recycle() {
 	call.dropRequest()
@@ -126,7 +134,6 @@ func (call *serverCall) finish(resp any, err error) {
 	var answer *frame
 	if call.stream != nil {
 		answer = call.stream.lastFrame(resp, err)
-		call.stream.kill(ErrStreamClosed)
 	} else {
 		answer = call.reply(resp, err)
 	}

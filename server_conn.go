@@ -162,6 +162,7 @@ func (sc *serverConn) handleRequest(in *inbound) error {
 	call := newServerCall(sc, m, in, v)
 	if st := sc.begin(call); st != nil {
 		sc.answer(in.stream, st)
+		call.endStream()
 		call.recycle()
 		return nil
 	}
@@ -308,6 +309,7 @@ func (sc *serverConn) finish(call *serverCall, f *frame) {
 	crowd := sc.active > 0
 	sc.settleLocked()
 	sc.mu.Unlock()
+	call.endStream()
 	if crowd {
 		runtime.Gosched() // let others join this write
 	}
