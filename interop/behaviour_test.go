@@ -59,7 +59,7 @@ func (o *observations) add(name, value string) {
 // probe runs a peer's probes. Lines are "PROBE: WHAT = VALUE", or "PROBE: WHAT" for a hang.
 func probe(t *testing.T, bin string) *observations {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, bin, "behaviour").Output()
 	if err != nil {

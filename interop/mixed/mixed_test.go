@@ -109,7 +109,7 @@ func TestEveryFormAtOnce(t *testing.T) {
 	c := connect(t, everyForm)
 	var all sync.WaitGroup
 	eachPair(func(mine, theirs messages.Form) {
-		for n := range int64(8) {
+		for n := range int64(4) {
 			all.Go(func() { checkCalls(t, c, mine, theirs, n*100) })
 			all.Go(func() { checkStream(t, c, mine, theirs, n*100) })
 		}
@@ -119,7 +119,7 @@ func TestEveryFormAtOnce(t *testing.T) {
 
 func checkCalls(t *testing.T, c *ttrpc.Client, mine, theirs messages.Form, from int64) {
 	resp := mine.New()
-	for n := from; n < from+20; n++ {
+	for n := from; n < from+10; n++ {
 		for _, want := range []messages.Item{messages.Full(n), {}, {Data: make([]byte, 5000), Number: n}} {
 			if err := c.Call(t.Context(), theirs.Name, "Echo", mine.Of(want), resp); err != nil {
 				t.Errorf("%s to %s: %v", mine.Name, theirs.Name, err)
@@ -145,7 +145,7 @@ func runStream(ctx context.Context, c *ttrpc.Client, mine, theirs messages.Form,
 		return err
 	}
 	m := mine.New()
-	for n := from; n < from+20; n++ {
+	for n := from; n < from+10; n++ {
 		for _, want := range []messages.Item{messages.Full(n), {}} {
 			if err := s.SendMsg(mine.Of(want)); err != nil {
 				return err

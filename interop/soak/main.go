@@ -45,9 +45,11 @@ func run(ctx context.Context, length time.Duration, seed uint64, race bool) (err
 	}
 	fmt.Printf("soak for %v, seed %d\n", length, seed)
 	start := time.Now()
+	if err := s.measure(ctx, 0); err != nil {
+		return err
+	}
 	for n := range roundCount {
-		end := start.Add(length * time.Duration(n+1) / roundCount)
-		s.round(ctx, n, end)
+		s.round(ctx, n, time.Now().Add(length/roundCount))
 		if err := s.measure(ctx, time.Since(start)); err != nil {
 			return err
 		}

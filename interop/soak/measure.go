@@ -28,19 +28,20 @@ type usage struct {
 type sample struct{ client, server usage }
 
 // settleBound is how long what a round used may take to go away.
-const settleBound = 20 * time.Second
+const settleBound = time.Minute
 
-// measure waits until both sides are at rest, takes a sample and prints it.
+// measure waits until both sides are at rest, takes a sample and prints it. The first one
+// is taken before any load.
 func (s *soak) measure(ctx context.Context, elapsed time.Duration) error {
 	now, err := s.settled(ctx)
 	if err != nil {
 		return err
 	}
+	if len(s.samples) == 0 {
+		fmt.Println("   time      done    errors  wrong | client: goroutines  descriptors      RSS | our server: the same")
+	}
 	s.samples = append(s.samples, now)
 	did, failed, wrong := s.tally.totals()
-	if len(s.samples) == 1 {
-		fmt.Println("  time      done    errors  wrong | client: goroutines  descriptors  RSS | our server: the same")
-	}
 	fmt.Printf("%6.0fs %9d %9d %6d | %18d %12d %4d MiB | %11d %4d %4d MiB\n", elapsed.Seconds(), did, failed, wrong,
 		now.client.goroutines, now.client.descriptors, now.client.rss>>10, now.server.goroutines, now.server.descriptors, now.server.rss>>10)
 	return nil
@@ -51,22 +52,12 @@ func (s *soak) measure(ctx context.Context, elapsed time.Duration) error {
 func (s *soak) settled(ctx context.Context) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleBound)
 	defer cancel()
-	tick := time.NewTicker(250 * time.Millisecond)
+	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	var last sample
-	for same := 0; ; {
+	for {
 		now, err := s.sample()
-		if err != nil {
+		if err != nil || len(s.samples) == 0 || !now.grown(s.samples[0]) {
 			return now, err
-		}
-		if now.counts() == last.counts() {
-			same++
-		} else {
-			same = 0
-		}
-		last = now
-		if len(s.samples) > 0 && !now.grown(s.samples[0]) || len(s.samples) == 0 && same >= 30 {
-			return now, nil
 		}
 		select {
 		case <-tick.C:
@@ -153,7 +144,8 @@ func (s *soak) growth() error {
 	if last.grown(first) {
 		err = fmt.Errorf("goroutines and descriptors, client and server, have grown from %v to %v", first.counts(), last.counts())
 	}
-	early, late := s.samples[:len(s.samples)/2], s.samples[len(s.samples)-2:]
+	half := 1 + len(s.samples)/2 // the first sample was before any load
+	early, late := s.samples[1:half], s.samples[half:]
 	for _, side := range []struct {
 		name string
 		rss  func(sample) int64

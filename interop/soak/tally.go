@@ -6,27 +6,28 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
+	"time"
 )
 
 // tally counts what was done and what came of it.
 type tally struct {
-	connections, scenarios atomic.Int64
-
 	mu     sync.Mutex // guards the rest
 	did    map[string]int64
+	took   map[string]time.Duration // the longest of each
 	errors map[string]int64
 	wrong  int64
-	shown  []string // the first wrong answers
+	shown  map[string]int64 // the wrong answers by their text, some of them
 }
 
-func (t *tally) done(name string) {
+func (t *tally) done(name string, took time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.did == nil {
 		t.did = make(map[string]int64)
+		t.took = make(map[string]time.Duration)
 	}
 	t.did[name]++
+	t.took[name] = max(t.took[name], took)
 }
 
 // failed counts an error that was to be expected.
@@ -43,8 +44,11 @@ func (t *tally) wrongAnswer(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.wrong++
-	if len(t.shown) < 20 {
-		t.shown = append(t.shown, fmt.Sprintf(format, args...))
+	if t.shown == nil {
+		t.shown = make(map[string]int64)
+	}
+	if text := fmt.Sprintf(format, args...); len(t.shown) < 50 || t.shown[text] > 0 {
+		t.shown[text]++
 	}
 }
 
@@ -64,13 +68,13 @@ func (t *tally) totals() (did, errors, wrong int64) {
 func (t *tally) print(w io.Writer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	fmt.Fprintf(w, "\n%d connections, %d scenarios by old clients\n", t.connections.Load(), t.scenarios.Load())
-	printCounts(w, "done", t.did)
-	printCounts(w, "errors by kind, all of them wanted", t.errors)
-	fmt.Fprintf(w, "wrong answers: %d\n", t.wrong)
-	for _, text := range t.shown {
-		fmt.Fprintln(w, "  "+text)
+	fmt.Fprintln(w)
+	fmt.Fprintln(w, "done, and the longest of each:")
+	for _, name := range slices.Sorted(maps.Keys(t.did)) {
+		fmt.Fprintf(w, "  %9d %-32s %8.3fs\n", t.did[name], name, t.took[name].Seconds())
 	}
+	printCounts(w, "errors by kind, all of them wanted", t.errors)
+	printCounts(w, fmt.Sprintf("wrong answers: %d", t.wrong), t.shown)
 }
 
 func printCounts(w io.Writer, title string, counts map[string]int64) {

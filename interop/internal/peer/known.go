@@ -22,6 +22,8 @@ var knownFaults = []Fault{
 	{Scenario: "deadline/none", client: "v1.", server: "v1.", got: overLimitPanic, Why: "the client crashes, a little later"},
 	{Scenario: "deadline/exceeded", client: "v1.", server: "v1.", got: overLimitPanic, Why: "the client crashes, a little later"},
 	{Scenario: "status/details", client: "v1.1", got: "panic: protobuf tag not enough fields in Any.state:", Why: "the client crashes, gogo reflecting over newer messages"},
+	{Scenario: "status/details", client: "v1.1", got: "error: ErrClosed", Why: "the client crashes, gogo reflecting over newer messages"},
+	{Scenario: "errors/mapped", client: "v1.1", got: "panic: protobuf tag not enough fields in Any.state:", Why: "the client crashes, a little later"},
 	{Scenario: "unknown/service", server: "v1.0", got: "error: NotFound: service none", Why: "another code"},
 	{Scenario: "unknown/method", server: "v1.0", got: "error: NotFound: method none", Why: "another code"},
 	{Scenario: "concurrent/1000", client: "v1.0", server: "v1.", got: "hangs", Why: "both sides wait for the other to read"},

@@ -64,7 +64,7 @@ type Result struct {
 }
 
 // clientPatience bounds one run of a client through all scenarios.
-const clientPatience = 2 * time.Minute
+const clientPatience = 5 * time.Minute
 
 // RunClient runs a client of one release through all scenarios against a server of another.
 // A client that crashes is started again behind the scenario that did it.

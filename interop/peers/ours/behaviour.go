@@ -24,7 +24,7 @@ type probe struct {
 }
 
 // probePatience bounds one probe; one that takes longer is reported as a hang.
-const probePatience = 10 * time.Second
+const probePatience = patience(20 * time.Second)
 
 // probesAtOnce run beside each other; most of them wait for silence.
 const probesAtOnce = 12
@@ -118,19 +118,14 @@ func behave(args []string) error {
 // runProbe runs one probe, and says so if it panics or hangs.
 func runProbe(p probe, out io.Writer) {
 	r := &report{name: p.name, out: out}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	if !probePatience.run(func() {
 		defer func() {
 			if v := recover(); v != nil {
 				r.say("panic", fmt.Sprint(v))
 			}
 		}()
 		p.run(r)
-	}()
-	select {
-	case <-done:
-	case <-time.After(probePatience):
+	}) {
 		r.line("hangs")
 	}
 }
@@ -158,7 +153,7 @@ func runApart(probes []probe, out io.Writer) error {
 
 // inProcess runs one probe in a new process and says how that ended.
 func inProcess(p probe) string {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*probePatience)
+	ctx, cancel := (2 * probePatience).context()
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], "behaviour", "-inside", "-run", p.name+"/")
 	var out, fault strings.Builder

@@ -6,7 +6,6 @@ import (
 	"net"
 	"path/filepath"
 	"sync/atomic"
-	"time"
 
 	"github.com/containerd/ttrpc"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -97,9 +96,7 @@ func until(ctx context.Context, _ func(any) error) (any, error) {
 func text(s string) *wrapperspb.StringValue { return wrapperspb.String(s) }
 
 // soon is a context that ends well before a probe counts as hanging.
-func soon() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), 2*time.Second)
-}
+func soon() (context.Context, context.CancelFunc) { return (probePatience / 2).context() }
 
 // call makes one call with a bound of its own and returns the answer's text.
 func call(c *ttrpc.Client, method, arg string) (string, error) {

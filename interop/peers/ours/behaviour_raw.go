@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sort"
 	"strings"
 	"time"
@@ -36,19 +38,19 @@ func request(method, arg string) []byte {
 	return b
 }
 
-// quiet is after how long nothing more is expected on a connection.
-const quiet = 300 * time.Millisecond
+// Nothing more is expected on a connection after several quiet whiles. They are several
+// because a busy machine may sleep through one.
+const (
+	quietWhile  = 120 * time.Millisecond
+	quietWhiles = 3
+)
 
 // readFrames reads until nothing comes for a while, and prints every frame, lowest id first.
 func readFrames(conn net.Conn) string {
 	var all []shownFrame
 	for {
-		conn.SetReadDeadline(time.Now().Add(quiet))
-		var head [10]byte
-		if _, err := io.ReadFull(conn, head[:]); err != nil {
-			if strings.Contains(err.Error(), "timeout") {
-				err = fmt.Errorf("silence")
-			}
+		head, err := readHeader(conn)
+		if err != nil {
 			sort.SliceStable(all, func(i, j int) bool { return all[i].id < all[j].id })
 			return showFrames(all) + err.Error()
 		}
@@ -60,6 +62,21 @@ func readFrames(conn net.Conn) string {
 		all = append(all, shownFrame{id, showFrame(id, head[8], head[9], data)})
 	}
 }
+
+// readHeader reads the next frame's header; its error may be errSilence.
+func readHeader(conn net.Conn) (head [10]byte, err error) {
+	for range quietWhiles {
+		conn.SetReadDeadline(time.Now().Add(quietWhile))
+		n, err := io.ReadFull(conn, head[:])
+		if err == nil || n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			conn.SetReadDeadline(time.Time{})
+			return head, err
+		}
+	}
+	return head, errSilence
+}
+
+var errSilence = errors.New("silence")
 
 type shownFrame struct {
 	id   uint32

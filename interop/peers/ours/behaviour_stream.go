@@ -65,27 +65,18 @@ func returns(v any, err error) ttrpc.StreamHandler {
 // sayRecv takes n messages and reports each, up to one that does not come.
 func sayRecv(r *report, what string, s interface{ RecvMsg(any) error }, n int) {
 	for i := range n {
-		type result struct {
-			text string
-			err  error
-		}
-		got := make(chan result, 1)
-		go func() {
-			v, err := recv(s)
-			got <- result{v, err}
-		}()
-		select {
-		case g := <-got:
-			r.say(fmt.Sprintf("%s, RecvMsg %d", what, i+1), g.text, g.err)
-		case <-time.After(recvPatience):
+		var v string
+		var err error
+		if !recvPatience.run(func() { v, err = recv(s) }) {
 			r.line("%s, RecvMsg %d hangs", what, i+1)
 			return
 		}
+		r.say(fmt.Sprintf("%s, RecvMsg %d", what, i+1), v, err)
 	}
 }
 
 // recvPatience is after how long a RecvMsg counts as hanging.
-const recvPatience = time.Second
+const recvPatience = patience(time.Second)
 
 // echoStream sends back what it gets until the other side is done.
 func echoStream(_ context.Context, s ttrpc.StreamServer) (any, error) {

@@ -11,6 +11,15 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
+// callUntilCancelled makes a call that may never be answered.
+func callUntilCancelled(c *ttrpc.Client, method string) (string, error) {
+	ctx, cancel := recvPatience.context()
+	defer cancel()
+	m := text("")
+	err := c.Call(ctx, "s", method, text("x"), m)
+	return m.Value, err
+}
+
 // nilOrClosed hides a race that every release has: the end of the stream may or may not
 // be known yet.
 func nilOrClosed(err error) any {
@@ -53,15 +62,13 @@ var streamFaultProbes = []probe{
 			sayRecv(r, "unary", s, 2)
 		})
 		visit(toServer, join, nil, func(_ ttrpc.ClientStream, c *ttrpc.Client, _ *world) {
-			ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
-			defer cancel()
-			m := text("")
-			r.say("Call of a client stream", c.Call(ctx, "s", "st", text("x"), m), m.Value)
+			m, err := callUntilCancelled(c, "st")
+			r.say("Call of a client stream", err, m)
 		})
 		visit(&ttrpc.StreamDesc{}, join, text("request"), func(s ttrpc.ClientStream, c *ttrpc.Client, _ *world) {
 			sayRecv(r, "a stream where neither sends", s, 2)
-			m := text("")
-			r.say("Call of it", rawCall(c, "st", text("x"), m), m.Value)
+			m, err := callUntilCancelled(c, "st")
+			r.say("Call of it", err, m)
 		})
 	}},
 	{name: "stream/nil-desc", run: func(r *report) {

@@ -42,7 +42,7 @@ type Result struct {
 }
 
 // scenarioPatience bounds a scenario; a longer one is reported as a hang.
-const scenarioPatience = 10 * time.Second
+const scenarioPatience = patience(10 * time.Second)
 
 // runClient runs the scenarios against a server and prints the results.
 func runClient(args []string) error {
@@ -84,20 +84,14 @@ func try(sc scenario, addr string, theirs []string) string {
 	}
 	s := &session{client: ttrpc.NewClient(conn), form: forms[0], forms: theirs}
 	defer s.client.Close()
-	result := make(chan string, 1)
-	go func() {
-		got, err := sc.run(s)
-		if err != nil {
-			got = strings.TrimSpace(got + " error: " + saw(err))
-		}
-		result <- got
-	}()
-	select {
-	case got := <-result:
-		return got
-	case <-time.After(scenarioPatience):
+	var got string
+	if !scenarioPatience.run(func() { got, err = sc.run(s) }) {
 		return "hangs"
 	}
+	if err != nil {
+		got = strings.TrimSpace(got + " error: " + saw(err))
+	}
+	return got
 }
 
 // call makes a call to the server's first service.
@@ -116,7 +110,7 @@ func (s *session) callForm(ctx context.Context, mine messages.Form, theirs, meth
 
 // alive says whether a call on the same connection works.
 func (s *session) alive() string {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := (scenarioPatience / 2).context()
 	defer cancel()
 	if _, err := s.call(ctx, "Echo", messages.Item{}); err != nil {
 		return "connection gone: " + saw(err)
