@@ -32,6 +32,7 @@ type inline struct {
 	running atomic.Uint64 // the seq of the call that the reader runs; whoever swaps it for 0 is the reader
 	armed   atomic.Bool   // the monitor's timer is
 	grown   atomic.Bool   // the goroutine has run handlers: its stack has grown
+	renew   atomic.Bool   // the monitor has set a read deadline to have it replaced
 	timer   *time.Timer   // guarded by the connection's lock
 	seen    uint64        // running at the last tick; the monitor's
 	done    uint64        // calls at the last tick; the monitor's
@@ -73,21 +74,22 @@ func (sc *serverConn) dispatch(call *serverCall) error {
 func (sc *serverConn) runInline(call *serverCall) error {
 	in, m := &sc.inline, call.method
 	in.seq++
-	in.running.Store(in.seq)
-	in.count.Store(in.seq)
+	seq := in.seq // after a take-over in.seq is another reader's
+	in.running.Store(seq)
+	in.count.Store(seq)
 	in.grown.Store(true)
 	if !in.armed.Load() && in.armed.CompareAndSwap(false, true) {
 		sc.armMonitor()
 	}
 	returned := false
 	defer func() {
-		if !returned && in.running.CompareAndSwap(in.seq, 0) {
+		if !returned && in.running.CompareAndSwap(seq, 0) {
 			go sc.readOn() // runtime.Goexit in the handler takes this goroutine with it
 		}
 	}()
 	call.serve()
 	returned = true
-	if !in.running.CompareAndSwap(in.seq, 0) {
+	if !in.running.CompareAndSwap(seq, 0) {
 		m.quick.Store(distrust)
 		return errTakenOver
 	}
@@ -130,14 +132,16 @@ func (sc *serverConn) monitor() {
 		sc.armMonitor() // a call has begun meanwhile, and relied on the monitor
 		return
 	}
-	if in.grown.CompareAndSwap(true, false) {
+	if in.grown.CompareAndSwap(true, false) && sc.ch.reader.raw != nil {
+		in.renew.Store(true)
 		_ = sc.ch.conn.SetReadDeadline(time.Unix(1, 0)) // have the goroutine replaced by one with a small stack
 	}
 }
 
-// isRenewal reports whether a read failed only to have its goroutine replaced.
+// isRenewal reports whether a read failed only to have its goroutine replaced. Deadlines of anybody else's are
+// errors like any other.
 func (sc *serverConn) isRenewal(err error) bool {
-	if sc.inline.seq == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+	if !errors.Is(err, os.ErrDeadlineExceeded) || !sc.inline.renew.CompareAndSwap(true, false) {
 		return false
 	}
 	return sc.ch.conn.SetReadDeadline(time.Time{}) == nil
