@@ -36,6 +36,8 @@ type requestView struct {
 type responseView struct {
 	status, payload []byte
 	hasStatus       bool
+	merge           bool   // there are several, which together are one: left to the protobuf module
+	whole           []byte // what was parsed
 }
 
 // errMalformed stands for whatever the protobuf module would say, which is asked for it: see requestError.
@@ -296,6 +298,7 @@ func parseKeyValue(b []byte) (key, value []byte, ok bool) {
 // so that Get finds what a peer sent as `Foo`. The strings share one copy of the request's tail and the
 // values one slice: nothing aliases b.
 func requestMetadata(b []byte, n int) MD {
+	n = min(n, 64) // an empty KeyValue has two bytes: no room is made for all of them
 	md := make(MD, n)
 	values := make([]string, 0, n)
 	for len(b) > 0 {
@@ -322,6 +325,7 @@ func requestMetadata(b []byte, n int) MD {
 func lowerKey(k []byte) string { return strings.ToLower(string(k)) }
 
 func parseResponse(b []byte) (v responseView, err error) {
+	v.whole = b
 	for len(b) > 0 {
 		tag, n := protowire.ConsumeVarint(b)
 		if n < 0 {
@@ -332,11 +336,7 @@ func parseResponse(b []byte) (v responseView, err error) {
 		case tagResponseStatus:
 			var st []byte
 			st, n = protowire.ConsumeBytes(b)
-			// Occurrences of a message field merge, which is what their bytes do back to back.
-			if v.hasStatus && len(v.status) > 0 {
-				st = append(v.status[:len(v.status):len(v.status)], st...)
-			}
-			v.status, v.hasStatus = st, true
+			v.status, v.hasStatus, v.merge = st, true, v.hasStatus
 		case tagResponsePayload:
 			v.payload, n = protowire.ConsumeBytes(b)
 		default:
@@ -355,6 +355,11 @@ func (v responseView) decodeStatus() (*spb.Status, error) {
 	if !v.hasStatus {
 		return nil, nil
 	}
+	if v.merge {
+		r := new(Response)
+		err := proto.Unmarshal(v.whole, r)
+		return r.Status, err
+	}
 	st := new(spb.Status)
 	return st, proto.Unmarshal(v.status, st)
 }
@@ -370,7 +375,7 @@ func consumeString(b []byte) ([]byte, int) {
 // skipField passes over the value of a field that is unknown, or known with another wire type.
 func skipField(tag uint64, b []byte) int {
 	num, typ := protowire.DecodeTag(tag)
-	if num < protowire.MinValidNumber {
+	if num < protowire.MinValidNumber || num > protowire.MaxValidNumber {
 		return -1
 	}
 	return protowire.ConsumeFieldValue(num, typ, b)
