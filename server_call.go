@@ -34,6 +34,9 @@ type serverCall struct {
 	uses    uint64     // how many calls this object has served
 }
 
+// keyValueCost is what a KeyValue takes in memory beside its text, roughly; on the wire it may have two bytes.
+const keyValueCost = 100
+
 var serverCallPool = sync.Pool{New: func() any { return new(serverCall) }}
 
 // newServerCall takes the request out of its frame.
@@ -45,7 +48,7 @@ func newServerCall(sc *serverConn, m *method, in *inbound, v requestView) *serve
 	}
 	call.request = in.take()
 	call.payload = call.request.b[offset : offset+length]
-	call.size = len(call.request.b)
+	call.size = len(call.request.b) + v.metadata*keyValueCost
 	call.id, call.sc, call.method = in.stream, sc, m
 	call.timeout, call.metadata, call.timed = v.timeout, v.metadata, false
 	if m.stream != nil {

@@ -54,7 +54,7 @@ func (sc *serverConn) run() {
 
 // readOn reads to the end of the connection, or until another goroutine takes over.
 func (sc *serverConn) readOn() {
-	sc.inline.streak = 0
+	sc.inline.pace, sc.inline.used = pace{}, false
 	err := sc.read()
 	switch {
 	case err == errTakenOver:
@@ -92,8 +92,9 @@ func (sc *serverConn) start() error {
 	s, conn := sc.server, sc.conn
 	var data any
 	if s.handshaker != nil {
+		ctx := sc.handshakeContext()
 		var err error
-		if conn, data, err = runHandshake(sc.base, s.handshaker, conn, s.handshakeTimeout); err != nil {
+		if conn, data, err = runHandshake(ctx, s.handshaker, conn, s.handshakeTimeout); err != nil {
 			return err
 		}
 	}
@@ -107,6 +108,16 @@ func (sc *serverConn) start() error {
 	}
 	sc.settleLocked()
 	return nil
+}
+
+// handshakeContext ends with the handshake's connection. Calls have a context of their own.
+func (sc *serverConn) handshakeContext() context.Context {
+	ctx, cancel := context.WithCancel(sc.base)
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	sc.cancel = cancel
+	sc.settleLocked()
+	return ctx
 }
 
 // read hands out frames until the connection ends. While more replies than the backlog's bound are unwritten it
@@ -347,6 +358,7 @@ func (sc *serverConn) settleLocked() {
 	} else if sc.draining && sc.active == 0 {
 		if sc.ch == nil {
 			sc.conn.Close()
+			sc.cancelLocked()
 		} else {
 			sc.ch.closeWhenFlushed()
 		}
@@ -364,6 +376,11 @@ func (sc *serverConn) cutLocked() {
 		sc.ch.stop(sc.failed)
 		sc.flow.close()
 	}
+	sc.cancelLocked()
+}
+
+// cancelLocked ends the handshake's context, and after the handshake that of all calls.
+func (sc *serverConn) cancelLocked() {
 	if sc.cancel != nil {
 		sc.cancel()
 	}
