@@ -24,10 +24,11 @@ type stream struct {
 	id    uint32
 	ready chan struct{} // capacity 1
 
-	mu    sync.Mutex // guards inbox, held, ended, reply, err, answered, stop
+	mu    sync.Mutex // guards inbox, held, ended, over, reply, err, answered, stop
 	inbox queue      // whole Data frames, not taken yet
-	held  int        // bytes in inbox and cur, counted in the connection's buffer while not ended
+	held  int        // bytes in inbox and cur: see countedLocked
 	ended bool       // nothing more will come
+	over  bool       // nothing more will be taken
 	reply *frame     // the Response that ended the stream, if one did
 	err   error      // the failure that ended it; with reply nil and err nil the end is io.EOF
 
@@ -36,6 +37,7 @@ type stream struct {
 
 	unary  bool // has no Data
 	noData bool // a stream whose peer sends none: the answer is a Response
+	keeps  bool // held counts beyond the end: a server's stream
 
 	flow  *inflow      // nil for a unary call
 	taken atomic.Int64 // when the consumer last took a message, in nanoseconds since clockStart
@@ -92,7 +94,7 @@ func (s *stream) end(reply *frame, err error) {
 		return
 	}
 	s.reply, s.err = reply, err
-	s.closeLocked()
+	s.closeLocked(false)
 }
 
 // kill ends the stream for its consumer too: what was not taken is dropped, and err is all there is to know,
@@ -103,15 +105,23 @@ func (s *stream) kill(err error) {
 	if s.err == nil {
 		s.err = err
 	}
-	s.closeLocked()
+	s.closeLocked(true)
 }
 
-// closeLocked marks the end, after which the stream does not count in the connection's buffer, and unlocks.
-func (s *stream) closeLocked() {
-	if !s.ended && s.flow != nil {
+// countedLocked reports whether what the stream holds counts in the connection's buffer. On a server it does until
+// the stream is over, which comes with the handler's return at the latest. A client's user may forget a stream
+// that the server has ended, so there it does until then.
+func (s *stream) countedLocked() bool {
+	return s.flow != nil && !s.over && (!s.ended || s.keeps)
+}
+
+// closeLocked marks the end and unlocks.
+func (s *stream) closeLocked(over bool) {
+	counted := s.countedLocked()
+	s.ended, s.over = true, s.over || over
+	if counted && !s.countedLocked() {
 		s.flow.release(s.held)
 	}
-	s.ended = true
 	stop := s.stop
 	s.mu.Unlock()
 	if stop != nil {
@@ -191,7 +201,7 @@ func (s *stream) release() {
 	s.cur = nil
 	s.mu.Lock()
 	s.held -= n
-	if !s.ended {
+	if s.countedLocked() {
 		s.flow.release(n)
 	}
 	s.mu.Unlock()
@@ -286,7 +296,7 @@ func mostStuck(streams []*stream) (slowest *stream, patience time.Duration) {
 func (s *stream) patience() (left time.Duration, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return stuckAfter - (clock() - time.Duration(s.taken.Load())), s.held > 0 && !s.ended
+	return stuckAfter - (clock() - time.Duration(s.taken.Load())), s.held > 0 && s.countedLocked()
 }
 
 // await waits for an announcement of room, for so long at most.

@@ -18,7 +18,7 @@ type serverStream struct {
 // A client that does not stream has sent all with it.
 func newServerStream(call *serverCall) *serverStream {
 	ss := &serverStream{sc: call.sc, method: call.method}
-	ss.id, ss.ready, ss.flow = call.id, make(chan struct{}, 1), &call.sc.flow
+	ss.id, ss.ready, ss.flow, ss.keeps = call.id, make(chan struct{}, 1), &call.sc.flow, true
 	if !call.method.streamingClient || len(call.payload) > 0 {
 		f := startFrame(len(call.payload))
 		f.b = append(f.b, call.payload...)
