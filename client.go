@@ -31,8 +31,13 @@ type Client struct {
 	failed  error              // what calls return since the connection ended
 	cause   error              // why it ended
 	duty    duty
-	lonely  bool // the last call had the connection to itself and nothing to watch
-	recall  bool // the reader goroutine wants to be woken when a caller has read its answer
+	lonely  bool   // the connection is used by one call at a time, which can read for itself
+	loner   uint32 // the stream that does so; unary calls come and go
+	kicked  bool   // a read deadline was set to get the caller on duty out
+	dying   bool   // nothing can be written any more, and a read deadline bounds what is still read
+	recall  bool   // the reader goroutine takes over from the caller on duty
+	pace    pace   // of calls while the reader goroutine is on duty
+	moves   uint64 // goes up with each call, and each wait of a stream's consumer
 
 	wake   chan struct{} // capacity 1: to the reader goroutine off duty
 	closed chan struct{} // closed after the on-close callback
@@ -50,8 +55,37 @@ const (
 	dutyNone               // nobody: no call is in flight, and lately there were some
 )
 
-// watchAfter is how long nobody reads an idle connection before the reader goroutine watches it again.
-const watchAfter = 10 * time.Millisecond
+const (
+	// watchAfter is how long nobody reads a connection, or a caller reads without an answer, before the reader
+	// goroutine takes over; at the most it is twice as long.
+	watchAfter = 5 * time.Millisecond
+	// fewMoves in that time are too few for callers to go on reading for themselves.
+	fewMoves = 4
+	// patience is what a context must have left for its caller to read itself, since it is not watched then.
+	patience = 8 * watchAfter
+)
+
+// pace tells whether something happens often: only then is it worth a timer that looks after it.
+type pace struct {
+	count int
+	since time.Duration // on the clock
+}
+
+const (
+	paceCount = 16
+	paceTime  = 4 * time.Millisecond // for so many
+)
+
+// quick counts one more, and reports whether the last paceCount came in paceTime.
+func (p *pace) quick() bool {
+	if p.count++; p.count < paceCount {
+		return false
+	}
+	now := clock()
+	took := now - p.since
+	p.count, p.since = 0, now
+	return took < paceTime
+}
 
 // NewClient returns a client on conn, which it owns from then on: Close closes it.
 func NewClient(conn net.Conn, opts ...ClientOpts) *Client {
@@ -113,7 +147,19 @@ func (c *Client) Call(ctx context.Context, service, method string, req, resp any
 		return err
 	}
 	defer reply.free()
-	return decodeReply(reply.data(), resp)
+	return ownEnd(ctx, decodeReply(reply.data(), resp))
+}
+
+// ownEnd returns the context's own error for a server's word that the deadline is over, when it is over here too
+// and only the timer was slower than the server.
+func ownEnd(ctx context.Context, err error) error {
+	if err == nil || status.Code(err) != codes.DeadlineExceeded {
+		return err
+	}
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= 0 {
+		return context.DeadlineExceeded
+	}
+	return err
 }
 
 // callIntercepted builds the Request that interceptors expect, and takes the answer from the Response as they
@@ -286,8 +332,9 @@ func (c *Client) open(ctx context.Context, s *stream, f *frame) (mine, crowd boo
 	c.nextID += 2
 	c.streams[s.id] = s
 	crowd = len(c.streams) > 1
-	c.lonely = s.unary && !crowd && ctx.Done() == nil
-	return c.assignLocked(), crowd, nil
+	c.moves++
+	c.lonely, c.loner = !crowd && isPatient(ctx), s.id
+	return c.assignLocked(s), crowd, nil
 }
 
 func (c *Client) usableLocked() error {
@@ -303,16 +350,23 @@ func (c *Client) usableLocked() error {
 	return nil
 }
 
-// assignLocked gives the duty to the caller or to the reader goroutine when nobody has it.
-func (c *Client) assignLocked() (mine bool) {
-	if c.duty != dutyNone {
-		return false
-	}
-	if c.lonely {
+// isPatient reports whether a context will not mind being looked at only after 2*watchAfter.
+func isPatient(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return !ok || time.Until(deadline) > patience
+}
+
+// assignLocked settles who reads the answer to s when nobody is on duty: a lonely call itself, a lonely stream when
+// its consumer waits, or the reader goroutine.
+func (c *Client) assignLocked(s *stream) (mine bool) {
+	switch {
+	case c.duty != dutyNone:
+	case !c.lonely:
+		c.summonLocked()
+	case s.unary:
 		c.duty = dutyCaller
 		return true
 	}
-	c.summonLocked()
 	return false
 }
 
@@ -388,11 +442,11 @@ func (c *Client) fail(cause error) {
 	}
 	c.mu.Unlock()
 	c.ch.stop(cause)
-	c.conn.Close()
 	c.flow.close()
 	for _, s := range streams {
 		s.end(nil, c.failed)
 	}
+	c.conn.Close() // last, for it may take its time
 	c.report(cause)
 	go c.finish()
 }
@@ -405,8 +459,8 @@ func (c *Client) finish() {
 }
 
 func (c *Client) report(cause error) {
-	if c.logf != nil && !isOrderly(cause) {
-		c.logf("ttrpc: connection failed", "error", cause)
+	if c.logger != nil && !isOrderly(cause) {
+		c.logger.Warn("ttrpc: connection failed", "error", cause)
 	}
 }
 
@@ -416,13 +470,18 @@ const lastWords = time.Second
 
 // writeFailed is called when a write has failed: nothing more goes out, and reading goes on to the end.
 func (c *Client) writeFailed(err error) {
-	if c.conn.SetReadDeadline(time.Now().Add(lastWords)) != nil || !isOrderly(err) {
+	if !isOrderly(err) || !c.die() {
 		c.fail(err)
-		return
 	}
+}
+
+// die bounds the reading, and reports whether that was possible.
+func (c *Client) die() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.dying = true
 	if c.duty == dutyNone {
 		c.summonLocked()
 	}
+	return c.conn.SetReadDeadline(time.Now().Add(lastWords)) == nil
 }

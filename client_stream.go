@@ -66,11 +66,19 @@ type clientStream struct {
 	sends      bool         // the client streams
 	sendClosed bool         // nothing more may be sent; guarded by the client's lock
 	sent       atomic.Int32 // messages since the last RecvMsg
+	waits      int          // of RecvMsg since it last found that messages had been sent; guarded by recvMu
 }
 
 // abandon ends the stream for its context. The server is not told: there is no frame for it that could not be
 // taken for an orderly end, but it has the deadline.
-func (cs *clientStream) abandon() { cs.c.endCall(cs.id, cs.ctx.Err()) }
+func (cs *clientStream) abandon() {
+	cs.c.endCall(cs.id, cs.ctx.Err())
+	cs.c.mu.Lock()
+	defer cs.c.mu.Unlock()
+	if cs.c.duty == dutyCaller {
+		cs.c.kickLocked() // it may be this stream's consumer
+	}
+}
 
 func (cs *clientStream) CloseSend() error {
 	if !cs.sends {
@@ -162,7 +170,9 @@ func (cs *clientStream) sendError() error {
 func (cs *clientStream) RecvMsg(m any) error {
 	cs.recvMu.Lock()
 	defer cs.recvMu.Unlock()
-	cs.sent.Store(0)
+	if cs.sent.Swap(0) > 0 {
+		cs.waits = 0
+	}
 	for {
 		data, err := cs.next()
 		switch err {
@@ -171,7 +181,7 @@ func (cs *clientStream) RecvMsg(m any) error {
 			cs.release()
 			return err
 		case errNothingYet:
-			<-cs.ready
+			cs.await()
 		case errAnswered:
 			return cs.takeAnswer(m)
 		default:
@@ -179,6 +189,17 @@ func (cs *clientStream) RecvMsg(m any) error {
 			return err
 		}
 	}
+}
+
+// await waits for something to happen to the stream. A consumer that also sends reads for itself when it can; one
+// that only receives gains more from a goroutine that reads ahead.
+func (cs *clientStream) await() {
+	cs.waits++
+	if cs.c.takeDuty(cs.id, cs.waits <= burst) {
+		cs.c.readFor(&cs.stream)
+		return
+	}
+	<-cs.ready
 }
 
 // takeAnswer decodes the Response that ended the stream. After a message every further RecvMsg returns io.EOF,
@@ -189,7 +210,7 @@ func (cs *clientStream) takeAnswer(m any) error {
 	cs.reply = nil
 	cs.mu.Unlock()
 	defer reply.free()
-	err := decodeReply(reply.data(), m)
+	err := ownEnd(cs.ctx, decodeReply(reply.data(), m))
 	if err != nil {
 		cs.mu.Lock()
 		cs.err, cs.answered = err, true

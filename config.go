@@ -3,7 +3,6 @@ package ttrpc
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 )
 
@@ -20,8 +19,7 @@ type limits struct {
 	streamBuffer, connBuffer int // bytes received and not taken
 	backlog                  int // bytes posted and not written
 	handshakeTimeout         time.Duration
-	// logf is slog's Logger.Warn, bound by the option alone, so that a program without a logger links none.
-	logf func(msg string, args ...any)
+	logger                   Logger // nil: nothing is logged
 }
 
 func defaultLimits() limits {
@@ -118,10 +116,17 @@ func WithRecovery(f RecoveryFunc) ServerOpt {
 	return func(c *serverConfig) error { c.recovery = f; return nil }
 }
 
+// Logger is what the library logs to; a *slog.Logger is one. It is an interface so that a program without a
+// logger does not link one.
+type Logger interface {
+	Warn(msg string, args ...any)
+}
+
 // WithServerLogger has the server log what it cannot report to a caller: refused connections, failing accepts,
-// connections that ended otherwise than by closing. By default nothing is logged.
-func WithServerLogger(l *slog.Logger) ServerOpt {
-	return func(c *serverConfig) error { c.logf = l.Warn; return nil }
+// connections that ended otherwise than by closing. args are key-value pairs, as log/slog has them. By default
+// nothing is logged.
+func WithServerLogger(l Logger) ServerOpt {
+	return func(c *serverConfig) error { c.logger = l; return nil }
 }
 
 // WithServerMaxRecvMsgSize sets the largest frame accepted, in bytes of its data, which is the message and its
@@ -165,8 +170,8 @@ func WithServerRequestBuffer(n int) ServerOpt {
 	return func(c *serverConfig) error { return setSize(&c.requestBuffer, n, maxInt) }
 }
 
-// WithServerMaxConns sets how many connections are served at once; by default any number. At the limit no
-// further ones are accepted until one ends.
+// WithServerMaxConns sets how many connections are served at once; by default any number. At the limit
+// each listener accepts one more, which waits for another to end.
 func WithServerMaxConns(n int) ServerOpt {
 	return func(c *serverConfig) error { return setSize(&c.maxConns, n, maxInt) }
 }
@@ -245,8 +250,8 @@ func WithClientHandshakeTimeout(d time.Duration) ClientOpts {
 
 // WithClientLogger has the client log ends of its connection that are not mere closing. By default nothing
 // is logged.
-func WithClientLogger(l *slog.Logger) ClientOpts {
-	return func(c *Client) { c.logf = l.Warn }
+func WithClientLogger(l Logger) ClientOpts {
+	return func(c *Client) { c.logger = l }
 }
 
 // WithClientMaxRecvMsgSize sets the largest frame accepted, in bytes of its data, by default 4 MiB. Values are

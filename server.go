@@ -53,16 +53,16 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer s.removeListener(l)
 	var backoff time.Duration
 	for {
-		if !s.takeSlot() {
-			return ErrServerClosed
-		}
 		conn, err := l.Accept()
 		if err == nil {
 			backoff = 0
+			if !s.takeSlot() {
+				conn.Close()
+				return ErrServerClosed
+			}
 			s.serveConn(ctx, conn)
 			continue
 		}
-		s.freeSlot()
 		if s.isClosing() {
 			return ErrServerClosed
 		}
@@ -227,7 +227,7 @@ func (s *Server) settleLocked() {
 }
 
 func (s *Server) log(msg string, args ...any) {
-	if s.logf != nil {
-		s.logf(msg, args...)
+	if s.logger != nil {
+		s.logger.Warn(msg, args...)
 	}
 }

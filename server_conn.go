@@ -54,7 +54,7 @@ func (sc *serverConn) run() {
 
 // readOn reads to the end of the connection, or until another goroutine takes over.
 func (sc *serverConn) readOn() {
-	sc.inline.pace, sc.inline.used = pace{}, false
+	sc.inline.pace = pace{}
 	err := sc.read()
 	switch {
 	case err == errTakenOver:

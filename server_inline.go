@@ -14,30 +14,29 @@ import (
 // reads on: the connection is held up for two of its ticks at the most, and the method is not trusted again
 // for long.
 const (
-	rhythm      = 8                     // requests in a row that make a rhythm
 	quickRun    = 50 * time.Microsecond // what a quick run takes at the most
 	quickEnough = 16                    // quick runs in a row that earn a method trust
-	distrust    = -256                  // where it starts over after a slow one
+	distrust    = -256                  // where it starts over after one that had to be taken over from
 	monitorTick = time.Millisecond
-	coolTicks   = 64 // ticks without such a call after which the rhythm is over
+	coolTicks   = 16 // after so many ticks without as many calls the rhythm is over
 )
 
 var errTakenOver = errors.New("ttrpc: another goroutine reads on")
 
 // inline is the part of a server's connection that deals with this.
 type inline struct {
-	streak int    // requests in rhythm; the reader's
-	seq    uint64 // calls run so; the reader's
+	pace pace   // of requests that come alone; the reader's
+	seq  uint64 // calls run so; the reader's
 
+	hot     atomic.Bool   // in rhythm, and the monitor's timer is set; cleared by the monitor
 	running atomic.Uint64 // the seq of the call that the reader runs; whoever swaps it for 0 is the reader
-	armed   atomic.Bool   // the monitor's timer is
-	grown   atomic.Bool   // the goroutine has run handlers: its stack has grown
-	renew   atomic.Bool   // the monitor has set a read deadline to have it replaced
-	timer   *time.Timer   // guarded by the connection's lock
-	seen    uint64        // running at the last tick; the monitor's
-	done    uint64        // calls at the last tick; the monitor's
-	idle    int           // ticks without a call; the monitor's
-	count   atomic.Uint64 // seq, for the monitor
+	calls   atomic.Uint64 // seq, for the monitor
+	renew   atomic.Bool   // the monitor has set a read deadline to have the reader's goroutine replaced
+
+	timer *time.Timer // this and all below are guarded by the connection's lock
+	seen  uint64      // running at the last tick
+	ticks int         // since calls was looked at
+	last  uint64      // calls then
 }
 
 // trusted reports whether the method has been quick.
@@ -57,14 +56,14 @@ func (m *method) judge(took time.Duration) {
 // dispatch starts a call: on a worker, or right here. It returns errTakenOver when that took so long that
 // another goroutine reads by now.
 func (sc *serverConn) dispatch(call *serverCall) error {
-	if !call.alone || call.stream != nil || len(sc.ch.unread) > 0 {
-		sc.inline.streak = 0
+	in := &sc.inline
+	if !call.alone || call.stream != nil || len(sc.ch.unread) > 0 || sc.ch.reader.raw == nil {
+		in.pace = pace{}
 		sc.server.workers.run(call)
 		return nil
 	}
-	sc.inline.streak++
 	call.timed = true
-	if sc.inline.streak < rhythm || !call.method.trusted() {
+	if !call.method.trusted() || !in.hot.Load() && !(in.pace.quick() && sc.heat()) {
 		sc.server.workers.run(call)
 		return nil
 	}
@@ -74,12 +73,12 @@ func (sc *serverConn) dispatch(call *serverCall) error {
 func (sc *serverConn) runInline(call *serverCall) error {
 	in, m := &sc.inline, call.method
 	in.seq++
-	seq := in.seq // after a take-over in.seq is another reader's
+	seq := in.seq // in is another goroutine's once that has taken over
+	in.calls.Store(seq)
 	in.running.Store(seq)
-	in.count.Store(seq)
-	in.grown.Store(true)
-	if !in.armed.Load() && in.armed.CompareAndSwap(false, true) {
-		sc.armMonitor()
+	if !in.hot.Load() && in.running.CompareAndSwap(seq, 0) { // the monitor has stopped: see there
+		sc.server.workers.run(call)
+		return nil
 	}
 	returned := false
 	defer func() {
@@ -96,53 +95,59 @@ func (sc *serverConn) runInline(call *serverCall) error {
 	return nil
 }
 
-func (sc *serverConn) armMonitor() {
+// heat starts the monitor.
+func (sc *serverConn) heat() bool {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	switch {
-	case sc.failed != nil && sc.active == 0:
-		return
-	case sc.inline.timer == nil:
-		sc.inline.timer = time.AfterFunc(monitorTick, sc.monitor)
-	default:
-		sc.inline.timer.Reset(monitorTick)
+	in := &sc.inline
+	if sc.failed != nil {
+		return false
 	}
+	in.hot.Store(true)
+	if in.timer == nil {
+		in.timer = time.AfterFunc(monitorTick, sc.monitor)
+	} else {
+		in.timer.Reset(monitorTick)
+	}
+	return true
 }
 
-// monitor is called at each tick while the rhythm lasts.
+// monitor is called at each tick while the connection is hot. It stops when hot is cleared and no call runs; a reader
+// that is about to run one looks at hot after it has said so in running, so one of the two notices the other.
 func (sc *serverConn) monitor() {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
 	in := &sc.inline
 	running := in.running.Load()
 	if running != 0 && running == in.seen && in.running.CompareAndSwap(running, 0) {
+		running = 0
 		go sc.readOn()
 	}
 	in.seen = running
-	if count := in.count.Load(); count != in.done {
-		in.done, in.idle = count, 0
-	} else {
-		in.idle++
+	if sc.failed != nil || in.coolLocked() {
+		in.hot.Store(false)
+		if in.running.Load() == 0 {
+			in.renew.Store(true)
+			_ = sc.conn.SetReadDeadline(time.Unix(1, 0)) // have the goroutine replaced by one with a small stack
+			return
+		}
 	}
-	if in.idle < coolTicks {
-		sc.armMonitor()
-		return
-	}
-	in.idle = 0
-	in.armed.Store(false)
-	if in.running.Load() != 0 && in.armed.CompareAndSwap(false, true) {
-		sc.armMonitor() // a call has begun meanwhile, and relied on the monitor
-		return
-	}
-	if in.grown.CompareAndSwap(true, false) && sc.ch.reader.raw != nil {
-		in.renew.Store(true)
-		_ = sc.ch.conn.SetReadDeadline(time.Unix(1, 0)) // have the goroutine replaced by one with a small stack
-	}
+	in.timer.Reset(monitorTick)
 }
 
-// isRenewal reports whether a read failed only to have its goroutine replaced. Deadlines of anybody else's are
-// errors like any other.
-func (sc *serverConn) isRenewal(err error) bool {
-	if !errors.Is(err, os.ErrDeadlineExceeded) || !sc.inline.renew.CompareAndSwap(true, false) {
+// coolLocked reports, once in coolTicks, whether the rhythm is over.
+func (in *inline) coolLocked() bool {
+	if in.ticks++; in.ticks < coolTicks {
 		return false
 	}
-	return sc.ch.conn.SetReadDeadline(time.Time{}) == nil
+	calls := in.calls.Load() - in.last
+	in.ticks, in.last = 0, in.last+calls
+	return calls < coolTicks
+}
+
+// isRenewal reports whether a read has failed only to have its goroutine replaced. Deadlines of anybody else's
+// are errors like any other.
+func (sc *serverConn) isRenewal(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) && sc.inline.renew.CompareAndSwap(true, false) &&
+		sc.ch.conn.SetReadDeadline(time.Time{}) == nil
 }
