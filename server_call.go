@@ -5,7 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
-	"runtime/debug"
+	"runtime"
 	"sync"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
@@ -118,10 +118,16 @@ func (call *serverCall) handle() (any, error) {
 func (call *serverCall) handleRecovered(ctx context.Context, f RecoveryFunc) (resp any, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			resp, err = nil, f(ctx, call.method.name, v, debug.Stack())
+			resp, err = nil, f(ctx, call.method.name, v, stack())
 		}
 	}()
 	return call.invoke(ctx)
+}
+
+// stack is the text of this goroutine's stack. (runtime/debug has it too, for one more package.)
+func stack() []byte {
+	b := make([]byte, 64<<10)
+	return b[:runtime.Stack(b, false)]
 }
 
 func (call *serverCall) invoke(ctx context.Context) (any, error) {

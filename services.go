@@ -2,7 +2,6 @@ package ttrpc
 
 import (
 	"fmt"
-	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -33,7 +32,9 @@ func (r *registry) add(name string, methods map[string]*method) {
 	defer r.mu.Unlock()
 	services := map[string]map[string]*method{}
 	if old := r.services.Load(); old != nil {
-		maps.Copy(services, *old)
+		for name, methods := range *old {
+			services[name] = methods
+		}
 	}
 	if _, ok := services[name]; ok {
 		panic(fmt.Errorf("duplicate service %v registered", name))
