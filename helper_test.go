@@ -290,6 +290,7 @@ func pair(t testing.TB, transport network) (a, b net.Conn) {
 		a, b = net.Pipe()
 	} else {
 		l := listen(t, transport)
+		defer l.Close()
 		dialed := make(chan net.Conn, 1)
 		go func() {
 			conn, _ := net.Dial(l.Addr().Network(), l.Addr().String())
