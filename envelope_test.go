@@ -1,0 +1,261 @@
+package ttrpc
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+// mustEncoder finds out how to encode a message.
+func mustEncoder(t testing.TB, m any) encoder {
+	t.Helper()
+	e, err := encoderFor(m)
+	check(t, err)
+	return e
+}
+
+// requests are compared with the protobuf module's encoding, both ways.
+var requests = []*Request{
+	{},
+	{Service: "s"},
+	{Method: "m"},
+	{Service: svc, Method: "echo", Payload: encode(text("x"))},
+	{Service: svc, Method: "echo", Payload: encode(text(strings.Repeat("x", 200)))},
+	{Service: strings.Repeat("s", 127), Method: strings.Repeat("m", 128), Payload: encode(text(strings.Repeat("x", 70_000)))},
+	{Service: svc, TimeoutNano: 1},
+	{Service: svc, TimeoutNano: math.MaxInt64},
+	{Service: svc, TimeoutNano: -1},
+	{Service: svc, TimeoutNano: math.MinInt64},
+	{Service: "é", Method: "日本", Metadata: []*KeyValue{{Key: "k", Value: "v"}}},
+	{Metadata: []*KeyValue{{Key: "k", Value: "1"}, {Key: "k", Value: ""}, {Key: "k", Value: strings.Repeat("v", 300)}}},
+	{Metadata: []*KeyValue{{}, {Value: "of no key"}}},
+}
+
+func TestBuildRequestIsProtobuf(t *testing.T) {
+	for _, req := range requests {
+		t.Run(fmt.Sprintf("%.40v", req), func(t *testing.T) {
+			var in message
+			check(t, proto.Unmarshal(req.Payload, &in))
+			f, err := buildRequest(req.Service, req.Method, mustEncoder(t, &in), req.TimeoutNano, metadataFrom(req.Metadata), 3, defaultMaxMessage)
+			check(t, err)
+			defer f.free()
+			want := encode(req)
+			if !bytes.Equal(f.data(), want) {
+				t.Errorf("got  %.200x\nwant %.200x", f.data(), want)
+			}
+			f.setStream(7)
+			equal(t, parseHeader(f.b), header{length: uint32(len(want)), stream: 7, typ: typeRequest, flags: 3})
+		})
+	}
+	// Keys have no order.
+	md := MD{"a": {"1", "2"}, "b": {"3"}, "none": nil, "empty": {}}
+	f, err := buildRequest("s", "m", mustEncoder(t, text("x")), 5, md, 0, defaultMaxMessage)
+	check(t, err)
+	defer f.free()
+	got := new(Request)
+	check(t, proto.Unmarshal(f.data(), got))
+	slices.SortFunc(got.Metadata, func(a, b *KeyValue) int { return strings.Compare(a.Key+a.Value, b.Key+b.Value) })
+	want := &Request{Service: "s", Method: "m", Payload: encode(text("x")), TimeoutNano: 5,
+		Metadata: []*KeyValue{{Key: "a", Value: "1"}, {Key: "a", Value: "2"}, {Key: "b", Value: "3"}}}
+	if !proto.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestBuildRequestRefusals(t *testing.T) {
+	bad := "\xff"
+	_, protobufs := proto.Marshal(&Request{Service: bad})
+	for name, build := range map[string]func() (*frame, error){
+		"service":  func() (*frame, error) { return buildRequest(bad, "m", encoder{}, 0, nil, 0, 100) },
+		"method":   func() (*frame, error) { return buildRequest("s", bad, encoder{}, 0, nil, 0, 100) },
+		"key":      func() (*frame, error) { return buildRequest("s", "m", encoder{}, 0, MD{bad: {"v"}}, 0, 100) },
+		"value":    func() (*frame, error) { return buildRequest("s", "m", encoder{}, 0, MD{"k": {"v", bad}}, 0, 100) },
+		"the text": func() (*frame, error) { return buildRequest("s", "m", mustEncoder(t, text(bad)), 0, nil, 0, 100) },
+	} {
+		_, err := build()
+		if err == nil || err.Error() != protobufs.Error() {
+			t.Errorf("%s: got error %v, want the protobuf module's, %v", name, err, protobufs)
+		}
+	}
+	for n := range 40 {
+		e := mustEncoder(t, text(strings.Repeat("x", n)))
+		size := proto.Size(&Request{Service: "s", Method: "m", Payload: make([]byte, e.size)})
+		f, err := buildRequest("s", "m", e, 0, nil, 0, 30)
+		equal(t, err == nil, size <= 30)
+		if err != nil {
+			wantOversized(t, err, 30)
+			continue
+		}
+		f.free()
+	}
+}
+
+// agree compares parseRequest and parseResponse with the protobuf module, for any bytes.
+func agree(t *testing.T, b []byte) {
+	t.Helper()
+	req := new(Request)
+	view, err := parseRequest(b)
+	if wantErr := proto.Unmarshal(b, req); (err == nil) != (wantErr == nil) {
+		t.Fatalf("request %x: got error %v, protobuf has %v", b, err, wantErr)
+	}
+	if err == nil {
+		if string(view.service) != req.Service || string(view.method) != req.Method || !bytes.Equal(view.payload, req.Payload) ||
+			view.timeout != req.TimeoutNano || view.metadata != len(req.Metadata) {
+			t.Fatalf("request %x: got %v, protobuf has %v", b, view, req)
+		}
+		lower := MD{}
+		for _, kv := range req.Metadata {
+			lower.Append(kv.Key, kv.Value)
+		}
+		if view.metadata > 0 {
+			equal(t, fmt.Sprint(requestMetadata(b, view.metadata)), fmt.Sprint(lower))
+		}
+	} else {
+		equal(t, fmt.Sprint(requestError(b)), fmt.Sprint(proto.Unmarshal(b, req)))
+	}
+	resp := new(Response)
+	answer, err := parseResponse(b)
+	var st *spb.Status
+	if err == nil {
+		st, err = answer.decodeStatus()
+	}
+	if wantErr := proto.Unmarshal(b, resp); (err == nil) != (wantErr == nil) {
+		t.Fatalf("response %x: got error %v, protobuf has %v", b, err, wantErr)
+	}
+	if err == nil && (!bytes.Equal(answer.payload, resp.Payload) || !proto.Equal(st, resp.Status)) {
+		t.Fatalf("response %x: got %v %v, protobuf has %v", b, answer, st, resp)
+	}
+}
+
+// Whatever bytes arrive, they mean what the protobuf module says.
+func TestParseAgreesWithProtobuf(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	var seeds [][]byte
+	for _, req := range requests {
+		seeds = append(seeds, encode(req))
+	}
+	detail, err := anypb.New(text("detail"))
+	check(t, err)
+	seeds = append(seeds,
+		encode(&Response{Status: &spb.Status{Code: 5, Message: "gone", Details: []*anypb.Any{detail}}, Payload: []byte("abc")}),
+		slices.Concat(field(1, number(1, 5)), field(2, nil), field(1, field(2, []byte("gone")))),
+		slices.Concat(field(5, slices.Concat(field(1, []byte("A")), number(3, 1))), field(5, field(1, []byte("a"))), number(9, 1), field(77, nil)),
+		[]byte{0x0b, 0x0c}, []byte{0x0b, 0x13, 0x14, 0x0c}, []byte{0x0b, 0x14}, []byte{0x0c}, // groups
+		[]byte{0x00}, []byte{0x07}, []byte{0x0e}, []byte{0x8a, 0x00, 0x01, 'x'}, []byte{0x0d, 1, 2, 3, 4}, []byte{0x09, 1, 2, 3},
+		bytes.Repeat([]byte{0xff}, 12), []byte{0x20, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01},
+	)
+	for _, seed := range seeds {
+		agree(t, seed)
+		seed = seed[:min(len(seed), 300)]
+		for n := range len(seed) {
+			agree(t, seed[:n])
+		}
+		for range 300 {
+			b := slices.Clone(seed)
+			for range 1 + random.IntN(3) {
+				if len(b) > 0 {
+					b[random.IntN(len(b))] = byte(random.IntN(256))
+				}
+			}
+			other := seeds[random.IntN(len(seeds))]
+			agree(t, append(b, other[:random.IntN(len(other)+1)]...))
+		}
+	}
+}
+
+func TestBuildResponseIsProtobuf(t *testing.T) {
+	for _, out := range []string{"", "x", strings.Repeat("x", 130), strings.Repeat("x", 70_000)} {
+		f, err := buildResponse(mustEncoder(t, text(out)), defaultMaxMessage)
+		check(t, err)
+		if want := encode(&Response{Payload: encode(text(out))}); !bytes.Equal(f.data(), want) {
+			t.Errorf("got %.100x, want %.100x", f.data(), want)
+		}
+		f.free()
+	}
+	f, err := buildResponse(mustEncoder(t, text("12345")), 9)
+	check(t, err)
+	equal(t, len(f.data()), 9)
+	f.free()
+	_, err = buildResponse(mustEncoder(t, text("12345")), 8)
+	wantOversized(t, err, 8)
+}
+
+func TestBuildStatus(t *testing.T) {
+	detail, err := anypb.New(text("detail"))
+	check(t, err)
+	large := strings.Repeat("é", 10_000)
+	for _, test := range []struct {
+		name     string
+		st, want *spb.Status
+		limit    int
+	}{
+		{name: "plain", st: &spb.Status{Code: 5, Message: "gone"}},
+		{name: "empty", st: &spb.Status{}},
+		{name: "details", st: &spb.Status{Code: 5, Message: "gone", Details: []*anypb.Any{detail, detail}}},
+		{name: "large", st: &spb.Status{Code: 5, Message: large}},
+		{name: "invalid UTF-8", st: &spb.Status{Code: 5, Message: "a\xffb", Details: []*anypb.Any{detail}},
+			want: &spb.Status{Code: 5, Message: "a\uFFFDb", Details: []*anypb.Any{detail}}},
+		{name: "details over the limit", st: &spb.Status{Code: 5, Message: "gone", Details: []*anypb.Any{detail}}, limit: 60,
+			want: &spb.Status{Code: 5, Message: "gone"}},
+		{name: "text over the limit", st: &spb.Status{Code: 5, Message: large}, limit: 1001,
+			want: &spb.Status{Code: 5, Message: large[:500]}},
+		{name: "invalid details", st: &spb.Status{Code: 5, Message: "gone", Details: []*anypb.Any{{TypeUrl: "\xff"}}},
+			want: &spb.Status{Code: 5, Message: "gone"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if test.want == nil {
+				test.want = test.st
+			}
+			if test.limit == 0 {
+				test.limit = defaultMaxMessage
+			}
+			f := buildStatus(test.st, test.limit)
+			defer f.free()
+			got := new(Response)
+			check(t, proto.Unmarshal(f.data(), got))
+			if !proto.Equal(got.Status, test.want) || len(f.data()) > test.limit {
+				t.Errorf("got %v in %d bytes, want %v", got.Status, len(f.data()), test.want)
+			}
+			equal(t, parseHeader(f.b).typ, typeResponse)
+		})
+	}
+}
+
+func TestBuildData(t *testing.T) {
+	f, err := buildData(mustEncoder(t, text("x")), 1, 3)
+	check(t, err)
+	f.setStream(7)
+	equal(t, string(f.b), string(data(7, 1, "x").bytes()))
+	f.free()
+	_, err = buildData(mustEncoder(t, text("xy")), 1, 3)
+	wantOversized(t, err, 3)
+	f = buildEnd()
+	f.setStream(7)
+	equal(t, string(f.b), string(closing(7).bytes()))
+	f.free()
+}
+
+// What requestMetadata returns does not change with the frame that it came in.
+func TestRequestMetadataIsACopy(t *testing.T) {
+	b := encode(&Request{Metadata: []*KeyValue{{Key: "Key", Value: "1"}, {Key: "other", Value: "x"}, {Key: "key", Value: "2"}}})
+	md := requestMetadata(b, 3)
+	clear(b)
+	md.Append("other", "y")
+	md.Append("key", "3")
+	equal(t, fmt.Sprint(md), "map[key:[1 2 3] other:[x y]]")
+}
+
+// The files are named alike, so that users of either descriptor variable find the messages.
+func TestDescriptorVariables(t *testing.T) {
+	equal(t, File_request_proto, File_github_com_containerd_ttrpc_request_proto)
+	equal(t, fmt.Sprint((&Request{}).ProtoReflect().Descriptor().FullName()), "ttrpc.Request")
+	equal(t, fmt.Sprint((&StringList{List: []string{"a"}}).ProtoReflect().Descriptor().FullName()), "ttrpc.StringList")
+}
