@@ -2,6 +2,7 @@ package ttrpc
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -156,15 +157,18 @@ func appendPayload(b []byte, tag uint64, e encoder) ([]byte, error) {
 	return e.append(b)
 }
 
-// checkStrings refuses what no peer would parse, in the protobuf module's words.
-func checkStrings(service, method string, md MD) error {
-	valid := utf8.ValidString(service) && utf8.ValidString(method)
-	for key, values := range md {
-		valid = valid && utf8.ValidString(key)
-		for _, value := range values {
-			valid = valid && utf8.ValidString(value)
+func (m MD) valid() bool {
+	for key, values := range m {
+		if !utf8.ValidString(key) || slices.ContainsFunc(values, func(v string) bool { return !utf8.ValidString(v) }) {
+			return false
 		}
 	}
+	return true
+}
+
+// checkStrings refuses what no peer would parse, in the protobuf module's words.
+func checkStrings(service, method string, md MD) error {
+	valid := utf8.ValidString(service) && utf8.ValidString(method) && (len(md) == 0 || md.valid())
 	if valid {
 		return nil
 	}
@@ -185,6 +189,17 @@ func requestTailSize(timeout int64, md MD) int {
 	if timeout != 0 {
 		n += 1 + protowire.SizeVarint(uint64(timeout))
 	}
+	if len(md) > 0 {
+		n += metadataSize(md)
+	}
+	return n
+}
+
+// The loops over metadata stand in functions of their own: a map's iterator takes room on the stack, which most
+// calls need not have.
+
+func metadataSize(md MD) int {
+	n := 0
 	for key, values := range md {
 		for _, value := range values {
 			n += 1 + protowire.SizeBytes(fieldSize(len(key))+fieldSize(len(value)))
@@ -197,6 +212,13 @@ func appendRequestTail(b []byte, timeout int64, md MD) []byte {
 	if timeout != 0 {
 		b = protowire.AppendVarint(append(b, tagRequestTimeout), uint64(timeout))
 	}
+	if len(md) > 0 {
+		b = appendMetadata(b, md)
+	}
+	return b
+}
+
+func appendMetadata(b []byte, md MD) []byte {
 	for key, values := range md {
 		for _, value := range values {
 			b = appendKeyValue(b, key, value)

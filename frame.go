@@ -80,7 +80,7 @@ type frame struct {
 // frameClasses are the capacities that are pooled. From 64 KiB on they are powers of two and a page, so that
 // a message of a power of two fits with its envelope.
 var frameClasses = [...]int{
-	512, 2 << 10, 8 << 10, 32 << 10, 72 << 10, 136 << 10, 264 << 10, 520 << 10,
+	128, 512, 2 << 10, 8 << 10, 32 << 10, 72 << 10, 136 << 10, 264 << 10, 520 << 10,
 	1<<20 + 8<<10, 2<<20 + 8<<10, 4<<20 + 8<<10, 8<<20 + 8<<10,
 }
 

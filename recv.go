@@ -38,7 +38,8 @@ func (in *inbound) take() *frame {
 // reader is the receiving half of a channel. One goroutine at a time uses it.
 //
 // It reads many frames at once into a pooled buffer and gives them out in place. A frame that has not
-// arrived whole gets a buffer of its own, which grows with what has arrived, never by the announced length.
+// arrived whole gets a buffer of its own, which grows with what has arrived; for the announced length alone it
+// gets no more than the peer has sent in one frame before.
 // While it waits on a descriptor with no part of a frame at hand it holds no buffer at all.
 type reader struct {
 	conn    net.Conn
@@ -50,6 +51,7 @@ type reader struct {
 	unread []byte // of buf
 	part   *frame // a frame arriving in its own buffer
 	want   int    // part's whole length
+	earned int    // the largest frame that has come whole: so much a peer gets on its word the next time
 	skip   uint32 // bytes still to be dropped, of a frame that was oversized
 	head   [headerLen]byte
 	nhead  int     // bytes of a cut header, kept in head while there is no buf
@@ -129,13 +131,14 @@ func (r *reader) cutPart(in *inbound) bool {
 	if len(r.part.b) < r.want {
 		return false
 	}
+	r.earned = max(r.earned, r.want)
 	*in = inbound{header: parseHeader(r.part.b), raw: r.part.b, own: r.part}
 	r.part = nil
 	return true
 }
 
 func (r *reader) startPart(total int) {
-	r.part = newFrame(min(total, max(firstPart, partStep*len(r.unread))))
+	r.part = newFrame(min(total, max(firstPart, partStep*len(r.unread), r.earned)))
 	r.part.b = append(r.part.b, r.unread...)
 	r.unread, r.want, r.crowd = nil, total, false
 }

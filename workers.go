@@ -39,9 +39,12 @@ func (p *workers) run(call *serverCall) {
 
 // work is a worker's life: a nil call ends it.
 func (p *workers) work(call *serverCall) {
-	w := make(chan *serverCall, 1)
+	var w chan *serverCall // made when first needed: a call that blocks for long should not cost its memory
 	for call != nil {
 		call.serve()
+		if w == nil {
+			w = make(chan *serverCall, 1)
+		}
 		if !p.park(w) {
 			return
 		}
