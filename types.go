@@ -9,7 +9,12 @@ import (
 // The messages Request, Response, KeyValue and StringList are generated from request.proto.
 
 // File_request_proto is the descriptor of request.proto, under the name that it has had since v1.2.10.
-var File_request_proto protoreflect.FileDescriptor = File_github_com_containerd_ttrpc_request_proto
+var File_request_proto protoreflect.FileDescriptor
+
+func init() {
+	file_github_com_containerd_ttrpc_request_proto_init() // does nothing where it has run
+	File_request_proto = File_github_com_containerd_ttrpc_request_proto
+}
 
 // Method handles a unary call. It decodes the request with unmarshal, which it may call more than once but not
 // after it has returned, and returns the response message or an error.
