@@ -41,7 +41,7 @@ var callProbes = []probe{
 	{name: "call/context", run: func(r *report) {
 		release := make(chan struct{})
 		defer close(release)
-		w := newWorld(methods(map[string]ttrpc.Method{"until": until, "stuck": func(context.Context, func(any) error) (any, error) {
+		w := newWorld(methods(map[string]ttrpc.Method{"stuck": func(context.Context, func(any) error) (any, error) {
 			<-release
 			return nil, errProbe
 		}}))
@@ -50,9 +50,9 @@ var callProbes = []probe{
 		defer c.Close()
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		r.say("already cancelled", c.Call(ctx, "s", "until", text("x"), text("")))
+		r.say("already cancelled", c.Call(ctx, "s", "stuck", text("x"), text("")))
 		ctx, cancel = context.WithDeadline(context.Background(), time.Now().Add(-time.Second))
-		r.say("already past its deadline", c.Call(ctx, "s", "until", text("x"), text("")))
+		r.say("already past its deadline", c.Call(ctx, "s", "stuck", text("x"), text("")))
 		cancel()
 		ctx, cancel = context.WithTimeout(context.Background(), 50*time.Millisecond)
 		r.say("deadline in flight", c.Call(ctx, "s", "stuck", text("x"), text("")))

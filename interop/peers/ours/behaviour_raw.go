@@ -63,6 +63,35 @@ func readFrames(conn net.Conn) string {
 	}
 }
 
+// awaitFrames is readFrames where at least one frame must come, or the end.
+func awaitFrames(conn net.Conn) string {
+	var first [1]byte
+	var err error
+	conn.SetReadDeadline(time.Time{})
+	if !(probePatience / 4).run(func() { _, err = conn.Read(first[:]) }) {
+		return "nothing"
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return readFrames(&unreadConn{conn, first[:]})
+}
+
+// unreadConn gives back what was read too early.
+type unreadConn struct {
+	net.Conn
+	unread []byte
+}
+
+func (c *unreadConn) Read(b []byte) (int, error) {
+	if len(c.unread) == 0 {
+		return c.Conn.Read(b)
+	}
+	n := copy(b, c.unread)
+	c.unread = c.unread[n:]
+	return n, nil
+}
+
 // readHeader reads the next frame's header; its error may be errSilence.
 func readHeader(conn net.Conn) (head [10]byte, err error) {
 	for range quietWhiles {
@@ -119,6 +148,7 @@ func rawWorld() *world {
 				"both":  {Handler: echoStream, StreamingClient: true, StreamingServer: true},
 				"join":  {Handler: join, StreamingClient: true},
 				"list":  {Handler: listStream, StreamingServer: true},
+				"takes": {Handler: join, StreamingServer: true},
 				"reply": {Handler: returns(text("r"), nil), StreamingServer: true},
 			},
 		})
@@ -163,7 +193,7 @@ func programs(r *report, all []frameProgram) {
 		}
 		r.say(all[i].what, strings.Join(append(answers, readFrames(conn)), "; "))
 		conn.Write(frame(99, 1, 0, request("echo", "z")))
-		r.say(all[i].what+", then a call", readFrames(conn))
+		r.say(all[i].what+", then a call", awaitFrames(conn))
 	})
 }
 
@@ -201,8 +231,8 @@ var rawProbes = []probe{
 			{"empty request", [][]byte{frame(1, 1, 0, nil)}},
 			{"even id", [][]byte{frame(2, 1, 0, request("echo", "a"))}},
 			{"id 0", [][]byte{frame(0, 1, 0, request("echo", "a"))}},
-			{"id again", [][]byte{frame(3, 1, 0, request("echo", "a")), frame(3, 1, 0, request("echo", "b"))}},
-			{"id below", [][]byte{frame(3, 1, 0, request("echo", "a")), frame(1, 1, 0, request("echo", "b"))}},
+			{"id again", [][]byte{frame(3, 1, 0, request("until", "a")), frame(3, 1, 0, request("echo", "b"))}},
+			{"id below", [][]byte{frame(3, 1, 0, request("until", "a")), frame(1, 1, 0, request("echo", "b"))}},
 			{"request that does not parse", [][]byte{frame(1, 1, 0, []byte{0xff, 0xff})}},
 			{"id of a request that does not parse, again", [][]byte{frame(5, 1, 0, []byte{0xff, 0xff}), frame(5, 1, 0, request("echo", "b"))}},
 			{"id of an unknown method, again", [][]byte{frame(5, 1, 0, request("none", "")), frame(5, 1, 0, request("echo", "b"))}},
@@ -221,7 +251,7 @@ var rawProbes = []probe{
 			{"over the limit", [][]byte{frame(1, 1, 0, padded(4<<20+1))}},
 			{"id of a frame over the limit, again", [][]byte{frame(1, 1, 0, padded(4<<20+1)), frame(1, 1, 0, request("echo", "b"))}},
 			{"data over the limit on no stream", [][]byte{frame(1, 3, 0, make([]byte, 4<<20+1))}},
-			{"data over the limit on a stream", [][]byte{frame(1, 1, 2, request("both", "a")), frame(1, 3, 0, make([]byte, 4<<20+1))}},
+			{"data over the limit on a stream", [][]byte{frame(1, 1, 2, request("both", "a")), pause, frame(1, 3, 0, make([]byte, 4<<20+1))}},
 			{"unknown type over the limit", [][]byte{frame(1, 7, 0, make([]byte, 4<<20+1))}},
 			{"first length byte set", [][]byte{frame(1, 1, 0, make([]byte, 1<<24))}},
 		})
@@ -246,7 +276,7 @@ var rawProbes = []probe{
 			{"join", [][]byte{frame(1, 1, 2, rawRequest(&ttrpc.Request{Service: "s", Method: "join"})), frame(1, 3, 0, payload("a")), frame(1, 3, 5, nil)}},
 			{"list", [][]byte{frame(1, 1, 1, request("list", "a"))}},
 			{"list without flags", [][]byte{frame(1, 1, 0, request("list", "a"))}},
-			{"list, data sent", [][]byte{frame(1, 1, 1, request("list", "a")), frame(1, 3, 0, payload("b"))}},
+			{"a server stream, data sent", [][]byte{frame(1, 1, 1, request("takes", "a")), frame(1, 3, 0, payload("b"))}},
 			{"reply from a server stream", [][]byte{frame(1, 1, 1, request("reply", "a"))}},
 			{"unparsable message", [][]byte{frame(1, 1, 2, rawRequest(&ttrpc.Request{Service: "s", Method: "both"})), frame(1, 3, 0, []byte{0xff})}},
 		})
@@ -266,29 +296,56 @@ func padded(n int) []byte {
 
 // clientSends shows the frames that a client puts on the wire.
 func clientSends(r *report) {
-	theirs, mine := socketPair()
-	defer theirs.Close()
-	c := ttrpc.NewClient(mine)
-	defer c.Close()
-	ctx, cancel := context.WithCancel(context.Background())
-	go c.Call(ttrpc.WithMetadata(ctx, ttrpc.MD{"k": {"1", "2"}}), "s", "m", text("a"), text(""))
-	r.say("a call", readFrames(theirs))
-	go c.Call(ctx, "s", "m", text(""), text(""))
-	r.say("a call with an empty message", readFrames(theirs))
-	for _, d := range []struct {
+	all := []struct {
 		what string
-		desc *ttrpc.StreamDesc
-		req  any
-	}{{"a server stream", toClient, text("a")}, {"a server stream without a request", toClient, nil}, {"a client stream", toServer, nil}, {"a client stream with a first message", toServer, text("a")},
-		{"both", bothWays, nil}, {"both with a first message", bothWays, text("a")}, {"neither", &ttrpc.StreamDesc{}, text("a")}} {
-		s, err := c.NewStream(ctx, d.desc, "s", "m", d.req)
-		r.say(d.what, err, readFrames(theirs))
-		r.say(d.what+", SendMsg", s.SendMsg(text("b")), readFrames(theirs))
-		r.say(d.what+", SendMsg of an empty message", s.SendMsg(text("")), readFrames(theirs))
-		r.say(d.what+", CloseSend", s.CloseSend(), readFrames(theirs))
+		do   func(*report, *ttrpc.Client, net.Conn)
+	}{
+		{"a call", sentCall("a")},
+		{"a call with an empty message", sentCall("")},
+		{"a server stream", sentStream(toClient, text("a"))},
+		{"a server stream without a request", sentStream(toClient, nil)},
+		{"a client stream", sentStream(toServer, nil)},
+		{"a client stream with a first message", sentStream(toServer, text("a"))},
+		{"a client stream with an empty first message", sentStream(toServer, text(""))},
+		{"both", sentStream(bothWays, nil)},
+		{"both with a first message", sentStream(bothWays, text("a"))},
+		{"neither", sentStream(&ttrpc.StreamDesc{}, text("a"))},
 	}
-	cancel()
-	r.say("all cancelled", readFrames(theirs))
+	r.apart(len(all), func(r *report, i int) {
+		theirs, mine := socketPair()
+		defer theirs.Close()
+		c := ttrpc.NewClient(mine)
+		defer c.Close()
+		r.name += "/" + all[i].what
+		all[i].do(r, c, theirs)
+	})
+}
+
+// sentCall makes a call that is cancelled later.
+func sentCall(arg string) func(*report, *ttrpc.Client, net.Conn) {
+	return func(r *report, c *ttrpc.Client, theirs net.Conn) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		go c.Call(ttrpc.WithMetadata(ctx, ttrpc.MD{"k": {"1", "2"}}), "s", "m", text(arg), text(""))
+		r.say("Call", readFrames(theirs))
+		cancel()
+		r.say("cancel", readFrames(theirs))
+	}
+}
+
+// sentStream opens a stream, sends, closes and cancels.
+func sentStream(desc *ttrpc.StreamDesc, req any) func(*report, *ttrpc.Client, net.Conn) {
+	return func(r *report, c *ttrpc.Client, theirs net.Conn) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		s, err := c.NewStream(ctx, desc, "s", "m", req)
+		r.say("NewStream", err, readFrames(theirs))
+		r.say("SendMsg", s.SendMsg(text("b")), readFrames(theirs))
+		r.say("SendMsg of an empty message", s.SendMsg(text("")), readFrames(theirs))
+		r.say("CloseSend", s.CloseSend(), readFrames(theirs))
+		cancel()
+		r.say("cancel", readFrames(theirs))
+	}
 }
 
 // clientTakes shows what a client makes of odd answers.
