@@ -1,0 +1,121 @@
+package ttrpc
+
+import (
+	"context"
+	"testing"
+)
+
+func TestServerOptions(t *testing.T) {
+	handshake := func() ServerOpt { return WithServerHandshaker(waitingHandshake{}) }
+	intercept := func() ServerOpt { return WithUnaryServerInterceptor(new(trace).server("a")) }
+	chain := func() ServerOpt { return WithChainUnaryServerInterceptor(new(trace).server("a")) }
+	stream := func() ServerOpt { return WithStreamServerInterceptor(new(countingInterceptor).intercept) }
+	streams := func() ServerOpt { return WithChainStreamServerInterceptor(new(countingInterceptor).intercept) }
+	for name, test := range map[string]struct {
+		opts []ServerOpt
+		want string
+	}{
+		"nothing":                     {nil, ""},
+		"two handshakers":             {[]ServerOpt{handshake(), handshake()}, "only one handshaker allowed per server"},
+		"a nil handshaker":            {[]ServerOpt{WithServerHandshaker(nil)}, ""},
+		"a nil handshaker, then one":  {[]ServerOpt{WithServerHandshaker(nil), handshake()}, ""},
+		"two interceptors":            {[]ServerOpt{intercept(), intercept()}, "only one unchained interceptor allowed per server"},
+		"one, then a chain":           {[]ServerOpt{intercept(), chain()}, ""},
+		"a chain, then one":           {[]ServerOpt{chain(), intercept()}, "only one unchained interceptor allowed per server"},
+		"two chains":                  {[]ServerOpt{chain(), chain()}, ""},
+		"an empty chain, then one":    {[]ServerOpt{WithChainUnaryServerInterceptor(), intercept()}, ""},
+		"a nil interceptor":           {[]ServerOpt{WithUnaryServerInterceptor(nil)}, ""},
+		"a nil in a chain":            {[]ServerOpt{WithChainUnaryServerInterceptor(nil)}, ""},
+		"two stream interceptors":     {[]ServerOpt{stream(), stream()}, "only one unchained stream interceptor allowed per server"},
+		"a stream chain, then one":    {[]ServerOpt{streams(), stream()}, "only one unchained stream interceptor allowed per server"},
+		"a stream one, then a chain":  {[]ServerOpt{stream(), streams()}, ""},
+		"one of each":                 {[]ServerOpt{intercept(), stream()}, ""},
+		"the first error counts":      {[]ServerOpt{handshake(), handshake(), intercept(), intercept()}, "only one handshaker allowed per server"},
+		"a nil stream interceptor":    {[]ServerOpt{WithStreamServerInterceptor(nil)}, ""},
+		"a nil in a chain of streams": {[]ServerOpt{WithChainStreamServerInterceptor(nil)}, ""},
+	} {
+		s, err := NewServer(test.opts...)
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		if got != test.want || (s == nil) != (err != nil) {
+			t.Errorf("%s: got %q, want %q", name, got, test.want)
+		}
+	}
+}
+
+type countingInterceptor struct{ n int }
+
+func (c *countingInterceptor) intercept(ctx context.Context, ss StreamServer, _ *StreamServerInfo, h StreamHandler) (any, error) {
+	c.n++
+	return h(ctx, ss)
+}
+
+// Sizes outside of their range are errors of NewServer; a client brings them into it.
+func TestSizesOfOptions(t *testing.T) {
+	one := func(set func(int) ServerOpt) func(int) ServerOpt { return set }
+	for name, set := range map[string]func(int) ServerOpt{
+		"WithServerMaxRecvMsgSize":      one(WithServerMaxRecvMsgSize),
+		"WithServerMaxSendMsgSize":      one(WithServerMaxSendMsgSize),
+		"WithServerStreamBuffer":        func(n int) ServerOpt { return WithServerStreamBuffer(n, 1) },
+		"WithServerStreamBuffer, whole": func(n int) ServerOpt { return WithServerStreamBuffer(1, n) },
+		"WithServerWriteBacklog":        one(WithServerWriteBacklog),
+		"WithServerMaxCalls":            one(WithServerMaxCalls),
+		"WithServerRequestBuffer":       one(WithServerRequestBuffer),
+		"WithServerMaxConns":            one(WithServerMaxConns),
+	} {
+		for _, n := range []int{0, -1, -1 << 31} {
+			if _, err := NewServer(set(n)); err == nil {
+				t.Errorf("%s(%d) is no error", name, n)
+			}
+		}
+		for _, n := range []int{1, 1<<24 - 1} {
+			if _, err := NewServer(set(n)); err != nil {
+				t.Errorf("%s(%d): %v", name, n, err)
+			}
+		}
+	}
+	for _, set := range []func(int) ServerOpt{WithServerMaxRecvMsgSize, WithServerMaxSendMsgSize} {
+		_, err := NewServer(set(1 << 24))
+		wantIs(t, err, errInvalidSize)
+	}
+
+	for n, want := range map[int]int{-1: 1, 0: 1, 1: 1, 1<<24 - 1: 1<<24 - 1, 1 << 24: 1<<24 - 1} {
+		c, _ := rawServer(t, "unix", WithClientMaxRecvMsgSize(n), WithClientMaxSendMsgSize(n))
+		equal(t, c.maxRecv, want)
+		equal(t, c.maxSend, want)
+	}
+	c, _ := rawServer(t, "unix", WithClientStreamBuffer(-1, 0), WithClientWriteBacklog(-1))
+	equal(t, c.streamBuffer, 1)
+	equal(t, c.connBuffer, 1)
+	equal(t, c.backlog, 1)
+}
+
+// The least of everything still works, one thing at a time.
+func TestSmallestBuffers(t *testing.T) {
+	r := serve(t, WithServerStreamBuffer(1, 1), WithServerWriteBacklog(1), WithServerMaxCalls(1), WithServerRequestBuffer(1), WithServerMaxConns(1))
+	c := r.client(WithClientStreamBuffer(1, 1), WithClientWriteBacklog(1))
+	for range 10 {
+		wantEcho(t, c)
+	}
+	cs := open(t, bg, c, both, "chat", text("a"))
+	wantNext(t, cs, "a")
+	for range 100 {
+		check(t, cs.SendMsg(kilo))
+		wantNext(t, cs, kilo.Value)
+	}
+	check(t, cs.CloseSend())
+	wantTexts(t, cs)
+	wantTexts(t, open(t, bg, c, down, "list", text("3")), "0", "1", "2")
+}
+
+// A logger of nil logs nothing, which is the default.
+func TestNilLogger(t *testing.T) {
+	c, p := rawServer(t, "unix", WithClientLogger(nil))
+	p.send(rawFrame{claim: 5})
+	p.Close()
+	check(t, c.UserOnCloseWait(bg))
+	r := serve(t, WithServerLogger(nil))
+	r.raw().send(rawFrame{claim: 5})
+}

@@ -1,0 +1,100 @@
+package ttrpc
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+)
+
+func TestRegisterTwicePanics(t *testing.T) {
+	twice := map[string]func(s *Server){
+		"Register":                       func(s *Server) { s.Register("a.b", nil); s.Register("a.b", nil) },
+		"RegisterService":                func(s *Server) { s.RegisterService("a.b", nil); s.RegisterService("a.b", standard()) },
+		"Register, then RegisterService": func(s *Server) { s.Register("a.b", nil); s.RegisterService("a.b", nil) },
+	}
+	for name, register := range twice {
+		t.Run(name, func(t *testing.T) {
+			s, err := NewServer()
+			check(t, err)
+			defer func() { equal(t, fmt.Sprint(recover()), "duplicate service a.b registered") }()
+			register(s)
+		})
+	}
+}
+
+func TestRegisteredNames(t *testing.T) {
+	var tr trace
+	r := serve(t, WithUnaryServerInterceptor(func(ctx context.Context, u Unmarshaler, info *UnaryServerInfo, m Method) (any, error) {
+		tr.add(info.FullMethod)
+		return m(ctx, u)
+	}))
+	r.Register("", map[string]Method{"": unary(echo)})
+	r.Register("/a/b", map[string]Method{"/c": unary(echo)})
+	r.Register("a", map[string]Method{"b": unary(echo), "nil": nil})
+	r.RegisterService("nothing", nil)
+	c := r.client()
+	for _, name := range [][2]string{{"", ""}, {"/a/b", "/c"}, {"a", "b"}} {
+		out := new(message)
+		check(t, c.Call(bg, name[0], name[1], text("x"), out))
+		equal(t, out.Value, "x")
+	}
+	equal(t, tr.take(), "/ //a/b/c /a/b")
+	for name, want := range map[[2]string]string{
+		{"a/b", "c"}: "service a/b", {"nothing", "m"}: "method m", {"a", "nil"}: "method nil", {"A", "b"}: "service A", {"a", "B"}: "method B",
+	} {
+		wantStatus(t, c.Call(bg, name[0], name[1], text("x"), new(message)), codes.Unimplemented, want)
+		_, err := recvText(openOf(t, c, name[0], name[1]))
+		wantStatus(t, err, codes.Unimplemented, want)
+	}
+}
+
+// openOf opens a stream of any service.
+func openOf(t *testing.T, c *Client, service, method string) ClientStream {
+	t.Helper()
+	cs, err := c.NewStream(bg, both, service, method, nil)
+	check(t, err)
+	return cs
+}
+
+func TestServerWithoutServices(t *testing.T) {
+	s, err := NewServer()
+	check(t, err)
+	l := listen(t, "unix")
+	go s.Serve(bg, l)
+	defer s.Close()
+	c := (&rig{t: t, l: l}).client()
+	_, err = call(bg, c, "echo", "x")
+	wantStatus(t, err, codes.Unimplemented, "service "+svc)
+}
+
+// A method and a stream of one name: the method is served. A stream without a handler is none.
+func TestMethodAndStreamOfOneName(t *testing.T) {
+	c := serve(t, &ServiceDesc{
+		Methods: map[string]Method{"twin": unary(echo)},
+		Streams: map[string]Stream{"twin": bidi(chat), "nil": {StreamingClient: true}},
+	}).client()
+	out, err := call(bg, c, "twin", "x")
+	check(t, err)
+	equal(t, out, "x")
+	_, err = recvText(open(t, bg, c, both, "nil", nil))
+	wantStatus(t, err, codes.Unimplemented, "method nil")
+}
+
+func TestRegisterWhileServing(t *testing.T) {
+	r := serve(t)
+	c := r.client()
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			name := fmt.Sprint("service", i)
+			r.Register(name, map[string]Method{"echo": unary(echo)})
+			if err := c.Call(bg, name, "echo", text("x"), new(message)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
