@@ -315,12 +315,12 @@ func (sc *serverConn) finish(call *serverCall, f *frame) {
 	} else {
 		f.free()
 	}
+	call.endStream()
 	sc.active--
 	sc.requests -= call.size
 	crowd := sc.active > 0
 	sc.settleLocked()
 	sc.mu.Unlock()
-	call.endStream()
 	if crowd {
 		runtime.Gosched() // let others join this write
 	}
