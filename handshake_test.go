@@ -1,0 +1,236 @@
+package ttrpc
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// handshakeFunc is a function that is a Handshaker.
+type handshakeFunc func(ctx context.Context, conn net.Conn) (net.Conn, any, error)
+
+func (f handshakeFunc) Handshake(ctx context.Context, conn net.Conn) (net.Conn, any, error) {
+	return f(ctx, conn)
+}
+
+func TestHandshakeData(t *testing.T) {
+	equal(t, HandshakeData(bg), nil)
+	type peer struct{ name string }
+	var n atomic.Int32
+	look := func(ctx context.Context) string {
+		p, _ := HandshakeData(ctx).(peer)
+		return p.name
+	}
+	r := serve(t,
+		WithServerHandshaker(handshakeFunc(func(_ context.Context, conn net.Conn) (net.Conn, any, error) {
+			return conn, peer{strings.Repeat("a", int(n.Add(1)))}, nil
+		})),
+		withMethod("look", unary(func(ctx context.Context, _ string) (string, error) { return look(ctx), nil })),
+		withStream("lookStream", bidi(func(ctx context.Context, ss StreamServer) error { return ss.SendMsg(text(look(ctx))) })),
+		WithUnaryServerInterceptor(func(ctx context.Context, u Unmarshaler, _ *UnaryServerInfo, m Method) (any, error) {
+			if look(ctx) == "" {
+				return nil, errors.New("an interceptor does not find it")
+			}
+			return m(ctx, u)
+		}))
+	for _, want := range []string{"a", "aa"} {
+		c := r.client()
+		contexts := map[string]context.Context{"plain": bg, "with metadata": WithMetadata(bg, MD{"k": {"v"}})}
+		withDeadline, cancel := context.WithTimeout(bg, time.Hour)
+		defer cancel()
+		contexts["with a deadline"] = withDeadline
+		for name, ctx := range contexts {
+			out, err := call(ctx, c, "look", "")
+			check(t, err)
+			if out != want {
+				t.Errorf("%s: got %q, want %q", name, out, want)
+			}
+			wantTexts(t, open(t, ctx, c, both, "lookStream", nil), want)
+		}
+	}
+	out, err := call(bg, serve(t, withMethod("look", unary(func(ctx context.Context, _ string) (string, error) {
+		if HandshakeData(ctx) != nil {
+			return "some", nil
+		}
+		return "none", nil
+	}))).client(), "look", "")
+	check(t, err)
+	equal(t, out, "none")
+}
+
+// xorConn is a connection that a handshake has decorated.
+type xorConn struct{ net.Conn }
+
+func (c xorConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	xor(b[:n])
+	return n, err
+}
+
+func (c xorConn) Write(b []byte) (int, error) {
+	b = append([]byte(nil), b...)
+	xor(b)
+	return c.Conn.Write(b)
+}
+
+func xor(b []byte) {
+	for i := range b {
+		b[i] ^= 0x55
+	}
+}
+
+// The connection that a handshake returns is used in place of the other, on both sides.
+func TestHandshakeDecorates(t *testing.T) {
+	decorate := handshakeFunc(func(_ context.Context, conn net.Conn) (net.Conn, any, error) { return xorConn{conn}, nil, nil })
+	for _, transport := range []network{"unix", "tcp", "pipe"} {
+		r := serve(t, transport, WithServerHandshaker(decorate), WithClientHandshaker(decorate))
+		c := r.client()
+		wantEcho(t, c)
+		cs := open(t, bg, c, both, "chat", text("a"))
+		wantNext(t, cs, "a")
+		check(t, r.Close())
+		check(t, c.UserOnCloseWait(bg))
+	}
+}
+
+// Both sides send something before the first frame.
+func TestHandshakesOfBothSides(t *testing.T) {
+	server := handshakeFunc(func(_ context.Context, conn net.Conn) (net.Conn, any, error) {
+		hello := make([]byte, 5)
+		if _, err := io.ReadFull(conn, hello); err != nil {
+			return nil, nil, err
+		}
+		_, err := conn.Write(append(hello, "!"...))
+		return conn, string(hello), err
+	})
+	client := handshakeFunc(func(_ context.Context, conn net.Conn) (net.Conn, any, error) {
+		if _, err := conn.Write([]byte("hello")); err != nil {
+			return nil, nil, err
+		}
+		_, err := io.ReadFull(conn, make([]byte, 6))
+		return conn, nil, err
+	})
+	wantEcho(t, serve(t, WithServerHandshaker(server), WithClientHandshaker(client)).client())
+}
+
+func TestServerHandshakeRefuses(t *testing.T) {
+	refused := errors.New("not you")
+	for name, f := range map[string]handshakeFunc{
+		"error":         func(context.Context, net.Conn) (net.Conn, any, error) { return nil, nil, refused },
+		"no connection": func(context.Context, net.Conn) (net.Conn, any, error) { return nil, nil, nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log logBuffer
+			var n atomic.Int32
+			r := serve(t, WithServerLogger(log.logger()), WithServerHandshaker(handshakeFunc(func(ctx context.Context, conn net.Conn) (net.Conn, any, error) {
+				if n.Add(1) < 3 {
+					return f(ctx, conn)
+				}
+				return conn, nil, nil
+			})))
+			for range 2 {
+				_, err := call(bg, r.client(), "echo", "x")
+				wantExactly(t, err, ErrClosed)
+			}
+			wantEcho(t, r.client()) // it accepts on
+			check(t, r.Shutdown(bg))
+			want := refused.Error()
+			if name == "no connection" {
+				want = errHandshakeNilConn.Error()
+			}
+			equal(t, strings.Count(log.String(), want), 2)
+		})
+	}
+}
+
+func TestClientHandshakeFails(t *testing.T) {
+	refused := errors.New("not you")
+	var log logBuffer
+	closed := make(chan struct{})
+	c, p := rawServer(t, "unix", WithClientLogger(log.logger()), WithOnClose(func() { close(closed) }),
+		WithClientHandshaker(handshakeFunc(func(context.Context, net.Conn) (net.Conn, any, error) { return nil, nil, refused })))
+	wait(t, closed, "the callback")
+	p.wantEnd()
+	_, err := call(bg, c, "echo", "x")
+	wantIs(t, err, ErrClosed, refused)
+	_, err = c.NewStream(bg, both, svc, "chat", nil)
+	wantIs(t, err, ErrClosed, refused)
+	wantIs(t, c.Err(), ErrClosed, refused)
+	check(t, c.UserOnCloseWait(bg))
+	check(t, c.Close())
+	equal(t, strings.Count(log.String(), "not you"), 1)
+
+	c, _ = rawServer(t, "unix", WithClientHandshaker(handshakeFunc(func(context.Context, net.Conn) (net.Conn, any, error) { return nil, nil, nil })))
+	wantIs(t, c.Err(), ErrClosed, errHandshakeNilConn)
+}
+
+// A handshake's deadline is on its context and on the connection, and gone from there afterwards.
+func TestHandshakeTimeouts(t *testing.T) {
+	for name, test := range map[string]struct {
+		opts []ClientOpts
+		want time.Duration
+	}{
+		"default": {nil, 30 * time.Second},
+		"option":  {[]ClientOpts{WithClientHandshakeTimeout(time.Minute)}, time.Minute},
+	} {
+		for _, byContext := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					start := time.Now()
+					c, _ := rawServer(t, "pipe", append(test.opts, WithClientHandshaker(waitingHandshake{byContext}))...)
+					equal(t, time.Since(start), test.want)
+					wantIs(t, c.Err(), ErrClosed)
+				})
+			})
+		}
+	}
+	t.Run("none", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			look := handshakeFunc(func(ctx context.Context, conn net.Conn) (net.Conn, any, error) {
+				if _, ok := ctx.Deadline(); ok {
+					t.Error("the handshake has a deadline")
+				}
+				elapse(time.Hour)
+				return conn, nil, nil
+			})
+			c := serve(t, network("pipe"), WithServerHandshaker(look), WithServerHandshakeTimeout(0),
+				WithClientHandshaker(look), WithClientHandshakeTimeout(0)).client()
+			wantEcho(t, c)
+		})
+	})
+	t.Run("cleared", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			pass := handshakeFunc(func(_ context.Context, conn net.Conn) (net.Conn, any, error) { return conn, nil, nil })
+			c := serve(t, network("pipe"), WithServerHandshaker(pass), WithClientHandshaker(pass)).client()
+			elapse(time.Hour)
+			wantEcho(t, c)
+		})
+	})
+}
+
+// Close and Shutdown end a handshake that is under way.
+func TestHandshakeEndsWithTheServer(t *testing.T) {
+	for name, end := range map[string]func(s *Server) error{
+		"Close": (*Server).Close, "Shutdown": func(s *Server) error { return s.Shutdown(bg) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			started := make(chan struct{})
+			r := serve(t, WithServerHandshaker(handshakeFunc(func(ctx context.Context, conn net.Conn) (net.Conn, any, error) {
+				close(started)
+				_, err := conn.Read(make([]byte, 1))
+				return conn, nil, err
+			})))
+			p := r.raw()
+			wait(t, started, "the handshake")
+			check(t, end(r.Server))
+			p.wantEnd()
+			check(t, r.Shutdown(bg))
+		})
+	}
+}
