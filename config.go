@@ -170,8 +170,8 @@ func WithServerRequestBuffer(n int) ServerOpt {
 	return func(c *serverConfig) error { return setSize(&c.requestBuffer, n, maxInt) }
 }
 
-// WithServerMaxConns sets how many connections are served at once; by default any number. At the limit
-// each listener accepts one more, which waits for another to end.
+// WithServerMaxConns sets how many connections are served at once; by default any number. At the limit no
+// further ones are accepted until one ends.
 func WithServerMaxConns(n int) ServerOpt {
 	return func(c *serverConfig) error { return setSize(&c.maxConns, n, maxInt) }
 }

@@ -53,10 +53,13 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer s.removeListener(l)
 	var backoff time.Duration
 	for {
+		if !s.awaitSlot() {
+			return ErrServerClosed
+		}
 		conn, err := l.Accept()
 		if err == nil {
 			backoff = 0
-			if !s.takeSlot() {
+			if !s.takeSlot() { // another listener's connection may have had it meanwhile
 				conn.Close()
 				return ErrServerClosed
 			}
@@ -109,6 +112,15 @@ func (s *Server) takeSlot() bool {
 	case <-s.done:
 		return false
 	}
+}
+
+// awaitSlot waits for a slot without keeping it: while a listener waits for a connection another may have it.
+func (s *Server) awaitSlot() bool {
+	if !s.takeSlot() {
+		return false
+	}
+	s.freeSlot()
+	return true
 }
 
 func (s *Server) freeSlot() {
