@@ -24,10 +24,12 @@ func runDemo(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return errors.Wrap(err, "temporary folder")
 	}
-	defer os.RemoveAll(dir)
-
 	start := time.Now()
-	if err := runBoth(ctx, out, "unix://"+filepath.Join(dir, "tasks.sock")); err != nil {
+	err = runBoth(ctx, out, "unix://"+filepath.Join(dir, "tasks.sock"))
+	if removeErr := os.RemoveAll(dir); err == nil {
+		err = removeErr
+	}
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "demo:   all as it should be, after %v\n", time.Since(start).Round(time.Millisecond))

@@ -10,7 +10,7 @@ import (
 // wire makes of an own error the status that goes to the client: the code for programs, the text
 // for people, and the task's name as a detail. Other errors are left for ttrpc to translate.
 func wire(err error, id string) error {
-	code := codes.Unknown
+	var code codes.Code
 	switch {
 	case errors.Is(err, errNotFound):
 		code = codes.NotFound

@@ -1,0 +1,2 @@
+// Package gogotasks is the example's service with stubs of gogo/protobuf.
+package gogotasks

@@ -1,0 +1,2 @@
+// Package tasks is the example's service with stubs of google.golang.org/protobuf.
+package tasks
