@@ -7,7 +7,7 @@ import (
 
 const (
 	workerIdle = 2 * time.Second // a worker unused for between one and two of these ends
-	workerKeep = 1024              // workers kept at most
+	workerKeep = 1024            // workers kept at most
 )
 
 // workers runs calls on goroutines whose stacks have grown already: a fresh one grows its stack anew in
