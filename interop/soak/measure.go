@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"time"
@@ -62,9 +63,16 @@ func (s *soak) settled(ctx context.Context) (sample, error) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return now, nil
+			return now, s.printStacks()
 		}
 	}
+}
+
+// printStacks shows what does not go away, on both sides.
+func (s *soak) printStacks() error {
+	state, err := ask(s.servers[len(s.servers)-1], "stacks")
+	fmt.Printf("our server's goroutines:\n%s\nthe client's goroutines:\n", state.Text)
+	return errors.Join(err, pprof.Lookup("goroutine").WriteTo(os.Stdout, 1))
 }
 
 // counts is what has to be the same again after every round.
@@ -95,23 +103,29 @@ func (s *soak) sample() (sample, error) {
 	return sample{client, server}, err
 }
 
-// serverUsage asks a server, over a connection that is gone again afterwards.
-func serverUsage(server *peer.Server) (usage, error) {
+// ask gets a server's state, over a connection that is gone again afterwards.
+func ask(server *peer.Server, what string) (messages.Item, error) {
 	conn, err := net.Dial("unix", server.Addr)
 	if err != nil {
-		return usage{}, err
+		return messages.Item{}, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), settleBound)
 	defer cancel()
 	c := ttrpc.NewClient(conn, ttrpc.WithOnClose(func() {}))
-	var state google.Item
-	err = c.Call(ctx, "ttrpc.interop.google", "State", google.Form("").Of(messages.Item{}), &state)
+	f := google.Form("google")
+	state := f.New()
+	err = c.Call(ctx, "ttrpc.interop.google", "State", f.Of(messages.Item{Text: what}), state)
+	return f.Read(state), errors.Join(err, c.Close(), c.UserOnCloseWait(ctx))
+}
+
+func serverUsage(server *peer.Server) (usage, error) {
+	state, err := ask(server, "")
 	if err != nil {
 		return usage{}, err
 	}
-	u, err := processUsage(int(state.GetId()))
+	u, err := processUsage(int(state.ID))
 	u.goroutines = int(state.Number)
-	return u, errors.Join(err, c.Close(), c.UserOnCloseWait(ctx))
+	return u, err
 }
 
 // processUsage counts a process's descriptors and takes its resident memory.

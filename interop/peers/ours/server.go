@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"sort"
 	"strings"
 	"sync/atomic"
@@ -147,10 +149,17 @@ func (h *handlers) countEnded(context.Context, messages.Item) (messages.Item, er
 	return messages.Item{Number: h.ended.Load()}, nil
 }
 
-// state answers with the process's id and its number of goroutines, after giving back what memory it can.
-func state(context.Context, messages.Item) (messages.Item, error) {
+// state answers with the process's id and its number of goroutines, after giving back what
+// memory it can; asked for "stacks", with those too.
+func state(_ context.Context, i messages.Item) (messages.Item, error) {
 	debug.FreeOSMemory()
-	return messages.Item{Number: int64(runtime.NumGoroutine()), ID: uint32(os.Getpid())}, nil
+	state := messages.Item{Number: int64(runtime.NumGoroutine()), ID: uint32(os.Getpid())}
+	if i.Text == "stacks" {
+		var stacks bytes.Buffer
+		pprof.Lookup("goroutine").WriteTo(&stacks, 1)
+		state.Text = stacks.String()
+	}
+	return state, nil
 }
 
 // failures are the errors that a handler can be asked for, by name.
