@@ -66,7 +66,7 @@ func (p pairing) cell(g string, notes *notes) string {
 		if r.Got == r.Want {
 			right++
 		} else if f := peer.Known(p.client, p.server, r); f != nil {
-			marks += fmt.Sprintf(" [%d]", notes.number(f.Scenario+": "+f.Why))
+			marks += fmt.Sprintf(" [%d]", notes.number(r.Scenario+": "+f.Why))
 		} else {
 			marks += " WRONG"
 		}

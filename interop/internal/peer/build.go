@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// A release is one version of the library, whose peer is built from a folder of its own.
+// A Release is one version of the library, whose peer is built from a folder of its own.
 type Release struct {
 	Name    string
 	Streams bool // it has streams, and the probes of behaviour
@@ -49,7 +49,7 @@ func Build(ctx context.Context, r Release, dir string, flags ...string) (string,
 	return bin, nil
 }
 
-// BuildAll makes the peers of all Releases and returns their programs by name.
+// BuildAll makes the peers of all releases and returns their programs by name.
 func BuildAll(ctx context.Context, dir string) (map[string]string, error) {
 	bins := make(map[string]string)
 	var mu sync.Mutex // guards bins and first

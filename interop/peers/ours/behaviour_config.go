@@ -22,10 +22,6 @@ func passServer(ctx context.Context, unmarshal ttrpc.Unmarshaler, _ *ttrpc.Unary
 	return method(ctx, unmarshal)
 }
 
-func passClient(ctx context.Context, req *ttrpc.Request, resp *ttrpc.Response, _ *ttrpc.UnaryClientInfo, next ttrpc.Invoker) error {
-	return next(ctx, req, resp)
-}
-
 // trace collects the order of events.
 type trace struct {
 	mu     sync.Mutex // guards events
