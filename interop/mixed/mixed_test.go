@@ -264,3 +264,44 @@ func TestUnparsableInStream(t *testing.T) {
 		checkStream(t, c, f, f, 1)
 	}
 }
+
+// TestHappensBefore: what one side wrote before a call is seen by the other, also by the
+// race detector. Programs with both sides in one process, as tests have them, rely on it.
+func TestHappensBefore(t *testing.T) {
+	f := Forms[0]
+	var shared int
+	c := connect(t, func(s *ttrpc.Server) {
+		s.RegisterService("shared", &ttrpc.ServiceDesc{
+			Methods: map[string]ttrpc.Method{"Add": func(_ context.Context, unmarshal func(any) error) (any, error) {
+				shared++
+				return f.New(), unmarshal(f.New())
+			}},
+			Streams: map[string]ttrpc.Stream{"Add": {StreamingClient: true, StreamingServer: true, Handler: func(_ context.Context, s ttrpc.StreamServer) (any, error) {
+				err := s.RecvMsg(f.New())
+				shared++
+				return f.New(), err
+			}}},
+		})
+	})
+	for range 10 {
+		shared++
+		if err := c.Call(t.Context(), "shared", "Add", f.New(), f.New()); err != nil {
+			t.Fatal(err)
+		}
+		shared++
+		s, err := c.NewStream(t.Context(), &ttrpc.StreamDesc{StreamingClient: true, StreamingServer: true}, "shared", "Add", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared++
+		if err := s.SendMsg(f.New()); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.RecvMsg(f.New()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if shared != 50 {
+		t.Errorf("%d additions were seen, want 50", shared)
+	}
+}
