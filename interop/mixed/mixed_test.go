@@ -276,7 +276,7 @@ func TestHappensBefore(t *testing.T) {
 				shared++
 				return f.New(), unmarshal(f.New())
 			}},
-			Streams: map[string]ttrpc.Stream{"Add": {StreamingClient: true, StreamingServer: true, Handler: func(_ context.Context, s ttrpc.StreamServer) (any, error) {
+			Streams: map[string]ttrpc.Stream{"AddOne": {StreamingClient: true, StreamingServer: true, Handler: func(_ context.Context, s ttrpc.StreamServer) (any, error) {
 				err := s.RecvMsg(f.New())
 				shared++
 				return f.New(), err
@@ -289,7 +289,7 @@ func TestHappensBefore(t *testing.T) {
 			t.Fatal(err)
 		}
 		shared++
-		s, err := c.NewStream(t.Context(), &ttrpc.StreamDesc{StreamingClient: true, StreamingServer: true}, "shared", "Add", nil)
+		s, err := c.NewStream(t.Context(), &ttrpc.StreamDesc{StreamingClient: true, StreamingServer: true}, "shared", "AddOne", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
