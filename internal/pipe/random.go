@@ -22,13 +22,13 @@ func Random(r *rand.Rand, bytes int64) (o Options, text string) {
 	}
 	at := int64(0)
 	for range r.IntN(3) {
-		at += r.Int64N(bytes)
+		at += r.Int64N(1 + r.Int64N(bytes))
 		f := Fault{At: at, Kind: Stall, For: 1 + time.Duration(r.Int64N(int64(20*time.Millisecond)))}
 		o.Faults = append(o.Faults, f)
 		text += fmt.Sprintf(" %v at %d for %v", f.Kind, f.At, f.For)
 	}
 	if r.IntN(2) == 0 {
-		f := Fault{At: at + r.Int64N(bytes), Kind: Cut + Kind(r.IntN(3))}
+		f := Fault{At: at + r.Int64N(1+r.Int64N(bytes)), Kind: Cut + Kind(r.IntN(3))}
 		o.Faults = append(o.Faults, f)
 		text += fmt.Sprintf(" %v at %d", f.Kind, f.At)
 	}
