@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"syscall"
+	"time"
 )
 
 const (
@@ -174,7 +175,7 @@ func (ch *channel) wrote(f *frame) (last bool) {
 	}
 	ch.writing = false
 	if ch.closing {
-		ch.conn.Close()
+		ch.hangUpLocked()
 	}
 	return true
 }
@@ -209,12 +210,30 @@ func (ch *channel) writeError() error {
 // closeWhenFlushed closes the connection once everything posted so far is written.
 func (ch *channel) closeWhenFlushed() {
 	ch.mu.Lock()
+	defer ch.mu.Unlock()
 	ch.closing = true
-	idle := !ch.writing && ch.out.empty()
-	ch.mu.Unlock()
-	if idle {
-		ch.conn.Close()
+	if !ch.writing && ch.out.empty() {
+		ch.hangUpLocked()
 	}
+}
+
+// hangUpLocked closes a connection whose last answers may still be on their way. TCP throws those away when the
+// other side's requests lie unread at the close; so it is closed for writing only, and the reader reads on until
+// the peer has closed too, for a bounded time.
+func (ch *channel) hangUpLocked() {
+	if ch.failed != nil {
+		return
+	}
+	half, ok := ch.conn.(interface{ CloseWrite() error })
+	if _, unix := ch.conn.(*net.UnixConn); unix { // which loses nothing
+		ok = false
+	}
+	if !ok || half.CloseWrite() != nil || ch.conn.SetReadDeadline(time.Now().Add(lastWords)) != nil {
+		ch.conn.Close()
+		return
+	}
+	ch.failed = errConnDone
+	ch.announceSpaceLocked()
 }
 
 func (ch *channel) announceSpaceLocked() {

@@ -13,29 +13,20 @@ import (
 // A client whose connection is gone stays closed: there is no reconnecting.
 type Client struct {
 	clientConfig
+	rota
 	conn net.Conn
-	ch   *channel
 	flow inflow
 
 	// calls holds unary calls between uses: not in any map, ready empty. Each client has its own, for channels
 	// must not pass from one testing/synctest bubble to another.
 	calls sync.Pool
 
-	mu      sync.Mutex         // guards all below; taken before the channel's lock
+	mu      sync.Mutex         // guards all below and the rota; taken before the channel's lock
 	nextID  uint64             // of the next stream; odd, past math.MaxUint32 there is none left
 	streams map[uint32]*stream // calls without an answer; removing an entry is the claim to end it
 	failed  error              // what calls return since the connection ended
 	cause   error              // why it ended
-	duty    duty
-	lonely  bool   // the connection is used by one call at a time, which can read for itself
-	loner   uint32 // the stream that does so; unary calls come and go
-	kicked  bool   // a read deadline was set to get the caller on duty out
-	dying   bool   // nothing can be written any more, and a read deadline bounds what is still read
-	recall  bool   // the reader goroutine takes over from the caller on duty
-	pace    pace   // of calls while the reader goroutine is on duty
-	moves   uint64 // goes up with each call, and each wait of a stream's consumer
 
-	wake   chan struct{} // capacity 1: to the reader goroutine off duty
 	closed chan struct{} // closed after the on-close callback
 }
 
@@ -46,7 +37,6 @@ func NewClient(conn net.Conn, opts ...ClientOpts) *Client {
 		conn:         conn,
 		nextID:       1,
 		streams:      make(map[uint32]*stream),
-		wake:         make(chan struct{}, 1),
 		closed:       make(chan struct{}),
 	}
 	for _, opt := range opts {
@@ -54,7 +44,7 @@ func NewClient(conn net.Conn, opts ...ClientOpts) *Client {
 	}
 	conn, err := c.handshake()
 	c.conn = conn
-	c.ch = newChannel(conn, c.maxRecv, c.backlog, c.writeFailed)
+	c.rota.init(&c.mu, newChannel(conn, c.maxRecv, c.backlog, c.writeFailed))
 	c.flow.init(c.streamBuffer, c.connBuffer)
 	if err != nil {
 		c.fail(err)
@@ -85,6 +75,7 @@ func (c *Client) claim(id uint32) *stream {
 		return nil
 	}
 	delete(c.streams, id)
+	c.servedLocked(id)
 	if c.nextID > math.MaxUint32 && len(c.streams) == 0 {
 		go c.fail(ErrStreamIDsExhausted)
 	}
@@ -130,9 +121,7 @@ func (c *Client) fail(cause error) {
 	c.failed, c.cause = asClosed(cause), cause
 	streams := c.streams
 	c.streams = nil
-	if c.duty == dutyNone {
-		c.summonLocked() // to see the end
-	}
+	c.attendLocked() // to see the end
 	c.mu.Unlock()
 	c.ch.stop(cause)
 	c.flow.close()
@@ -173,8 +162,6 @@ func (c *Client) die() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dying = true
-	if c.duty == dutyNone {
-		c.summonLocked()
-	}
+	c.attendLocked()
 	return c.conn.SetReadDeadline(time.Now().Add(lastWords)) == nil
 }

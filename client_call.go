@@ -218,9 +218,7 @@ func (c *Client) open(ctx context.Context, s *stream, f *frame) (mine, crowd boo
 	c.nextID += 2
 	c.streams[s.id] = s
 	crowd = len(c.streams) > 1
-	c.moves++
-	c.lonely, c.loner = !crowd && isPatient(ctx), s.id
-	return c.assignLocked(s), crowd, nil
+	return c.assignLocked(s.id, s.unary, !crowd && isPatient(ctx)), crowd, nil
 }
 
 func (c *Client) usableLocked() error {

@@ -4,15 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 )
 
 // readLoop is the reader goroutine, on duty and off, until the connection ends.
 func (c *Client) readLoop() {
-	timer := time.NewTimer(watchAfter)
-	timer.Stop()
 	for c.readOnDuty() {
-		c.offDuty(timer)
+		c.offDuty()
 	}
 	c.ch.discard()
 }
@@ -37,6 +34,28 @@ func (c *Client) readOnDuty() bool {
 	}
 }
 
+// retire gives up the duty to the next call, or to the consumer of the only stream.
+func (c *Client) retire() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed == nil && c.retireLocked(c.onlyLocked(c.loner))
+}
+
+// onlyLocked reports whether nothing is in flight, or nothing but the call of this id.
+func (c *Client) onlyLocked(id uint32) bool {
+	return len(c.streams) == 0 || len(c.streams) == 1 && c.streams[id] != nil
+}
+
+// takeDuty is for the consumer of a stream that waits.
+func (c *Client) takeDuty(id uint32, solo bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failed != nil {
+		return false
+	}
+	return c.takeLocked(id, solo && c.onlyLocked(id) && c.flow.solo())
+}
+
 // readFor is a caller on duty: it hands out frames until there is something for s, or until it is kicked.
 func (c *Client) readFor(s *stream) {
 	for len(s.ready) == 0 {
@@ -53,7 +72,9 @@ func (c *Client) readFor(s *stream) {
 		c.handle(in)
 	}
 	c.ch.rest()
-	c.handOver()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.handOverLocked(c.failed == nil && c.onlyLocked(s.id))
 }
 
 // readFailed ends the connection: with the error of the write that failed before, if one did.
@@ -84,6 +105,7 @@ func (c *Client) handle(in *inbound) {
 func (c *Client) handleData(in *inbound) {
 	c.mu.Lock()
 	s := c.streams[in.stream]
+	c.servedLocked(in.stream)
 	c.mu.Unlock()
 	switch {
 	case s == nil:

@@ -75,9 +75,7 @@ func (cs *clientStream) abandon() {
 	cs.c.endCall(cs.id, cs.ctx.Err())
 	cs.c.mu.Lock()
 	defer cs.c.mu.Unlock()
-	if cs.c.duty == dutyCaller {
-		cs.c.kickLocked() // it may be this stream's consumer
-	}
+	cs.c.rouseLocked() // it may be this stream's consumer
 }
 
 func (cs *clientStream) CloseSend() error {

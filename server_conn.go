@@ -18,13 +18,13 @@ import (
 type serverConn struct {
 	server *Server
 	base   context.Context // Serve's
+	rota
 	flow   inflow
 	inline inline
 	lastID uint32 // the highest id a Request has had; the reader's
 
-	mu        sync.Mutex // guards all below; taken before the channel's lock
+	mu        sync.Mutex // guards all below and the rota, whose channel is nil until the handshake is done; taken before the channel's lock
 	conn      net.Conn
-	ch        *channel // nil until the handshake is done
 	calls     map[uint32]*serverCall
 	active    int             // handlers that have not returned
 	requests  int             // bytes of their requests
@@ -56,17 +56,22 @@ func (sc *serverConn) run() {
 func (sc *serverConn) readOn() {
 	sc.inline.pace = pace{}
 	err := sc.read()
-	switch {
-	case err == errTakenOver:
+	if err == errTakenOver {
 		return
-	case sc.isRenewal(err):
-		go sc.readOn()
-		return
+	}
+	if sc.isDraining() {
+		err = errConnDone // whatever it is, it was meant to end
 	}
 	sc.fail(err)
 	sc.ch.discard()
 	sc.report()
 	sc.finished()
+}
+
+func (sc *serverConn) isDraining() bool {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	return sc.draining
 }
 
 // finished says that nobody reads any more.
@@ -94,7 +99,9 @@ func (sc *serverConn) start() error {
 	if s.handshaker != nil {
 		ctx := sc.handshakeContext()
 		var err error
-		if conn, data, err = runHandshake(ctx, s.handshaker, conn, s.handshakeTimeout); err != nil {
+		conn, data, err = runHandshake(ctx, s.handshaker, conn, s.handshakeTimeout)
+		sc.endHandshake()
+		if err != nil {
 			return err
 		}
 	}
@@ -102,7 +109,8 @@ func (sc *serverConn) start() error {
 	sc.flow.init(s.streamBuffer, s.connBuffer)
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	sc.conn, sc.ch, sc.handshake = conn, ch, data
+	sc.conn, sc.handshake = conn, data
+	sc.rota.init(&sc.mu, ch)
 	if sc.failed != nil {
 		conn.Close()
 	}
@@ -120,21 +128,83 @@ func (sc *serverConn) handshakeContext() context.Context {
 	return ctx
 }
 
+func (sc *serverConn) endHandshake() {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	sc.cancel()
+	sc.cancel = nil
+}
+
 // read hands out frames until the connection ends. While more replies than the backlog's bound are unwritten it
 // reads no further requests.
 func (sc *serverConn) read() error {
 	for {
 		in, err := sc.ch.recv()
-		if err != nil {
+		switch {
+		case err == nil:
+		case !sc.wasKicked(err):
 			return err
+		case sc.inline.renew.CompareAndSwap(true, false):
+			go sc.readOn()
+			return errTakenOver
+		default:
+			continue
 		}
+		data := false
 		for ; in != nil; in = sc.ch.buffered() {
+			data = in.typ == typeData
 			if err := sc.handle(in); err != nil {
 				return err
 			}
 		}
+		if data && sc.retire() {
+			sc.offDuty()
+		}
 		_ = sc.ch.waitSpace(context.Background()) // which has no error; a failed channel has space
 	}
+}
+
+// retire gives up the duty to the consumer of the only stream.
+func (sc *serverConn) retire() bool {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	return sc.failed == nil && sc.retireLocked(sc.onlyLocked(sc.loner))
+}
+
+// onlyLocked reports whether nothing is in flight but the call of this id.
+func (sc *serverConn) onlyLocked(id uint32) bool { return sc.active == 1 && sc.calls[id] != nil }
+
+// takeDuty is for the consumer of a stream that waits.
+func (sc *serverConn) takeDuty(id uint32, solo bool) bool {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if sc.failed != nil {
+		return false
+	}
+	return sc.takeLocked(id, solo && sc.onlyLocked(id) && sc.flow.solo())
+}
+
+// readFor is a stream's consumer on duty: it hands out frames until there is something for s, or until it is kicked.
+func (sc *serverConn) readFor(s *stream) {
+	sc.inline.off = true
+	for len(s.ready) == 0 {
+		in, err := sc.ch.recv()
+		if err != nil {
+			if !sc.wasKicked(err) {
+				sc.fail(err)
+			}
+			break
+		}
+		for ; in != nil; in = sc.ch.buffered() {
+			_ = sc.handle(in) // no error: no call is run here
+		}
+		_ = sc.ch.waitSpace(context.Background())
+	}
+	sc.inline.off = false
+	sc.ch.rest()
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	sc.handOverLocked(sc.failed == nil && sc.onlyLocked(s.id))
 }
 
 // handle returns errTakenOver, or nil.
@@ -202,6 +272,7 @@ func (sc *serverConn) handleData(in *inbound) {
 func (sc *serverConn) lookup(id uint32) (live bool, ss *serverStream) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
+	sc.servedLocked(id)
 	call := sc.calls[id]
 	if call == nil {
 		return false, nil
@@ -302,6 +373,9 @@ func (sc *serverConn) wakeStreams() {
 	for _, s := range sc.allStreams() {
 		s.wake()
 	}
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	sc.rouseLocked()
 }
 
 // finish posts the answer of a call whose handler has returned, unless somebody has answered for it, and counts
@@ -315,7 +389,11 @@ func (sc *serverConn) finish(call *serverCall, f *frame) {
 	} else {
 		f.free()
 	}
-	call.endStream()
+	if call.stream != nil {
+		call.endStream()
+		sc.rouseLocked() // a goroutine that the handler has left behind
+		sc.attendLocked()
+	}
 	sc.active--
 	sc.requests -= call.size
 	crowd := sc.active > 0
@@ -360,6 +438,7 @@ func (sc *serverConn) settleLocked() {
 			sc.conn.Close()
 			sc.cancelLocked()
 		} else {
+			sc.dying = true
 			sc.ch.closeWhenFlushed()
 		}
 	}
@@ -373,6 +452,7 @@ func (sc *serverConn) settleLocked() {
 func (sc *serverConn) cutLocked() {
 	sc.conn.Close()
 	if sc.ch != nil {
+		sc.attendLocked()
 		sc.ch.stop(sc.failed)
 		sc.flow.close()
 	}

@@ -2,7 +2,6 @@ package ttrpc
 
 import (
 	"errors"
-	"os"
 	"sync/atomic"
 	"time"
 )
@@ -27,11 +26,12 @@ var errTakenOver = errors.New("ttrpc: another goroutine reads on")
 type inline struct {
 	pace pace   // of requests that come alone; the reader's
 	seq  uint64 // calls run so; the reader's
+	off  bool   // the reader is a stream's consumer, who runs no calls
 
 	hot     atomic.Bool   // in rhythm, and the monitor's timer is set; cleared by the monitor
 	running atomic.Uint64 // the seq of the call that the reader runs; whoever swaps it for 0 is the reader
 	calls   atomic.Uint64 // seq, for the monitor
-	renew   atomic.Bool   // the monitor has set a read deadline to have the reader's goroutine replaced
+	renew   atomic.Bool   // the monitor has kicked the reader's goroutine to have it replaced
 
 	timer *time.Timer // this and all below are guarded by the connection's lock
 	seen  uint64      // running at the last tick
@@ -57,7 +57,7 @@ func (m *method) judge(took time.Duration) {
 // another goroutine reads by now.
 func (sc *serverConn) dispatch(call *serverCall) error {
 	in := &sc.inline
-	if !call.alone || call.stream != nil || len(sc.ch.unread) > 0 || sc.ch.reader.raw == nil {
+	if !call.alone || call.stream != nil || len(sc.ch.unread) > 0 || in.off || sc.ch.reader.raw == nil {
 		in.pace = pace{}
 		sc.server.workers.run(call)
 		return nil
@@ -128,7 +128,7 @@ func (sc *serverConn) monitor() {
 		in.hot.Store(false)
 		if in.running.Load() == 0 {
 			in.renew.Store(true)
-			_ = sc.conn.SetReadDeadline(time.Unix(1, 0)) // have the goroutine replaced by one with a small stack
+			sc.kickLocked() // have the goroutine replaced by one with a small stack
 			return
 		}
 	}
@@ -143,11 +143,4 @@ func (in *inline) coolLocked() bool {
 	calls := in.calls.Load() - in.last
 	in.ticks, in.last = 0, in.last+calls
 	return calls < coolTicks
-}
-
-// isRenewal reports whether a read has failed only to have its goroutine replaced. Deadlines of anybody else's
-// are errors like any other.
-func (sc *serverConn) isRenewal(err error) bool {
-	return errors.Is(err, os.ErrDeadlineExceeded) && sc.inline.renew.CompareAndSwap(true, false) &&
-		sc.ch.conn.SetReadDeadline(time.Time{}) == nil
 }

@@ -13,6 +13,7 @@ const (
 	defaultStreamBuffer = 8 << 20  // bytes received and not taken, a stream
 	defaultConnBuffer   = 32 << 20 // the same, a connection
 	stuckAfter          = time.Second
+	grace               = 50 * time.Millisecond // awake, before a stream is given up as stuck
 )
 
 // stream is the receiving half of one call, the same on both sides of a connection. A unary call uses its
@@ -52,9 +53,12 @@ var clockStart = time.Now()
 // clock is cheaper than time.Now: it reads the monotonic clock alone.
 func clock() time.Duration { return time.Since(clockStart) }
 
-func (s *stream) wake() {
+func (s *stream) wake() { signal(s.ready) }
+
+// signal leaves a wake-up in a channel of capacity 1.
+func signal(ch chan struct{}) {
 	select {
-	case s.ready <- struct{}{}:
+	case ch <- struct{}{}:
 	default:
 	}
 }
@@ -222,6 +226,9 @@ func (fl *inflow) init(streamLimit, connLimit int) {
 	fl.room = make(chan struct{}, 1)
 }
 
+// solo reports whether the buffers are large enough for a consumer to read for itself.
+func (fl *inflow) solo() bool { return min(fl.streamLimit, fl.connLimit) >= soloBuffer }
+
 // admit counts n more bytes for a stream that holds some already. One frame always has room in a stream that
 // holds none, and in a connection that holds none, however small the limits.
 func (fl *inflow) admit(held, n int) bool {
@@ -242,12 +249,7 @@ func (fl *inflow) release(n int) {
 	}
 }
 
-func (fl *inflow) announce() {
-	select {
-	case fl.room <- struct{}{}:
-	default:
-	}
-}
+func (fl *inflow) announce() { signal(fl.room) }
 
 // close lets a waiting reader go.
 func (fl *inflow) close() {
@@ -267,16 +269,24 @@ func (fl *inflow) deliver(s *stream, in *inbound, all func() []*stream, fail fun
 	}
 	fl.waiting.Store(true)
 	defer fl.waiting.Store(false)
+	var suspect *stream
+	var seen int64 // when suspect last took a message
 	for !s.tryPush(in) && !fl.closed.Load() {
 		holders := []*stream{s}
 		if fl.held.Load()+int64(len(in.raw)) > int64(fl.connLimit) {
 			holders = all()
 		}
 		slowest, patience := mostStuck(holders)
-		if patience > 0 {
-			fl.await(patience)
-		} else {
+		switch {
+		case patience > grace:
+			fl.await(patience - grace)
+		case slowest == suspect && slowest.taken.Load() == seen:
 			fail(slowest)
+		default:
+			// The end of the second counts only awake: a process that stood still (stopped, frozen) has lost
+			// time that its consumers never had.
+			suspect, seen = slowest, slowest.taken.Load()
+			fl.await(grace)
 		}
 	}
 }

@@ -12,6 +12,7 @@ type serverStream struct {
 	method *method
 	ctx    *callContext // the handler's
 	sent   atomic.Int32 // messages since the last RecvMsg
+	waits  int          // of RecvMsg since it last found that messages had been sent; guarded by recvMu
 }
 
 // newServerStream makes the stream of a call; the message in the request, if there is one, is its first.
@@ -45,9 +46,17 @@ func (ss *serverStream) start(parent context.Context, timeout int64, md MD) *cal
 		ctx.cancel(context.Canceled)
 	}
 	if timeout != 0 {
-		ctx.AfterFunc(ss.wake) // for RecvMsg; the end of the connection wakes all its streams
+		ctx.AfterFunc(ss.rouse) // for RecvMsg; the end of the connection wakes all its streams
 	}
 	return ctx
+}
+
+// rouse has a consumer look at its context.
+func (ss *serverStream) rouse() {
+	ss.wake()
+	ss.sc.mu.Lock()
+	defer ss.sc.mu.Unlock()
+	ss.sc.rouseLocked()
 }
 
 // abort ends the stream for the handler, whatever it is doing with it.
@@ -64,7 +73,9 @@ func (ss *serverStream) abort(err error) {
 func (ss *serverStream) RecvMsg(m any) error {
 	ss.recvMu.Lock()
 	defer ss.recvMu.Unlock()
-	ss.sent.Store(0)
+	if ss.sent.Swap(0) > 0 {
+		ss.waits = 0
+	}
 	for {
 		data, err := ss.next()
 		switch err {
@@ -76,11 +87,21 @@ func (ss *serverStream) RecvMsg(m any) error {
 			if err := ss.ctx.Err(); err != nil {
 				return err
 			}
-			<-ss.ready
+			ss.await()
 		default:
 			return err
 		}
 	}
+}
+
+// await waits for something to happen to the stream: see the client's.
+func (ss *serverStream) await() {
+	ss.waits++
+	if ss.sc.takeDuty(ss.id, ss.waits <= burst) {
+		ss.sc.readFor(&ss.stream)
+		return
+	}
+	<-ss.ready
 }
 
 func (ss *serverStream) SendMsg(m any) error {

@@ -81,7 +81,7 @@ func (p *workers) armLocked() {
 func (p *workers) trim() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.endLocked(p.unused)
+	p.endLocked(min(p.unused, len(p.parked))) // close may have ended them meanwhile
 	p.unused = len(p.parked)
 	if p.unused > 0 {
 		p.timer.Reset(workerIdle)
