@@ -208,7 +208,8 @@ func serve(t testing.TB, opts ...any) *rig {
 	if r.l == nil {
 		r.l = listen(t, transport)
 	}
-	go func() { r.served <- s.Serve(bg, r.l) }()
+	l := r.l
+	go func() { r.served <- s.Serve(bg, l) }()
 	t.Cleanup(func() { s.Close() })
 	return r
 }

@@ -87,7 +87,7 @@ func TestUnixCredentialsOfAnotherUser(t *testing.T) {
 	dial := func(l net.Listener) string {
 		// The program's folder is none of the other user's, but its own image is always at hand.
 		cmd := exec.Command("/proc/self/exe", "-test.run=^TestDialAsAnotherUser$", "-test.v")
-		cmd.Env = append(os.Environ(), socketVariable+"="+l.Addr().String())
+		cmd.Env = append(os.Environ(), socketVariable+"="+l.Addr().String(), "GORACE=atexit_sleep_ms=0")
 		cmd.Dir = "/"
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid}}
 		out, err := cmd.CombinedOutput()
