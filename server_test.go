@@ -1,0 +1,434 @@
+package ttrpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+func TestUnusedServer(t *testing.T) {
+	for name, end := range map[string]func(s *Server) error{
+		"Close": (*Server).Close, "Shutdown": func(s *Server) error { return s.Shutdown(bg) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := NewServer()
+			check(t, err)
+			check(t, end(s))
+			check(t, end(s))
+			l := listen(t, "unix")
+			wantExactly(t, s.Serve(bg, l), ErrServerClosed)
+			_, err = l.Accept()
+			wantIs(t, err, net.ErrClosed)
+			check(t, s.Close())
+			check(t, s.Shutdown(bg))
+		})
+	}
+}
+
+// A server has any number of listeners. One that closes ends its own Serve, and nothing else.
+func TestServerWithListeners(t *testing.T) {
+	r := serve(t)
+	c := r.client()
+	second := &rig{t: t, Server: r.Server, l: listen(t, "tcp"), served: make(chan error, 1)}
+	go func() { second.served <- r.Serve(bg, second.l) }()
+	other := second.client()
+	wantEcho(t, other)
+	check(t, second.l.Close())
+	wantIs(t, wait(t, second.served, "the second Serve"), net.ErrClosed)
+	wantEcho(t, other)
+	wantEcho(t, c)
+	wantEcho(t, r.client())
+	check(t, r.Close())
+	wantExactly(t, wait(t, r.served, "Serve"), ErrServerClosed)
+	for _, c := range []*Client{c, other} {
+		_, err := call(bg, c, "echo", "x")
+		wantExactly(t, err, ErrClosed)
+	}
+}
+
+func TestServeOfClosedListener(t *testing.T) {
+	s, err := NewServer()
+	check(t, err)
+	l := listen(t, "unix")
+	l.Close()
+	wantIs(t, s.Serve(bg, l), net.ErrClosed)
+	check(t, s.Shutdown(bg))
+}
+
+// Serve's context is the parent of the handlers' contexts. Its end does not end Serve.
+func TestServeContext(t *testing.T) {
+	type key struct{}
+	ctx, cancel := context.WithCancel(context.WithValue(bg, key{}, "value"))
+	s, err := NewServer()
+	check(t, err)
+	s.RegisterService(svc, &ServiceDesc{Methods: map[string]Method{
+		"value": unary(func(ctx context.Context, _ string) (string, error) { return fmt.Sprint(ctx.Value(key{})), ctx.Err() }),
+		"hold":  unary(hold), "echo": unary(echo),
+	}, Streams: map[string]Stream{"mute": standard().Streams["mute"]}})
+	r := &rig{t: t, Server: s, l: listen(t, "unix"), served: make(chan error, 1)}
+	go func() { r.served <- s.Serve(ctx, r.l) }()
+	c := r.client()
+	out, err := call(bg, c, "value", "")
+	check(t, err)
+	equal(t, out, "value")
+	held, cs := goCall(bg, c, "hold", ""), open(t, bg, c, both, "mute", nil)
+	cancel()
+	wantStatus(t, wait(t, held, "the call"), codes.Canceled, "context canceled")
+	_, err = recvText(cs)
+	wantStatus(t, err, codes.Canceled, "context canceled")
+	wantEcho(t, c)
+	wantEcho(t, r.client())
+	check(t, s.Close())
+	wantExactly(t, wait(t, r.served, "Serve"), ErrServerClosed)
+}
+
+// flakyListener fails to accept, some times.
+type flakyListener struct {
+	net.Listener
+	errs chan error
+}
+
+func (l flakyListener) Accept() (net.Conn, error) {
+	select {
+	case err := <-l.errs:
+		return nil, err
+	default:
+		return l.Listener.Accept()
+	}
+}
+
+type acceptError struct{ temporary bool }
+
+func (acceptError) Error() string     { return "no descriptors left" }
+func (e acceptError) Temporary() bool { return e.temporary }
+
+// A temporary error of Accept is logged and waited for, longer each time; another one ends Serve.
+func TestServeWaitsForTemporaryErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logBuffer
+		l := flakyListener{listen(t, "pipe"), make(chan error, 20)}
+		for range 10 {
+			l.errs <- acceptError{temporary: true}
+		}
+		r := serve(t, net.Listener(l), WithServerLogger(log.logger()))
+		r.l = l.Listener
+		start := time.Now()
+		c := r.client()
+		equal(t, time.Since(start), 5*time.Millisecond*(1+2+4+8+16+32+64+128)+2*time.Second)
+		equal(t, strings.Count(log.String(), "no descriptors left"), 10)
+		wantEcho(t, c)
+		l.errs <- acceptError{temporary: false}
+		wantEcho(t, r.client()) // the Accept that waits already
+		wantExactly(t, <-r.served, acceptError{temporary: false})
+		wantEcho(t, c)
+	})
+}
+
+func TestCloseWhileServeWaitsForTemporaryErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := flakyListener{listen(t, "pipe"), make(chan error, 20)}
+		for range 20 {
+			l.errs <- acceptError{temporary: true}
+		}
+		r := serve(t, net.Listener(l))
+		elapse(1600 * time.Millisecond)
+		start := time.Now()
+		check(t, r.Close())
+		wantExactly(t, <-r.served, ErrServerClosed)
+		equal(t, time.Since(start), 0)
+	})
+}
+
+func TestRecovery(t *testing.T) {
+	oh := errors.New("oh")
+	panics := func(context.Context, string) (string, error) { panic(oh) }
+	var log trace
+	c := serve(t,
+		WithRecovery(func(ctx context.Context, method string, value any, stack []byte) error {
+			if ctx.Err() != nil || value != any(oh) || !strings.Contains(string(stack), "TestRecovery") {
+				t.Errorf("recovers %v, %v, %s", ctx.Err(), value, stack)
+			}
+			log.add(method)
+			return status.Error(codes.Internal, "mended")
+		}),
+		WithUnaryServerInterceptor(func(ctx context.Context, u Unmarshaler, info *UnaryServerInfo, m Method) (any, error) {
+			if strings.HasSuffix(info.FullMethod, "fail") {
+				panic(oh)
+			}
+			return m(ctx, u)
+		}),
+		withMethod("panics", unary(panics)),
+		withStream("panicsToo", bidi(func(ctx context.Context, ss StreamServer) error {
+			check(t, ss.SendMsg(text("a")))
+			_, err := panics(ctx, "")
+			return err
+		}))).client()
+	_, err := call(bg, c, "panics", "")
+	wantStatus(t, err, codes.Internal, "mended")
+	_, err = call(bg, c, "fail", "")
+	wantStatus(t, err, codes.Internal, "mended")
+	cs := open(t, bg, c, both, "panicsToo", nil)
+	wantNext(t, cs, "a")
+	_, err = recvText(cs)
+	wantStatus(t, err, codes.Internal, "mended")
+	wantEcho(t, c)
+	equal(t, log.take(), "/test.Service/panics /test.Service/fail /test.Service/panicsToo")
+}
+
+// Recovery that finds nothing to answer makes it an error all the same.
+func TestRecoveryWithoutError(t *testing.T) {
+	c := serve(t, WithRecovery(func(context.Context, string, any, []byte) error { return nil }),
+		withMethod("panics", unary(func(context.Context, string) (string, error) { panic("oh") }))).client()
+	_, err := call(bg, c, "panics", "")
+	if status.Code(err) == codes.OK {
+		t.Error("a call that has panicked is a success")
+	}
+	wantEcho(t, c)
+}
+
+// runtime.Goexit in a handler answers its call, also where the handler runs in the reader's goroutine.
+func TestGoexitInHandler(t *testing.T) {
+	for _, opts := range [][]any{nil, {WithRecovery(func(context.Context, string, any, []byte) error { return errors.New("recovered") })}} {
+		r := serve(t, append(opts,
+			withMethod("exits", unary(func(_ context.Context, in string) (string, error) {
+				if in == "exit" {
+					runtime.Goexit()
+				}
+				return in, nil
+			})),
+			withStream("exitsToo", bidi(func(context.Context, StreamServer) error { runtime.Goexit(); return nil })))...)
+		c := r.client()
+		for range 5 {
+			for range 100 {
+				out, err := call(bg, c, "exits", "x")
+				check(t, err)
+				equal(t, out, "x")
+			}
+			_, err := call(bg, c, "exits", "exit")
+			wantStatus(t, err, codes.Unknown, errHandlerExit.Error())
+			_, err = recvText(open(t, bg, c, both, "exitsToo", nil))
+			wantStatus(t, err, codes.Unknown, errHandlerExit.Error())
+		}
+		wantEcho(t, c)
+		check(t, r.Shutdown(bg))
+	}
+}
+
+const panicVariable = "TTRPC_TEST_PANIC"
+
+// A panic ends the process, as in any goroutine, unless the server has a recovery.
+func TestPanicEndsTheProcess(t *testing.T) {
+	if method := os.Getenv(panicVariable); method != "" {
+		c := serve(t, withMethod("panics", unary(func(context.Context, string) (string, error) { panic("oh, no") })),
+			withStream("panicsToo", bidi(func(context.Context, StreamServer) error { panic("oh, no") }))).client()
+		if method == "panics" {
+			_, _ = call(bg, c, method, "")
+		} else {
+			_, _ = recvText(open(t, bg, c, both, method, nil))
+		}
+		return
+	}
+	self, err := os.Executable()
+	check(t, err)
+	for _, method := range []string{"panics", "panicsToo"} {
+		cmd := exec.Command(self, "-test.run=^TestPanicEndsTheProcess$")
+		cmd.Env = append(os.Environ(), panicVariable+"="+method)
+		out, err := cmd.CombinedOutput()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || !strings.Contains(string(out), "panic: oh, no") {
+			t.Errorf("%s: %v: %s", method, err, out)
+		}
+	}
+}
+
+// A method that has always been quick blocks one day: its connection goes on all the same.
+func TestQuickMethodThatBlocks(t *testing.T) {
+	for _, intercepted := range []bool{false, true} {
+		g := newGate()
+		opts := []any{withMethod("moody", unary(func(_ context.Context, in string) (string, error) {
+			if in == "block" {
+				g.pass(in)
+			}
+			return in, nil
+		}))}
+		if intercepted {
+			opts = append(opts, WithUnaryServerInterceptor(new(trace).server("a")))
+		}
+		p := serve(t, opts...).raw()
+		id := uint32(1)
+		for range 3 {
+			for range 500 {
+				p.send(request(id, "moody", "x"))
+				p.wantAnswer(id, "x")
+				id += 2
+			}
+			blocked := id
+			p.send(request(blocked, "moody", "block"))
+			wait(t, g.started, "the blocking call")
+			for range 20 {
+				id += 2
+				p.wantUsable(id)
+			}
+			id += 2
+			p.send(opening(id, "chat"), data(id, 1, "a"))
+			p.want(data(id, 0, "a"))
+			p.want(closing(id))
+			g.release <- struct{}{}
+			p.wantAnswer(blocked, "block")
+			id += 2
+		}
+	}
+}
+
+// The connection ends, or the server, while a quick method blocks.
+func TestQuickMethodBlocksAtTheEnd(t *testing.T) {
+	for name, end := range map[string]func(r *rig, c *Client){
+		"client closes": func(_ *rig, c *Client) { c.Close() },
+		"server closes": func(r *rig, _ *Client) { r.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ended := make(chan error, 1)
+			r := serve(t, withMethod("moody", unary(func(ctx context.Context, in string) (string, error) {
+				if in == "block" {
+					<-ctx.Done()
+					ended <- ctx.Err()
+				}
+				return in, nil
+			})))
+			c := r.client()
+			for range 500 {
+				_, err := call(bg, c, "moody", "x")
+				check(t, err)
+			}
+			result := goCall(bg, c, "moody", "block")
+			wantEcho(t, c)
+			end(r, c)
+			wantExactly(t, wait(t, ended, "the handler"), context.Canceled)
+			wantExactly(t, wait(t, result, "the call"), ErrClosed)
+			check(t, r.Shutdown(bg))
+		})
+	}
+}
+
+// A handler may call its own server, also to end it.
+func TestHandlerEndsItsServer(t *testing.T) {
+	var r *rig
+	r = serve(t, withMethod("close", unary(func(context.Context, string) (string, error) { return "", r.Close() })),
+		withMethod("shutdown", unary(func(ctx context.Context, _ string) (string, error) {
+			ctx, cancel := context.WithCancel(ctx)
+			cancel()
+			err := r.Shutdown(ctx) // which this call is in the way of
+			return "", status.Error(codes.Aborted, err.Error())
+		})),
+		withMethod("call", unary(func(_ context.Context, in string) (string, error) { return call(bg, r.client(), "echo", in) })))
+	c := r.client()
+	out, err := call(bg, c, "call", "x")
+	check(t, err)
+	equal(t, out, "x")
+	_, err = call(bg, c, "shutdown", "")
+	wantStatus(t, err, codes.Aborted, "context canceled")
+	check(t, c.UserOnCloseWait(bg))
+	check(t, r.Shutdown(bg))
+
+	r = serve(t, withMethod("close", unary(func(context.Context, string) (string, error) { return "", r.Close() })))
+	_, err = call(bg, r.client(), "close", "")
+	wantExactly(t, err, ErrClosed)
+	check(t, r.Shutdown(bg))
+}
+
+// Shutdown waits for handlers, also for those whose call has been answered for them, and not for their clients.
+func TestShutdownWaitsForHandlers(t *testing.T) {
+	g := newGate()
+	r := serve(t, withMethod("gated", g.unary()))
+	p := r.raw()
+	p.send(request(1, "gated", "x"))
+	wait(t, g.started, "the handler")
+	p.send(data(1, 0, "x")) // which ends the call, not its handler
+	p.wantStatus(1, codes.InvalidArgument, "data handling error: not a streaming call")
+	ended, cancel := context.WithCancel(bg)
+	cancel()
+	wantExactly(t, r.Shutdown(ended), context.Canceled)
+	g.open()
+	check(t, r.Shutdown(bg))
+	p.wantEnd()
+}
+
+// Connections come and go while calls are made on them and the server ends, one way or the other.
+func TestServeShutdownCloseFromManyGoroutines(t *testing.T) {
+	for i := range 30 {
+		r := serve(t)
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				conn, err := net.Dial("unix", r.l.Addr().String())
+				if err != nil {
+					return
+				}
+				c := NewClient(conn)
+				defer c.Close()
+				for range i {
+					if out, err := call(bg, c, "echo", "x"); err == nil && out != "x" {
+						t.Error("got", out)
+					}
+				}
+			})
+			wg.Go(func() {
+				if err := r.Shutdown(bg); err != nil {
+					t.Error("Shutdown:", err)
+				}
+			})
+		}
+		if i%3 == 0 {
+			wg.Go(func() { r.Close() })
+		}
+		wg.Wait()
+		wantExactly(t, wait(t, r.served, "Serve"), ErrServerClosed)
+	}
+}
+
+// Metadata keys that arrive in capitals, deadlines that have passed: what a handler's context says.
+func TestHandlersContext(t *testing.T) {
+	contexts := make(chan context.Context, 1)
+	release := make(chan struct{})
+	c := serve(t, withMethod("give", unary(func(ctx context.Context, _ string) (string, error) {
+		contexts <- ctx
+		<-release
+		return "", nil
+	}))).client()
+	ctx, cancel := context.WithTimeout(bg, time.Hour)
+	defer cancel()
+	result := goCall(ctx, c, "give", "")
+	got := wait(t, contexts, "the handler")
+	select {
+	case <-got.Done():
+		t.Error("it has ended")
+	default:
+	}
+	check(t, got.Err())
+	child, cancelChild := context.WithCancel(got)
+	defer cancelChild()
+	called := make(chan struct{})
+	stop := context.AfterFunc(got, func() { close(called) })
+	unwanted := context.AfterFunc(got, func() { t.Error("it was called though stopped") })
+	equal(t, unwanted(), true)
+	close(release)
+	check(t, wait(t, result, "the call"))
+	wait(t, got.Done(), "the context's end, which comes with the method's")
+	wait(t, child.Done(), "that of its child")
+	wait(t, called, "the function after it")
+	equal(t, stop(), false)
+	wantExactly(t, got.Err(), context.Canceled)
+	wantExactly(t, child.Err(), context.Canceled)
+}
