@@ -1,0 +1,442 @@
+package ttrpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/containerd/ttrpc/internal/pipe"
+)
+
+// onPipe is serve for the bubbles of synctest, which do not end before every goroutine and timer of the server and
+// its clients has. What the options bring has to be made in the bubble, too.
+func onPipe(t testing.TB, opts ...any) *rig {
+	t.Helper()
+	return serve(t, append([]any{pipe.Listen()}, opts...)...)
+}
+
+// pipeTo returns an end of a connection to a rig of onPipe's.
+func pipeTo(t testing.TB, r *rig) *pipe.Conn {
+	t.Helper()
+	conn, err := r.l.(*pipe.Listener).Dial(pipe.Options{}, pipe.Options{})
+	check(t, err)
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func pipeClient(t testing.TB, r *rig, opts ...ClientOpts) *Client {
+	t.Helper()
+	c := NewClient(pipeTo(t, r), opts...)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// Workers that are not needed any more end, after one or two times of workerIdle; one that is used stays.
+func TestIdleWorkersEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		r := onPipe(t, withMethod("gate", g.unary()))
+		c := pipeClient(t, r)
+		parked := func() int {
+			synctest.Wait()
+			r.workers.mu.Lock()
+			defer r.workers.mu.Unlock()
+			return len(r.workers.parked)
+		}
+		var calls []<-chan error
+		for range 40 {
+			calls = append(calls, goCall(bg, c, "gate", ""))
+		}
+		synctest.Wait()
+		equal(t, parked(), 0)
+		g.open()
+		for _, result := range calls {
+			check(t, <-result)
+		}
+		equal(t, parked(), 40)
+		for range 5 { // of half the time each
+			elapse(workerIdle / 2)
+			wantEcho(t, c)
+		}
+		equal(t, parked(), 1)
+		elapse(2*workerIdle + 1)
+		equal(t, parked(), 0)
+		wantEcho(t, c)
+	})
+}
+
+// No more workers are kept than workerKeep, and all end with the server, parked or not.
+func TestKeptWorkers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{make(chan string, 2*workerKeep), make(chan struct{})}
+		r := onPipe(t, withMethod("gate", g.unary()))
+		c := pipeClient(t, r)
+		var calls []<-chan error
+		for range workerKeep + 10 {
+			calls = append(calls, goCall(bg, c, "gate", ""))
+		}
+		synctest.Wait()
+		g.open()
+		for _, result := range calls {
+			check(t, <-result)
+		}
+		synctest.Wait()
+		equal(t, len(r.workers.parked), workerKeep)
+	})
+}
+
+// A server that is closed or closing serves no further listener, and closes it.
+func TestServeWhenClosing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		r := onPipe(t, withMethod("gate", g.unary()))
+		result := goCall(bg, pipeClient(t, r), "gate", "")
+		<-g.started
+		done := make(chan error, 1)
+		go func() { done <- r.Shutdown(bg) }()
+		synctest.Wait()
+		l := pipe.Listen()
+		wantExactly(t, r.Serve(bg, l), ErrServerClosed)
+		_, err := l.Accept()
+		wantIs(t, err, net.ErrClosed)
+		g.open()
+		check(t, <-result)
+		check(t, <-done)
+		wantExactly(t, r.Serve(bg, pipe.Listen()), ErrServerClosed)
+		check(t, r.Shutdown(bg))
+	})
+}
+
+// Serve, Shutdown and Close from many goroutines, at any moment of connections' lives.
+func TestServeShutdownCloseFromMany(t *testing.T) {
+	for seed := range uint64(100) {
+		synctest.Test(t, func(t *testing.T) {
+			rnd := rand.New(rand.NewPCG(seed, 0))
+			r := serve(t, pipe.Listen(), WithServerMaxConns(1+rnd.IntN(5)))
+			var all sync.WaitGroup
+			later := func(f func()) {
+				d := time.Duration(rnd.IntN(10)) * time.Millisecond
+				all.Go(func() { elapse(d); f() })
+			}
+			for range 4 {
+				l := pipe.Listen()
+				later(func() { wantExactly(t, r.Serve(bg, l), ErrServerClosed) })
+				for range 3 {
+					later(func() { someCalls(l) })
+				}
+				later(func() {
+					ctx, cancel := context.WithTimeout(bg, time.Millisecond)
+					defer cancel()
+					if err := r.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+						t.Error(err)
+					}
+				})
+			}
+			later(func() { _ = r.Close() })
+			later(func() { _ = r.Shutdown(bg) })
+			all.Wait()
+			check(t, r.Shutdown(bg))
+			equal(t, len(r.conns()), 0)
+			wantExactly(t, <-r.served, ErrServerClosed)
+		})
+	}
+}
+
+// someCalls makes calls over a new connection until it ends.
+func someCalls(l *pipe.Listener) {
+	conn, err := l.Dial(pipe.Options{}, pipe.Options{})
+	if err != nil {
+		return
+	}
+	c := NewClient(conn)
+	for i := 0; err == nil && i < 5; i++ {
+		ctx, cancel := context.WithTimeout(bg, 2*time.Millisecond)
+		_, err = call(ctx, c, []string{"echo", "hold"}[i%2], "x")
+		cancel()
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = nil
+		}
+	}
+	_ = c.Close()
+}
+
+// Shutdown closes each connection with its last call's answer, and returns with the last of all.
+func TestShutdownWaitsForExactlyTheCallsInFlight(t *testing.T) {
+	const conns, callsEach = 10, 5
+	synctest.Test(t, func(t *testing.T) {
+		var gates [conns][callsEach]chan struct{}
+		r := onPipe(t, withMethod("gate", unary(func(_ context.Context, in string) (string, error) {
+			var i, j int
+			_, err := fmt.Sscan(in, &i, &j)
+			<-gates[i][j]
+			return in, err
+		})))
+		var ends [conns]*pipe.Conn
+		results := map[[2]int]<-chan error{}
+		for i := range conns {
+			ends[i] = pipeTo(t, r)
+			c := NewClient(ends[i])
+			t.Cleanup(func() { c.Close() })
+			for j := range callsEach {
+				gates[i][j] = make(chan struct{})
+				results[[2]int{i, j}] = goCall(bg, c, "gate", fmt.Sprint(i, j))
+			}
+		}
+		idle := pipeClient(t, r)
+		wantEcho(t, idle)
+		synctest.Wait()
+		done := make(chan error, 1)
+		go func() { done <- r.Shutdown(bg) }()
+		check(t, idle.UserOnCloseWait(bg))
+		var left [conns]int
+		for n, k := range rand.New(rand.NewPCG(1, 1)).Perm(conns * callsEach) {
+			i, j := k/callsEach, k%callsEach
+			elapse(time.Hour)
+			if left[i]++; ends[i].Closed() || len(done) > 0 {
+				t.Fatalf("closed with calls in flight, before release %d", n)
+			}
+			close(gates[i][j])
+			check(t, <-results[[2]int{i, j}])
+			synctest.Wait()
+			equal(t, ends[i].Closed(), left[i] == callsEach)
+		}
+		check(t, <-done)
+	})
+}
+
+// Whatever becomes of a connection, its slot is free afterwards.
+func TestSlotsAreFreed(t *testing.T) {
+	for name, use := range map[string]func(t *testing.T, g *gate, conn *pipe.Conn){
+		"closed at once": func(t *testing.T, _ *gate, conn *pipe.Conn) { check(t, conn.Close()) },
+		"reset":          func(_ *testing.T, _ *gate, conn *pipe.Conn) { conn.Break(pipe.Fault{Kind: pipe.Reset}) },
+		"half a frame": func(t *testing.T, _ *gate, conn *pipe.Conn) {
+			_, err := conn.Write(request(1, "echo", "x").bytes()[:15])
+			check(t, err)
+			check(t, conn.CloseWrite())
+		},
+		"nobody reads the answers": func(t *testing.T, _ *gate, conn *pipe.Conn) {
+			check(t, conn.SetWriteDeadline(time.Now().Add(time.Hour)))
+			var err error
+			for id := uint32(1); err == nil; id += 2 {
+				_, err = conn.Write(request(id, "echo", strings.Repeat("x", 1<<18)).bytes())
+			}
+			check(t, conn.Close())
+		},
+		"handlers that outlive it": func(t *testing.T, g *gate, conn *pipe.Conn) {
+			for _, id := range []uint32{1, 3} {
+				_, err := conn.Write(request(id, "gate", "").bytes())
+				check(t, err)
+				<-g.started
+			}
+			check(t, conn.Close())
+			time.AfterFunc(time.Hour, g.open)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newGate()
+				r := onPipe(t, WithServerMaxConns(1), withMethod("gate", g.unary()))
+				use(t, g, pipeTo(t, r))
+				wantEcho(t, pipeClient(t, r))
+			})
+		})
+	}
+}
+
+// The same for handshakes that come to nothing.
+func TestSlotsOfHandshakesAreFreed(t *testing.T) {
+	var silent *pipe.Conn
+	for name, shake := range map[string]func(net.Conn) (net.Conn, error){
+		"refused": func(net.Conn) (net.Conn, error) { return nil, errors.New("refused") },
+		"nil":     func(net.Conn) (net.Conn, error) { return nil, nil },
+		"gone": func(conn net.Conn) (net.Conn, error) {
+			_ = silent.Close()
+			_, err := conn.Read(make([]byte, 1))
+			return nil, err
+		},
+		"times out": func(conn net.Conn) (net.Conn, error) {
+			_, err := conn.Read(make([]byte, 1))
+			return nil, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				first := true
+				r := onPipe(t, WithServerMaxConns(1), WithServerHandshaker(handshakeFunc(
+					func(_ context.Context, conn net.Conn) (net.Conn, any, error) {
+						if !first {
+							return conn, nil, nil
+						}
+						first = false
+						synctest.Wait()
+						conn, err := shake(conn)
+						return conn, nil, err
+					})))
+				silent = pipeTo(t, r)
+				wantEcho(t, pipeClient(t, r))
+			})
+		})
+	}
+}
+
+// Streams that are refused leave nothing in the connection's account of bytes received.
+func TestRefusedStreamsHoldNoBuffer(t *testing.T) {
+	g := newGate()
+	r := serve(t, WithServerMaxCalls(1), WithServerStreamBuffer(1000, 3000), withStream("gate", g.stream()))
+	p := r.raw()
+	p.send(opening(1, "gate"))
+	wait(t, g.started, "the handler")
+	for id := uint32(3); id < 23; id += 2 {
+		p.send(requestOf(id, 2, &Request{Service: svc, Method: "chat", Payload: make([]byte, 900)}))
+		f := p.recv()
+		equal(t, codes.Code(f.response(t).Status.GetCode()), codes.ResourceExhausted)
+	}
+	equal(t, r.conns()[0].flow.held.Load(), 0)
+	g.open()
+}
+
+// What a client has sent counts until the handler has taken it, also when the client has closed its half.
+func TestClosedHalvesCountInTheConnectionsBuffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := onPipe(t, WithServerStreamBuffer(10<<10, 20<<10))
+		conn := pipeTo(t, r)
+		p := newRawPeer(t, conn)
+		const n = 20
+		go func() {
+			for id := uint32(1); id < 2*n; id += 2 {
+				_, _ = conn.Write(append(opening(id, "mute").bytes(), data(id, 1, strings.Repeat("x", 9<<10)).bytes()...))
+			}
+		}()
+		for range n - 2 { // so many of the first fail to make room
+			if f := p.recv(); f.response(t).Status.GetCode() != int32(codes.ResourceExhausted) {
+				t.Fatal(f)
+			}
+		}
+	})
+}
+
+// Slots are for connections, not for listeners that wait for one.
+func TestMaxConnsWithSeveralListeners(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := onPipe(t, WithServerMaxConns(1))
+		synctest.Wait()
+		second := pipe.Listen()
+		go r.Serve(bg, second)
+		synctest.Wait()
+		conn, err := second.Dial(pipe.Options{}, pipe.Options{})
+		check(t, err)
+		c := NewClient(conn)
+		wantEcho(t, c)
+		check(t, c.Close())
+		wantEcho(t, pipeClient(t, r))
+	})
+}
+
+// slowClose takes its time to close, as TLS may.
+type slowClose struct{ net.Conn }
+
+func (c slowClose) Close() error {
+	elapse(5 * time.Second)
+	return c.Conn.Close()
+}
+
+// Calls end before the connection is closed.
+func TestCallsEndBeforeASlowClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pipe.New(pipe.Options{}, pipe.Options{})
+		c := NewClient(slowClose{a})
+		result := goCall(bg, c, "echo", "x")
+		synctest.Wait()
+		begin := time.Now()
+		go c.Close()
+		wantExactly(t, <-result, ErrClosed)
+		equal(t, time.Since(begin), 0)
+		check(t, c.UserOnCloseWait(bg))
+		check(t, b.Close())
+	})
+}
+
+// A client whose write has failed reads what the server has sent before, for as long as lastWords.
+func TestLastWords(t *testing.T) {
+	for _, tc := range []struct {
+		after time.Duration
+		want  error
+	}{{0, nil}, {lastWords - 1, nil}, {lastWords + 1, ErrClosed}} {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := pipe.New(pipe.Options{}, pipe.Options{})
+			c := NewClient(near)
+			first := goCall(bg, c, "echo", "")
+			synctest.Wait()
+			near.Break(pipe.Fault{Kind: pipe.Cut}) // what the client writes from here on fails
+			begin := time.Now()
+			second := goCall(bg, c, "echo", "")
+			synctest.Wait()
+			wantExactly(t, <-goCall(bg, c, "echo", ""), ErrClosed)
+			time.AfterFunc(tc.after, func() { _, _ = far.Write(answer(1, "").bytes()) })
+			wantExactly(t, <-first, tc.want)
+			wantExactly(t, <-second, ErrClosed)
+			equal(t, time.Since(begin), lastWords)
+			check(t, c.UserOnCloseWait(bg))
+			wantIs(t, c.Err(), ErrClosed, syscall.EPIPE)
+			check(t, far.Close())
+			elapse(time.Minute)
+		})
+	}
+}
+
+// The on-close callback runs once, whoever ends the connection how often, and after all calls.
+func TestOnCloseOnce(t *testing.T) {
+	for seed := range uint64(50) {
+		synctest.Test(t, func(t *testing.T) {
+			r := onPipe(t)
+			rnd := rand.New(rand.NewPCG(seed, 0))
+			var closes, ended atomic.Int32
+			conn := pipeTo(t, r)
+			c := NewClient(conn, WithOnClose(func() {
+				closes.Add(1)
+				elapse(time.Second)
+			}))
+			var all sync.WaitGroup
+			for range 5 {
+				all.Go(func() {
+					_, err := call(bg, c, "hold", "")
+					wantIs(t, err, ErrClosed)
+					ended.Add(1)
+				})
+				all.Go(func() {
+					check(t, c.UserOnCloseWait(bg))
+					equal(t, closes.Load(), 1)
+				})
+			}
+			synctest.Wait()
+			begin := time.Now()
+			enders := []func(){
+				func() { c.Close() }, func() { conn.Close() }, func() { r.Close() },
+				func() { conn.Break(pipe.Fault{Kind: pipe.Reset}) }, func() { conn.CloseWrite() },
+			}
+			for range 3 {
+				all.Go(enders[rnd.IntN(len(enders))])
+			}
+			all.Wait()
+			equal(t, ended.Load(), 5)
+			equal(t, closes.Load(), 1)
+			equal(t, time.Since(begin), time.Second)
+			ctx, cancel := context.WithCancel(bg)
+			cancel()
+			if err := c.UserOnCloseWait(ctx); err != nil && !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		})
+	}
+}
