@@ -167,7 +167,7 @@ func (ch *channel) wrote(f *frame) (last bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.held -= n
-	if ch.held <= ch.limit/2 {
+	if ch.held <= ch.limit/4 {
 		ch.announceSpaceLocked()
 	}
 	if !ch.out.empty() {
@@ -245,25 +245,31 @@ func (ch *channel) announceSpaceLocked() {
 
 // waitSpace returns when the backlog is under its bound or the half has failed, with nil, and with ctx's
 // error when that ends first.
-func (ch *channel) waitSpace(ctx context.Context) error {
+func (ch *channel) waitSpace(ctx context.Context) error { return ch.waitUnder(ctx, ch.limit) }
+
+// waitTurn is waitSpace for the messages of streams. They stop at half of the bound, or else those who send without
+// end would fill the backlog again each time, before a server's reader sees that there was space.
+func (ch *channel) waitTurn(ctx context.Context) error { return ch.waitUnder(ctx, max(ch.limit/2, 1)) }
+
+func (ch *channel) waitUnder(ctx context.Context, limit int) error {
 	for {
-		space := ch.spaceOrWait()
-		if space == nil {
+		room := ch.roomUnder(limit)
+		if room == nil {
 			return nil
 		}
 		select {
-		case <-space:
+		case <-room:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-// spaceOrWait returns nil when there is space, and else a channel that is closed when there is.
-func (ch *channel) spaceOrWait() <-chan struct{} {
+// roomUnder returns nil when less than limit is held, and else a channel that is closed when much less is.
+func (ch *channel) roomUnder(limit int) <-chan struct{} {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if ch.held < ch.limit || ch.failed != nil {
+	if ch.held < limit || ch.failed != nil {
 		return nil
 	}
 	if ch.room == nil {

@@ -108,7 +108,7 @@ func (cs *clientStream) SendMsg(m any) error {
 	if err != nil {
 		return err
 	}
-	if err := cs.c.ch.waitSpace(cs.ctx); err != nil {
+	if err := cs.c.ch.waitTurn(cs.ctx); err != nil {
 		f.free()
 		return err
 	}
@@ -172,6 +172,7 @@ func (cs *clientStream) RecvMsg(m any) error {
 		cs.waits = 0
 	}
 	for {
+		cs.settle()
 		data, err := cs.next()
 		switch err {
 		case nil:
@@ -183,7 +184,6 @@ func (cs *clientStream) RecvMsg(m any) error {
 		case errAnswered:
 			return cs.takeAnswer(m)
 		default:
-			cs.wake() // the next one who asks does not wait either
 			return err
 		}
 	}

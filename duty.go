@@ -50,7 +50,7 @@ type rota struct {
 	pace   pace   // of what comes while the reader goroutine is on duty
 	moves  uint64 // goes up with each call, and each wait of a stream's consumer
 	shifts uint64 // goes up each time a caller goes on duty
-	waits  bool   // the loner's consumer waits while another is on duty, and has not been served since
+	waits  bool   // the loner waits while another is on duty, and has not been served since
 }
 
 func (r *rota) init(lock *sync.Mutex, ch *channel) {
@@ -214,6 +214,7 @@ func (r *rota) assignLocked(id uint32, unary, lonely bool) (mine bool) {
 	r.moves++
 	switch {
 	case r.duty != dutyNone:
+		r.waits = unary
 	case !lonely:
 		r.summonLocked()
 	case unary:

@@ -55,6 +55,14 @@ func clock() time.Duration { return time.Since(clockStart) }
 
 func (s *stream) wake() { signal(s.ready) }
 
+// settle takes back a wake-up before its consumer looks, so that the next one says that something has changed since.
+func (s *stream) settle() {
+	select {
+	case <-s.ready:
+	default:
+	}
+}
+
 // signal leaves a wake-up in a channel of capacity 1.
 func signal(ch chan struct{}) {
 	select {

@@ -77,6 +77,7 @@ func (ss *serverStream) RecvMsg(m any) error {
 		ss.waits = 0
 	}
 	for {
+		ss.settle()
 		data, err := ss.next()
 		switch err {
 		case nil:
@@ -113,7 +114,7 @@ func (ss *serverStream) SendMsg(m any) error {
 	if err != nil {
 		return streamMarshalError(err)
 	}
-	if err := ss.sc.ch.waitSpace(ss.ctx); err != nil {
+	if err := ss.sc.ch.waitTurn(ss.ctx); err != nil {
 		f.free()
 		return err
 	}
