@@ -1,0 +1,46 @@
+//go:build !race
+
+package ttrpc
+
+import (
+	"strings"
+	"testing"
+)
+
+// The race detector allocates for itself and empties pools at random: these figures are for builds without it.
+
+// within fails when f allocates more than its budget, on an average over so many runs that pools emptied by the
+// collector do not show.
+func within(t *testing.T, budget float64, f func()) {
+	t.Helper()
+	repeat(300, f) // workers, pools, buffers
+	if got := testing.AllocsPerRun(2000, f); got > budget {
+		t.Errorf("%v allocations, the budget is %v", got, budget)
+	}
+}
+
+func TestAllocationsOfUnaryCalls(t *testing.T) {
+	for _, test := range unaryCases {
+		t.Run(test.name, func(t *testing.T) {
+			c, ctx, req, resp := benchClient(t, test.opts...), test.ctx(t), text("hello"), new(message)
+			within(t, test.budget, func() { check(t, c.Call(ctx, svc, "echo", req, resp)) })
+		})
+	}
+}
+
+// Large messages come with no more allocations than small ones.
+func TestAllocationsOfLargeMessages(t *testing.T) {
+	c, req, resp := benchClient(t), text(strings.Repeat("x", 128<<10)), new(message)
+	within(t, 12, func() { check(t, c.Call(bg, svc, "echo", req, resp)) })
+}
+
+func TestAllocationsOfStreams(t *testing.T) {
+	c := benchClient(t)
+	t.Run("ping-pong", func(t *testing.T) {
+		cs, m := open(t, bg, c, both, "chat", nil), text("hello")
+		within(t, 3, func() { check(t, cs.SendMsg(m)); check(t, cs.RecvMsg(m)) })
+	})
+	t.Run("open", func(t *testing.T) {
+		within(t, 9, func() { openAndClose(t, c, "chat") })
+	})
+}
