@@ -78,6 +78,7 @@ func (cs *clientStream) abandon() {
 	cs.c.rouseLocked() // it may be this stream's consumer
 }
 
+// CloseSend implements [ClientStream].
 func (cs *clientStream) CloseSend() error {
 	if !cs.sends {
 		return fmt.Errorf("%w: cannot close non-streaming client", ErrProtocol)
@@ -93,6 +94,7 @@ func (cs *clientStream) CloseSend() error {
 	return nil
 }
 
+// SendMsg implements [ClientStream].
 func (cs *clientStream) SendMsg(m any) error {
 	if !cs.sends {
 		return fmt.Errorf("%w: cannot send data from non-streaming client", ErrProtocol)
@@ -165,6 +167,7 @@ func (cs *clientStream) sendError() error {
 	return cs.err
 }
 
+// RecvMsg implements [ClientStream].
 func (cs *clientStream) RecvMsg(m any) error {
 	cs.recvMu.Lock()
 	defer cs.recvMu.Unlock()

@@ -15,6 +15,7 @@ type connContext struct {
 
 type handshakeKey struct{}
 
+// Value implements [context.Context].
 func (c *connContext) Value(key any) any {
 	if key == (handshakeKey{}) {
 		return c.handshake
@@ -56,8 +57,10 @@ func newCallContext(parent context.Context, timeout int64, md MD) *callContext {
 	return c
 }
 
+// Deadline implements [context.Context].
 func (c *callContext) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.IsZero() }
 
+// Value implements [context.Context].
 func (c *callContext) Value(key any) any {
 	if key == (metadataKey{}) {
 		if c.md == nil {
@@ -68,6 +71,7 @@ func (c *callContext) Value(key any) any {
 	return c.parent.Value(key)
 }
 
+// Done implements [context.Context].
 func (c *callContext) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -81,6 +85,7 @@ func (c *callContext) Done() <-chan struct{} {
 	return c.done
 }
 
+// Err implements [context.Context].
 func (c *callContext) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -70,6 +70,7 @@ func (ss *serverStream) abort(err error) {
 	}
 }
 
+// RecvMsg implements [StreamServer].
 func (ss *serverStream) RecvMsg(m any) error {
 	ss.recvMu.Lock()
 	defer ss.recvMu.Unlock()
@@ -105,6 +106,7 @@ func (ss *serverStream) await() {
 	<-ss.ready
 }
 
+// SendMsg implements [StreamServer].
 func (ss *serverStream) SendMsg(m any) error {
 	e, err := streamEncoder(m)
 	if err != nil {
