@@ -296,7 +296,7 @@ func TestP52UnreadAnswers(t *testing.T) {
 		}
 		written := make(chan struct{})
 		go func() { // the connection is not read either, but for what was under way
-			for id := uint32(3); id < 103; id += 2 {
+			for id := uint32(3); id < 10_003; id += 2 {
 				p.send(request(id, "echo", "x"))
 			}
 			close(written)
@@ -309,7 +309,7 @@ func TestP52UnreadAnswers(t *testing.T) {
 		}
 		wantEcho(t, r.client())
 		answers, messages := 0, 0
-		for answers < 50 || messages < 1000 {
+		for answers < 5000 || messages < 1000 {
 			switch f := p.recv(); {
 			case f.typ == 2:
 				answers++
