@@ -298,7 +298,7 @@ type proxy struct {
 
 // start reports whether the connection will last.
 func (p *proxy) start(r *rand.Rand) (whole bool) {
-	limits := [2]int{1 << 40, 1 << 40}
+	limits := [2]int{1 << 30, 1 << 30}
 	whole = r.IntN(2) == 0
 	if !whole {
 		limits[r.IntN(2)] = r.IntN(1 + r.IntN(5000))
