@@ -299,9 +299,10 @@ func TestQuickMethodBlocksAtTheEnd(t *testing.T) {
 		"server closes": func(r *rig, _ *Client) { r.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			ended := make(chan error, 1)
+			started, ended := make(chan struct{}), make(chan error, 1)
 			r := serve(t, withMethod("moody", unary(func(ctx context.Context, in string) (string, error) {
 				if in == "block" {
+					close(started)
 					<-ctx.Done()
 					ended <- ctx.Err()
 				}
@@ -313,6 +314,7 @@ func TestQuickMethodBlocksAtTheEnd(t *testing.T) {
 				check(t, err)
 			}
 			result := goCall(bg, c, "moody", "block")
+			wait(t, started, "the handler's start")
 			wantEcho(t, c)
 			end(r, c)
 			wantExactly(t, wait(t, ended, "the handler"), context.Canceled)
