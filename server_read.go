@@ -57,9 +57,10 @@ func (sc *serverConn) takeDuty(id uint32, solo bool) bool {
 }
 
 // readFor is a stream's consumer on duty: it hands out frames until there is something for s, or until it is kicked.
-func (sc *serverConn) readFor(s *stream) {
+// ctx is the consumer's.
+func (sc *serverConn) readFor(ctx context.Context, s *stream) {
 	sc.inline.off = true
-	for len(s.ready) == 0 {
+	for len(s.ready) == 0 && sc.ch.waitSpace(ctx) == nil {
 		in, err := sc.ch.recv()
 		if err != nil {
 			if !sc.wasKicked(err) {
@@ -70,7 +71,6 @@ func (sc *serverConn) readFor(s *stream) {
 		for ; in != nil; in = sc.ch.buffered() {
 			_ = sc.handle(in) // no error: no call is run here
 		}
-		_ = sc.ch.waitSpace(context.Background())
 	}
 	sc.inline.off = false
 	sc.ch.rest()

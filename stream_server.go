@@ -100,7 +100,7 @@ func (ss *serverStream) RecvMsg(m any) error {
 func (ss *serverStream) await() {
 	ss.waits++
 	if ss.sc.takeDuty(ss.id, ss.waits <= burst) {
-		ss.sc.readFor(&ss.stream)
+		ss.sc.readFor(ss.ctx, &ss.stream)
 		return
 	}
 	<-ss.ready
