@@ -17,7 +17,7 @@ func (c *Client) readLoop() {
 // readOnDuty hands out frames until the goroutine is off duty, and returns false when the connection is gone.
 func (c *Client) readOnDuty() bool {
 	for {
-		in, err := c.ch.recv()
+		in, err := c.recv()
 		if err != nil {
 			if c.wasKicked(err) {
 				continue
@@ -26,7 +26,7 @@ func (c *Client) readOnDuty() bool {
 			return false
 		}
 		for ; in != nil; in = c.ch.buffered() {
-			c.handle(in)
+			c.handle(in, true)
 		}
 		if c.retire() {
 			return true
@@ -56,7 +56,8 @@ func (c *Client) takeDuty(id uint32, solo bool) bool {
 	return c.takeLocked(id, solo && c.onlyLocked(id) && c.flow.solo())
 }
 
-// readFor is a caller on duty: it hands out frames until there is something for s, or until it is kicked.
+// readFor is a caller on duty: it hands out frames until there is something for s, or until it is kicked, or until it
+// would have to wait for another call's consumer: its own context may end meanwhile.
 func (c *Client) readFor(s *stream) {
 	for len(s.ready) == 0 {
 		in, err := c.ch.recv()
@@ -66,15 +67,27 @@ func (c *Client) readFor(s *stream) {
 			}
 			break
 		}
-		c.handle(in)
+		if !c.handle(in, false) {
+			c.passOn()
+			return
+		}
 	}
 	for in := c.ch.buffered(); in != nil; in = c.ch.buffered() {
-		c.handle(in)
+		if !c.handle(in, false) {
+			c.passOn()
+			return
+		}
 	}
 	c.ch.rest()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.handOverLocked(c.failed == nil && c.onlyLocked(s.id))
+}
+
+func (c *Client) passOn() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.passOnLocked()
 }
 
 // readFailed ends the connection: with the error of the write that failed before, if one did.
@@ -88,8 +101,9 @@ func (c *Client) readFailed(err error) {
 }
 
 // handle gives one frame to its call. Frames for calls that are gone are late, and frames of other types
-// are for a later version: both are dropped.
-func (c *Client) handle(in *inbound) {
+// are for a later version: both are dropped. It returns false for a frame that it would have to wait with, unless
+// it may.
+func (c *Client) handle(in *inbound, mayWait bool) bool {
 	switch {
 	case in.oversized:
 		c.endCall(in.stream, oversizedStatus(uint64(in.length), c.maxRecv))
@@ -98,31 +112,33 @@ func (c *Client) handle(in *inbound) {
 			s.end(in.take(), nil)
 		}
 	case in.typ == typeData:
-		c.handleData(in)
+		return c.handleData(in, mayWait)
 	}
+	return true
 }
 
-func (c *Client) handleData(in *inbound) {
+func (c *Client) handleData(in *inbound, mayWait bool) bool {
 	c.mu.Lock()
 	s := c.streams[in.stream]
 	c.servedLocked(in.stream)
 	c.mu.Unlock()
 	switch {
 	case s == nil:
-		return
+		return true
 	case s.unary:
 		c.endCall(in.stream, fmt.Errorf("unexpected %q message received: %w", in.typ, ErrProtocol))
-		return
+		return true
 	case s.noData:
 		c.endCall(s.id, fmt.Errorf("received data from non-streaming server: %w", ErrProtocol))
-		return
+		return true
 	}
-	if in.flags&flagNoData == 0 {
-		c.flow.deliver(s, in, c.allStreams, c.failFull)
+	if in.flags&flagNoData == 0 && !c.flow.deliver(s, in, mayWait, c.allStreams, c.failFull) {
+		return false
 	}
 	if in.flags&flagRemoteClosed != 0 && c.claim(s.id) != nil {
 		s.end(nil, nil)
 	}
+	return true
 }
 
 // endCall ends a call with an error, if it is still there.

@@ -40,6 +40,8 @@ type rota struct {
 	ch   *channel
 	wake chan struct{} // capacity 1: to the reader goroutine off duty
 
+	pending bool // the frame read last was passed on; the reader's
+
 	lock   *sync.Mutex // the connection's; guards all below
 	duty   duty
 	lonely bool   // one thing at a time is in flight, and reads for itself
@@ -174,6 +176,21 @@ func (r *rota) handOverLocked(only bool) {
 		return
 	}
 	r.duty = dutyNone
+}
+
+// passOnLocked ends a caller's duty at a frame that it would have to wait with: the goroutine does that.
+func (r *rota) passOnLocked() {
+	r.pending, r.recall = true, false
+	r.summonLocked()
+}
+
+// recv is the reader goroutine's: the frame that was passed on, or the next one.
+func (r *rota) recv() (*inbound, error) {
+	if r.pending {
+		r.pending = false
+		return &r.ch.in, nil
+	}
+	return r.ch.recv()
 }
 
 // takeLocked is for the consumer of a stream that finds its inbox empty. With solo, which says that nothing else is

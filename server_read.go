@@ -2,6 +2,7 @@ package ttrpc
 
 import (
 	"context"
+	"errors"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -11,7 +12,7 @@ import (
 // reads no further requests.
 func (sc *serverConn) read() error {
 	for {
-		in, err := sc.ch.recv()
+		in, err := sc.recv()
 		switch {
 		case err == nil:
 		case !sc.wasKicked(err):
@@ -25,7 +26,7 @@ func (sc *serverConn) read() error {
 		data := false
 		for ; in != nil; in = sc.ch.buffered() {
 			data = in.typ == typeData
-			if err := sc.handle(in); err != nil {
+			if err := sc.handle(in, true); err != nil {
 				return err
 			}
 		}
@@ -57,7 +58,7 @@ func (sc *serverConn) takeDuty(id uint32, solo bool) bool {
 }
 
 // readFor is a stream's consumer on duty: it hands out frames until there is something for s, or until it is kicked.
-// ctx is the consumer's.
+// ctx is the consumer's. Nor does it wait for another stream's consumer.
 func (sc *serverConn) readFor(ctx context.Context, s *stream) {
 	sc.inline.off = true
 	for len(s.ready) == 0 && sc.ch.waitSpace(ctx) == nil {
@@ -69,7 +70,10 @@ func (sc *serverConn) readFor(ctx context.Context, s *stream) {
 			break
 		}
 		for ; in != nil; in = sc.ch.buffered() {
-			_ = sc.handle(in) // no error: no call is run here
+			if sc.handle(in, false) != nil {
+				sc.passOn()
+				return
+			}
 		}
 	}
 	sc.inline.off = false
@@ -79,15 +83,26 @@ func (sc *serverConn) readFor(ctx context.Context, s *stream) {
 	sc.handOverLocked(sc.failed == nil && sc.onlyLocked(s.id))
 }
 
-// handle returns errTakenOver, or nil.
-func (sc *serverConn) handle(in *inbound) error {
+func (sc *serverConn) passOn() {
+	sc.inline.off = false
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	sc.passOnLocked()
+}
+
+var errWouldWait = errors.New("ttrpc: a frame has to wait")
+
+// handle returns errTakenOver; errWouldWait for a frame that it would have to wait with, unless it may; or nil.
+func (sc *serverConn) handle(in *inbound, mayWait bool) error {
 	switch {
 	case in.oversized:
 		sc.refuse(in.stream, status.Convert(oversizedStatus(uint64(in.length), sc.server.maxRecv)), errStreamRefused)
 	case in.typ == typeRequest:
 		return sc.handleRequest(in)
 	case in.typ == typeData:
-		sc.handleData(in)
+		if !sc.handleData(in, mayWait) {
+			return errWouldWait
+		}
 	}
 	return nil
 }
@@ -122,10 +137,11 @@ func (sc *serverConn) handleRequest(in *inbound) error {
 	return sc.dispatch(call)
 }
 
-func (sc *serverConn) handleData(in *inbound) {
+// handleData returns false for a frame that it would have to wait with, unless it may.
+func (sc *serverConn) handleData(in *inbound, mayWait bool) bool {
 	if in.stream%2 == 0 {
 		sc.answerf(in.stream, codes.InvalidArgument, "StreamID must be odd for client initiated streams")
-		return
+		return true
 	}
 	live, ss := sc.lookup(in.stream)
 	switch {
@@ -136,8 +152,9 @@ func (sc *serverConn) handleData(in *inbound) {
 	case ss.isEnded():
 		sc.refuse(in.stream, status.Newf(codes.InvalidArgument, "data handling error: %v", ErrStreamClosed), ErrStreamClosed)
 	default:
-		sc.deliver(&ss.stream, in)
+		return sc.deliver(&ss.stream, in, mayWait)
 	}
+	return true
 }
 
 // lookup finds a call in flight, and its stream if it is one.
@@ -152,13 +169,14 @@ func (sc *serverConn) lookup(id uint32) (live bool, ss *serverStream) {
 	return true, call.stream
 }
 
-func (sc *serverConn) deliver(s *stream, in *inbound) {
-	if in.flags&flagNoData == 0 {
-		sc.flow.deliver(s, in, sc.allStreams, sc.failFull)
+func (sc *serverConn) deliver(s *stream, in *inbound, mayWait bool) bool {
+	if in.flags&flagNoData == 0 && !sc.flow.deliver(s, in, mayWait, sc.allStreams, sc.failFull) {
+		return false
 	}
 	if in.flags&flagRemoteClosed != 0 {
 		s.end(nil, nil)
 	}
+	return true
 }
 
 func (sc *serverConn) allStreams() []*stream {

@@ -269,12 +269,22 @@ func (fl *inflow) close() {
 // while the buffers are full and the consumers of the streams that fill them still take messages. One that has
 // taken nothing for stuckAfter is stuck, and its stream is failed to make room.
 //
-// all lists the connection's streams, fail fails one; neither holds the connection's lock when it returns.
-func (fl *inflow) deliver(s *stream, in *inbound, all func() []*stream, fail func(*stream)) {
-	defer s.wake()
-	if s.tryPush(in) {
-		return
+// all lists the connection's streams, fail fails one; neither holds the connection's lock when it returns. Unless it
+// may wait it returns false instead, and has done nothing.
+func (fl *inflow) deliver(s *stream, in *inbound, mayWait bool, all func() []*stream, fail func(*stream)) bool {
+	switch {
+	case s.tryPush(in):
+	case mayWait:
+		fl.makeRoom(s, in, all, fail)
+	default:
+		return false
 	}
+	s.wake()
+	return true
+}
+
+// makeRoom waits until a frame has been pushed.
+func (fl *inflow) makeRoom(s *stream, in *inbound, all func() []*stream, fail func(*stream)) {
 	fl.waiting.Store(true)
 	defer fl.waiting.Store(false)
 	var suspect *stream
