@@ -95,8 +95,8 @@ func (e encoder) append(b []byte) ([]byte, error) {
 		return b, e.check()
 	}
 	start, end := len(b), len(b)+e.size
+	var n int
 	var err error
-	n := e.size
 	switch e.kind {
 	case encodeVT:
 		n, err = e.msg.(vtMessage).MarshalToSizedBufferVT(b[start:end:end])

@@ -431,7 +431,7 @@ func wantIs(t testing.TB, err error, targets ...error) {
 // wantExactly is for errors that users compare with ==.
 func wantExactly(t testing.TB, err, want error) {
 	t.Helper()
-	if err != want { //nolint:errorlint // identity is what is tested
+	if err != want {
 		t.Fatalf("got error %v (%T), want exactly %v", err, err, want)
 	}
 }

@@ -61,7 +61,7 @@ func TestStreamsEnd(t *testing.T) {
 			for range 3 {
 				m := text("before")
 				err := cs.RecvMsg(m)
-				if test.end == io.EOF { //nolint:errorlint // the test's own
+				if test.end == io.EOF {
 					wantExactly(t, err, io.EOF)
 					equal(t, m.Value, "before")
 				} else {
