@@ -2,6 +2,7 @@ package ttrpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -413,4 +414,135 @@ func TestGatedConsumer(t *testing.T) {
 		}
 		wantTexts(t, cs)
 	})
+}
+
+// rhythm asks and answers on a stream until both sides have got used to it.
+func rhythm(t *testing.T, cs ClientStream) {
+	t.Helper()
+	for range 300 {
+		check(t, cs.SendMsg(text("a")))
+		wantNext(t, cs, "a")
+	}
+}
+
+// moody is chat, until it is asked to wait for its context.
+func moody(started chan<- struct{}, ended chan<- error) Stream {
+	return bidi(func(ctx context.Context, ss StreamServer) error {
+		for {
+			in, err := recvText(ss)
+			if err != nil {
+				ended <- err
+				return err
+			}
+			if in == "wait" {
+				started <- struct{}{}
+				<-ctx.Done()
+				ended <- ctx.Err()
+				return ctx.Err()
+			}
+			if err := ss.SendMsg(text(in)); err != nil {
+				return err
+			}
+		}
+	})
+}
+
+// A stream that has been quick stops: its handler waits, or its client does, and everything else goes on and ends as
+// ever.
+func TestQuickStreamThatStops(t *testing.T) {
+	type stage struct {
+		*rig
+		c              *Client
+		cs             ClientStream
+		started        chan struct{}
+		ended          chan error
+		wantClientsEnd error
+	}
+	handlerWaits := func(t *testing.T, s *stage) {
+		check(t, s.cs.SendMsg(text("wait")))
+		wait(t, s.started, "the handler")
+	}
+	clientWaits := func(*testing.T, *stage) {}
+	ends := map[string]func(t *testing.T, s *stage){
+		"client closes": func(t *testing.T, s *stage) { check(t, s.c.Close()); s.wantClientsEnd = ErrClosed },
+		"server closes": func(t *testing.T, s *stage) { check(t, s.Close()); s.wantClientsEnd = ErrClosed },
+		"deadline":      func(_ *testing.T, s *stage) { s.wantClientsEnd = context.DeadlineExceeded },
+	}
+	for start, begin := range map[string]func(*testing.T, *stage){"handler waits": handlerWaits, "client waits": clientWaits} {
+		for name, end := range ends {
+			t.Run(start+"/"+name, func(t *testing.T) {
+				s := &stage{started: make(chan struct{}, 1), ended: make(chan error, 1)}
+				s.rig = serve(t, withStream("moody", moody(s.started, s.ended)))
+				s.c = s.client()
+				ctx := bg
+				if name == "deadline" {
+					withDeadline, cancel := context.WithTimeout(bg, time.Second)
+					defer cancel()
+					ctx = withDeadline
+				}
+				s.cs = open(t, ctx, s.c, both, "moody", nil)
+				for range 100 {
+					check(t, s.cs.SendMsg(text("a")))
+					wantNext(t, s.cs, "a")
+				}
+				begin(t, s)
+				received := make(chan error, 1)
+				go func() { _, err := recvText(s.cs); received <- err }()
+				for range 5 {
+					wantEcho(t, s.c)
+				}
+				wantTexts(t, open(t, bg, s.c, down, "list", text("2")), "0", "1")
+				end(t, s)
+				if err := wait(t, received, "RecvMsg"); status.Code(err) != codes.DeadlineExceeded || name != "deadline" {
+					wantExactly(t, err, s.wantClientsEnd)
+				}
+				err := wait(t, s.ended, "the handler")
+				if name == "deadline" {
+					wantExactly(t, err, context.DeadlineExceeded)
+					wantEcho(t, s.c)
+				} else if !errors.Is(err, context.Canceled) && !errors.Is(err, ErrClosed) {
+					t.Error("the handler got", err)
+				}
+			})
+		}
+	}
+}
+
+// The context of a client that reads for itself ends.
+func TestQuickStreamIsCancelled(t *testing.T) {
+	r := serve(t)
+	for range 20 {
+		c := r.client()
+		ctx, cancel := context.WithCancel(bg)
+		cs := open(t, ctx, c, both, "chat", nil)
+		rhythm(t, cs)
+		received := make(chan error, 1)
+		go func() { _, err := recvText(cs); received <- err }()
+		cancel()
+		wantExactly(t, wait(t, received, "RecvMsg"), context.Canceled)
+		wantEcho(t, c)
+	}
+}
+
+// Two streams take turns in being the quick one, and calls come in between.
+func TestQuickStreamsTakeTurns(t *testing.T) {
+	for _, transport := range []network{"unix", "tcp", "pipe"} {
+		c := serve(t, transport).client()
+		one, two := open(t, bg, c, both, "chat", nil), open(t, bg, c, both, "chat", nil)
+		for range 5 {
+			rhythm(t, one)
+			rhythm(t, two)
+			for range 100 {
+				wantEcho(t, c)
+			}
+			check(t, two.SendMsg(text("b"))) // which lies there while the other goes on
+			rhythm(t, one)
+			wantNext(t, two, "b")
+		}
+		check(t, one.CloseSend())
+		wantTexts(t, one)
+		rhythm(t, two)
+		check(t, two.CloseSend())
+		wantTexts(t, two)
+	}
 }
