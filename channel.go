@@ -217,23 +217,30 @@ func (ch *channel) closeWhenFlushed() {
 	}
 }
 
-// hangUpLocked closes a connection whose last answers may still be on their way. TCP throws those away when the
-// other side's requests lie unread at the close; so it is closed for writing only, and the reader reads on until
-// the peer has closed too, for a bounded time.
+// hangUpLocked closes a connection whose last answers may still be on their way.
 func (ch *channel) hangUpLocked() {
 	if ch.failed != nil {
 		return
 	}
+	ch.failed = errConnDone
+	ch.announceSpaceLocked()
+	if ch.attempt.immediate() {
+		ch.hangUp()
+	} else {
+		go ch.hangUp() // a conn of the user's may take its time, as TLS does with a stuck peer
+	}
+}
+
+// hangUp closes for writing only, and the reader reads on until the peer has closed too, for a bounded time: TCP throws
+// last answers away when the other side's requests lie unread at the close.
+func (ch *channel) hangUp() {
 	half, ok := ch.conn.(interface{ CloseWrite() error })
 	if _, unix := ch.conn.(*net.UnixConn); unix { // which loses nothing
 		ok = false
 	}
 	if !ok || half.CloseWrite() != nil || ch.conn.SetReadDeadline(time.Now().Add(lastWords)) != nil {
 		ch.conn.Close()
-		return
 	}
-	ch.failed = errConnDone
-	ch.announceSpaceLocked()
 }
 
 func (ch *channel) announceSpaceLocked() {

@@ -31,6 +31,7 @@ type serverConn struct {
 	ctx       context.Context // parent of all calls' contexts; nil until the first
 	cancel    context.CancelFunc
 	handshake any
+	closed    bool  // conn has been closed, or is being
 	draining  bool  // no further calls; to be closed when the last is answered
 	failed    error // the connection is closed, or about to be
 	reading   bool  // the goroutine has not ended
@@ -109,11 +110,8 @@ func (sc *serverConn) start() error {
 	sc.flow.init(s.streamBuffer, s.connBuffer)
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	sc.conn, sc.handshake = conn, data
+	sc.conn, sc.handshake, sc.closed = conn, data, false
 	sc.rota.init(&sc.mu, ch)
-	if sc.failed != nil {
-		conn.Close()
-	}
 	sc.settleLocked()
 	return nil
 }
@@ -236,7 +234,7 @@ func (sc *serverConn) settleLocked() {
 		sc.cutLocked()
 	} else if sc.draining && sc.active == 0 {
 		if sc.ch == nil {
-			sc.conn.Close()
+			sc.closeLocked()
 			sc.cancelLocked()
 		} else {
 			sc.dying = true
@@ -251,13 +249,26 @@ func (sc *serverConn) settleLocked() {
 
 // cutLocked closes the connection and ends what hangs on it. Doing it again does nothing.
 func (sc *serverConn) cutLocked() {
-	sc.conn.Close()
+	sc.closeLocked()
 	if sc.ch != nil {
 		sc.attendLocked()
 		sc.ch.stop(sc.failed)
 		sc.flow.close()
 	}
 	sc.cancelLocked()
+}
+
+// closeLocked closes the connection, once. One of the user's may take its time, as TLS does with a stuck peer, and
+// must not hold up others meanwhile.
+func (sc *serverConn) closeLocked() {
+	switch {
+	case sc.closed:
+	case rawConn(sc.conn) != nil:
+		sc.conn.Close()
+	default:
+		go sc.conn.Close()
+	}
+	sc.closed = true
 }
 
 // cancelLocked ends the handshake's context, and after the handshake that of all calls.
