@@ -351,6 +351,58 @@ func (c slowClose) Close() error {
 	return c.Conn.Close()
 }
 
+// slowListener accepts connections that are slow to close.
+type slowListener struct{ net.Listener }
+
+func (l slowListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	return slowClose{conn}, err
+}
+
+// Connections that are slow to close hold up neither Close nor Shutdown, nor each other.
+func TestSlowClosesHoldUpNobody(t *testing.T) {
+	for name, end := range map[string]func(*rig) error{
+		"Close": func(r *rig) error { return r.Close() },
+		"Shutdown": func(r *rig) error {
+			ctx, cancel := context.WithTimeout(bg, time.Second)
+			defer cancel()
+			if err := r.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				return fmt.Errorf("a call is in flight: %w", err)
+			}
+			return r.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := pipe.Listen()
+				r := serve(t, slowListener{l})
+				var clients []*Client
+				for range 10 {
+					conn, err := l.Dial(pipe.Options{}, pipe.Options{})
+					check(t, err)
+					clients = append(clients, NewClient(conn))
+					wantEcho(t, clients[len(clients)-1])
+				}
+				result := goCall(bg, clients[0], "hold", "")
+				synctest.Wait()
+				begin := time.Now()
+				check(t, end(r))
+				if d := time.Since(begin); d > time.Second {
+					t.Errorf("took %v", d)
+				}
+				wantIs(t, <-result, ErrClosed)
+				check(t, r.Shutdown(bg))
+				if d := time.Since(begin); d > 7*time.Second {
+					t.Errorf("the end took %v", d)
+				}
+				for _, c := range clients {
+					check(t, c.Close())
+				}
+			})
+		})
+	}
+}
+
 // Calls end before the connection is closed.
 func TestCallsEndBeforeASlowClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
