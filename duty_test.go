@@ -3,7 +3,9 @@ package ttrpc
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -83,5 +85,86 @@ func TestDeadlineOfAHandlerWhoReads(t *testing.T) {
 			t.Fatal(err)
 		}
 		check(t, p.Close())
+	}
+}
+
+// Who reads a client's connection changes with the pace of its calls, with contexts that end while their
+// caller reads, with streams: no call is lost over it, and none waits for another's answer.
+func TestRaceReaders(t *testing.T) {
+	slow := unary(func(ctx context.Context, in string) (string, error) {
+		d, err := time.ParseDuration(in)
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		return in, err
+	})
+	r := serve(t, withMethod("slow", slow))
+	var clients sync.WaitGroup
+	for seed := range uint64(8) {
+		clients.Go(func() {
+			rnd := rand.New(rand.NewPCG(seed, 0))
+			c := r.client()
+			for range 40 {
+				raceReader(t, c, rnd)
+			}
+			check(t, c.Close())
+			check(t, c.UserOnCloseWait(bg))
+		})
+	}
+	clients.Wait()
+}
+
+func raceReader(t *testing.T, c *Client, rnd *rand.Rand) {
+	some := func() time.Duration { return time.Duration(rnd.Int64N(int64(3 * watchAfter))) }
+	var all sync.WaitGroup
+	defer all.Wait()
+	switch rnd.IntN(6) {
+	case 0:
+		timer := time.NewTimer(some()) // an idle time
+		<-timer.C
+	case 1: // a call that outlives its context, which its caller may be reading for
+		ctx, cancel := context.WithTimeout(bg, some())
+		defer cancel()
+		_, err := call(ctx, c, "slow", "10s")
+		if status.Code(err) != codes.DeadlineExceeded { // by the server, when its clock was first
+			wantIs(t, err, context.DeadlineExceeded)
+		}
+	case 2: // the same by hand
+		ctx, cancel := context.WithCancel(bg)
+		timer := time.AfterFunc(some(), cancel)
+		defer timer.Stop()
+		_, err := call(ctx, c, "slow", "10s")
+		wantIs(t, err, context.Canceled)
+	case 3: // a slow call, and others beside it
+		in := some().String()
+		all.Go(func() {
+			out, err := call(bg, c, "slow", in)
+			if err != nil || out != in {
+				t.Error(out, err)
+			}
+		})
+		if rnd.IntN(2) == 0 {
+			timer := time.NewTimer(some())
+			<-timer.C
+		}
+		wantEcho(t, c)
+	case 4:
+		cs := open(t, bg, c, both, "chat", nil)
+		for range rnd.IntN(30) {
+			check(t, cs.SendMsg(text("x")))
+			wantNext(t, cs, "x")
+			if rnd.IntN(10) == 0 {
+				wantEcho(t, c)
+			}
+		}
+		check(t, cs.CloseSend())
+		wantTexts(t, cs)
+	}
+	for range rnd.IntN(60) { // a rhythm
+		wantEcho(t, c)
 	}
 }
