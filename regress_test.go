@@ -68,7 +68,7 @@ func TestIssue72BothSidesBlockedInWrite(t *testing.T) {
 		c := serve(t, transport).client()
 		large := strings.Repeat("x", 300_000)
 		var wg sync.WaitGroup
-		for range 16 {
+		for range 8 {
 			wg.Go(func() {
 				for range 5 {
 					if out, err := call(bg, c, "echo", large); err != nil || out != large {
