@@ -1,6 +1,7 @@
 package ttrpc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -140,4 +141,27 @@ func TestMaxConnsWithSeveralListeners(t *testing.T) {
 		check(t, c.Close())
 		wantEcho(t, pipeClient(t, r))
 	})
+}
+
+// Metadata counts by what it takes in memory, not by the two bytes that an entry may have on the wire.
+func TestMetadataCountsInTheRequestBuffer(t *testing.T) {
+	r := serve(t, WithServerRequestBuffer(1<<20))
+	p := r.raw()
+	many := make([]*KeyValue, 20000)
+	for i := range many {
+		many[i] = new(KeyValue)
+	}
+	p.send(requestOf(1, 0, &Request{Service: svc, Method: "hold", Metadata: many}),
+		requestOf(3, 0, &Request{Service: svc, Method: "echo", Metadata: many}))
+	p.wantStatus(3, codes.ResourceExhausted, "ttrpc: requests in flight exceed 1048576 bytes")
+}
+
+// A reply of a million statuses, which together are one, costs its call no more than other replies of its size.
+func TestManyStatusesInAReply(t *testing.T) {
+	c, p := rawServer(t, "unix")
+	result := goCall(bg, c, "echo", "")
+	f, _ := p.recvRequest()
+	b := bytes.Repeat([]byte("\x0a\x02\x08\x05"), 1<<20-10)
+	go p.send(rawFrame{id: f.id, typ: 2, data: append(b, "\x0a\x03\x12\x01x"...)})
+	wantStatus(t, wait(t, result, "the call"), codes.NotFound, "x")
 }
