@@ -28,6 +28,8 @@ type responseView struct {
 // errMalformed stands for whatever the protobuf module would say, which is asked for it: see requestError.
 var errMalformed = errors.New("ttrpc: malformed envelope")
 
+const wordedSize = 64 << 10 // bytes of a malformed Request that is parsed again for its error
+
 // parseRequest reads a Request in place, with protobuf's rules: fields in any order, the last of a kind
 // counts, unknown ones are skipped, strings are UTF-8.
 func parseRequest(b []byte) (v requestView, err error) {
@@ -62,10 +64,13 @@ func parseRequest(b []byte) (v requestView, err error) {
 	return v, nil
 }
 
-// requestError words a failure of parseRequest as the protobuf module does.
+// requestError words a failure of parseRequest as the protobuf module does. A large one is not shown to it: what it
+// parses before it fails takes a multiple of the bytes.
 func requestError(b []byte) error {
-	if err := proto.Unmarshal(b, new(Request)); err != nil {
-		return err
+	if len(b) <= wordedSize {
+		if err := proto.Unmarshal(b, new(Request)); err != nil {
+			return err
+		}
 	}
 	return errMalformed
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -164,4 +165,18 @@ func TestManyStatusesInAReply(t *testing.T) {
 	b := bytes.Repeat([]byte("\x0a\x02\x08\x05"), 1<<20-10)
 	go p.send(rawFrame{id: f.id, typ: 2, data: append(b, "\x0a\x03\x12\x01x"...)})
 	wantStatus(t, wait(t, result, "the call"), codes.NotFound, "x")
+}
+
+// A Request that turns out malformed at its end costs no more memory than its bytes.
+func TestMalformedRequestsCostNoMemory(t *testing.T) {
+	b := append(bytes.Repeat([]byte("\x2a\x00"), 1<<20), 0xff)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := parseRequest(b)
+	wantExactly(t, err, errMalformed)
+	wantExactly(t, requestError(b), errMalformed)
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+		t.Errorf("%d bytes", n)
+	}
 }
