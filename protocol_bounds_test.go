@@ -277,6 +277,33 @@ func TestP52EndlessStreamStarvesNobody(t *testing.T) {
 	}
 }
 
+// The same for a client that sends without end: its own calls beside that get their turn.
+func TestP52EndlessSenderStarvesNobody(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	c := serve(t, withStream("sink", bidi(func(_ context.Context, ss StreamServer) error {
+		for {
+			if _, err := recvText(ss); err != nil {
+				return err
+			}
+		}
+	}))).client()
+	sending, stop := context.WithCancel(bg)
+	defer stop()
+	cs := open(t, sending, c, both, "sink", nil)
+	go func() {
+		for cs.SendMsg(kilo) == nil {
+		}
+	}()
+	ctx, cancel := context.WithTimeout(bg, time.Minute)
+	defer cancel()
+	for range 5 {
+		out, err := call(ctx, c, "echo", "x")
+		check(t, err)
+		equal(t, out, "x")
+		wantTexts(t, open(t, ctx, c, down, "list", text("2")), "0", "1")
+	}
+}
+
 func TestP52UnreadAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sent := 0
