@@ -81,6 +81,9 @@ func (c *Client) readFor(s *stream) {
 	c.ch.rest()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if s.unary && c.streams[s.id] != nil { // kicked: it waits for the reader goroutine from now on
+		c.loner, c.waits = s.id, true
+	}
 	c.handOverLocked(c.failed == nil && c.onlyLocked(s.id))
 }
 
