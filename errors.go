@@ -93,7 +93,10 @@ func (e *OversizedMessageErr) MaximumLength() int {
 // closedError is ErrClosed with its cause.
 type closedError struct{ cause error }
 
-func (e *closedError) Error() string   { return fmt.Sprintf("%v: %v", ErrClosed, e.cause) }
+// Error returns ErrClosed's text and the cause's.
+func (e *closedError) Error() string { return fmt.Sprintf("%v: %v", ErrClosed, e.cause) }
+
+// Unwrap makes errors.Is find both.
 func (e *closedError) Unwrap() []error { return []error{ErrClosed, e.cause} }
 
 // asClosed turns the reason for which a connection ended into what calls on it return.
@@ -120,5 +123,8 @@ type unknownTypeError struct {
 	msg  any
 }
 
-func (e *unknownTypeError) Error() string   { return fmt.Sprintf("ttrpc: cannot %s: %T", e.text, e.msg) }
+// Error says which type was no message.
+func (e *unknownTypeError) Error() string { return fmt.Sprintf("ttrpc: cannot %s: %T", e.text, e.msg) }
+
+// Is tells these errors from a message's own failure.
 func (e *unknownTypeError) Is(t error) bool { return t == errUnknownType }

@@ -26,6 +26,7 @@ const (
 	typeData     messageType = 0x3 // either way: a message of a stream, its end, or both
 )
 
+// String is the name that error texts use.
 func (t messageType) String() string {
 	switch t {
 	case typeRequest:
