@@ -17,7 +17,7 @@ func (c *Client) readLoop() {
 // readOnDuty hands out frames until the goroutine is off duty, and returns false when the connection is gone.
 func (c *Client) readOnDuty() bool {
 	for {
-		in, err := c.recv()
+		in, err := c.recv(false)
 		if err != nil {
 			if c.wasKicked(err) {
 				continue
@@ -60,7 +60,7 @@ func (c *Client) takeDuty(id uint32, solo bool) bool {
 // would have to wait for another call's consumer: its own context may end meanwhile.
 func (c *Client) readFor(s *stream) {
 	for len(s.ready) == 0 {
-		in, err := c.ch.recv()
+		in, err := c.ch.recvSoon()
 		if err != nil {
 			if !c.wasKicked(err) {
 				c.readFailed(err)

@@ -185,10 +185,13 @@ func (r *rota) passOnLocked() {
 }
 
 // recv is the reader goroutine's: the frame that was passed on, or the next one.
-func (r *rota) recv() (*inbound, error) {
-	if r.pending {
+func (r *rota) recv(soon bool) (*inbound, error) {
+	switch {
+	case r.pending:
 		r.pending = false
 		return &r.ch.in, nil
+	case soon:
+		return r.ch.recvSoon()
 	}
 	return r.ch.recv()
 }

@@ -55,6 +55,8 @@ type reader struct {
 	skip   uint32 // bytes still to be dropped, of a frame that was oversized
 	head   [headerLen]byte
 	nhead  int     // bytes of a cut header, kept in head while there is no buf
+	soon   bool    // the next frame is likely to come at once
+	spin   spin    // for it
 	crowd  bool    // the last read filled its buffer with small frames
 	in     inbound // the frame given out last
 	err    error   // of the last attempt
@@ -80,6 +82,14 @@ func (r *reader) recv() (*inbound, error) {
 			return nil, err
 		}
 	}
+}
+
+// recvSoon is recv for a frame that is likely to come at once.
+func (r *reader) recvSoon() (*inbound, error) {
+	r.soon = true
+	in, err := r.recv()
+	r.soon = false
+	return in, err
 }
 
 // buffered returns the next frame of those already read, or nil.
@@ -166,8 +176,15 @@ func (r *reader) fill() error {
 // attemptRead is one read(2), run by the runtime whenever the descriptor may be readable. Before it lets the
 // runtime wait, it gives the buffer back.
 func (r *reader) attemptRead(fd uintptr) bool {
-	n, err := tryRead(fd, r.space())
+	b := r.space()
+	n, err := tryRead(fd, b)
+	if err == errWouldBlock && r.soon {
+		n, err = r.spin.read(fd, b)
+	}
 	if err == errWouldBlock {
+		if r.soon {
+			r.spin.parked = clock()
+		}
 		r.idle()
 		return false
 	}

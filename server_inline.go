@@ -27,6 +27,7 @@ type inline struct {
 	pace pace   // of requests that come alone; the reader's
 	seq  uint64 // calls run so; the reader's
 	off  bool   // the reader is a stream's consumer, who runs no calls
+	ran  bool   // what was read last was a call that ran so; the reader's
 
 	hot     atomic.Bool   // in rhythm, and the monitor's timer is set; cleared by the monitor
 	running atomic.Uint64 // the seq of the call that the reader runs; whoever swaps it for 0 is the reader
@@ -92,6 +93,7 @@ func (sc *serverConn) runInline(call *serverCall) error {
 		m.quick.Store(distrust)
 		return errTakenOver
 	}
+	in.ran = true
 	return nil
 }
 

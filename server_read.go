@@ -12,7 +12,7 @@ import (
 // reads no further requests.
 func (sc *serverConn) read() error {
 	for {
-		in, err := sc.recv()
+		in, err := sc.recv(sc.inline.ran)
 		switch {
 		case err == nil:
 		case !sc.wasKicked(err):
@@ -24,6 +24,7 @@ func (sc *serverConn) read() error {
 			continue
 		}
 		data := false
+		sc.inline.ran = false
 		for ; in != nil; in = sc.ch.buffered() {
 			data = in.typ == typeData
 			if err := sc.handle(in, true); err != nil {
@@ -62,7 +63,7 @@ func (sc *serverConn) takeDuty(id uint32, solo bool) bool {
 func (sc *serverConn) readFor(ctx context.Context, s *stream) {
 	sc.inline.off = true
 	for len(s.ready) == 0 && sc.ch.waitSpace(ctx) == nil {
-		in, err := sc.ch.recv()
+		in, err := sc.ch.recvSoon()
 		if err != nil {
 			if !sc.wasKicked(err) {
 				sc.fail(err)

@@ -1,0 +1,83 @@
+package ttrpc
+
+import (
+	"net"
+	"testing"
+	"time"
+)
+
+// spinOn returns a spin that has just parked, how to run it on one end of a socket, and the other end.
+func spinOn(t *testing.T) (s *spin, read func() (string, error), peer net.Conn) {
+	if !canTryIO {
+		t.Skip("no descriptors here")
+	}
+	before := canSpin
+	canSpin = true
+	t.Cleanup(func() { canSpin = before })
+	a, b := pair(t, "unix")
+	raw := rawConn(a)
+	s = &spin{parked: clock() + time.Hour} // recent, however slow the machine
+	buf := make([]byte, 100)
+	return s, func() (text string, err error) {
+		check(t, raw.Control(func(fd uintptr) {
+			var n int
+			n, err = s.read(fd, buf)
+			text = string(buf[:n])
+		}))
+		return text, err
+	}, b
+}
+
+func TestSpinReadsWhatIsThere(t *testing.T) {
+	s, read, peer := spinOn(t)
+	s.misses = 3
+	_, err := peer.Write([]byte("here"))
+	check(t, err)
+	got, err := read()
+	check(t, err)
+	equal(t, got, "here")
+	equal(t, *s, spin{parked: s.parked})
+	equal(t, spinning.Load(), false)
+	check(t, peer.Close())
+	if _, err := read(); err == nil || err == errWouldBlock {
+		t.Error("the end was not seen:", err)
+	}
+}
+
+// Each failure in a row doubles the waits without a spin, up to a bound; they use no time at all.
+func TestSpinInVainIsRarer(t *testing.T) {
+	s, read, _ := spinOn(t)
+	for miss := 1; miss < spinSkips+3; miss++ {
+		_, err := read()
+		equal(t, err, error(errWouldBlock))
+		equal(t, s.misses, miss)
+		skips := 1 << min(miss, spinSkips)
+		for ; skips > 0; skips-- {
+			equal(t, s.skip, skips)
+			_, err := read()
+			equal(t, err, error(errWouldBlock))
+		}
+		equal(t, s.misses, miss)
+	}
+}
+
+// One spins at a time, for so long without parking, and not for the processor that the peer needs.
+func TestSpinIsBounded(t *testing.T) {
+	s, read, peer := spinOn(t)
+	_, err := peer.Write([]byte("not read"))
+	check(t, err)
+	wantNone := func() {
+		t.Helper()
+		_, err := read()
+		equal(t, err, error(errWouldBlock))
+		equal(t, s.misses, 0)
+	}
+	s.parked = clock() - 2*spinRun
+	wantNone()
+	s.parked = clock() + time.Hour
+	spinning.Store(true)
+	wantNone()
+	spinning.Store(false)
+	canSpin = false
+	wantNone()
+}
