@@ -3,13 +3,16 @@ package ttrpc
 import (
 	"context"
 	"net"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
 const (
 	defaultBacklog = 1 << 20 // bytes waiting to be written
+	crowdWrite     = 2 << 10 // bytes that are worth a write while more are about to come
 	flushRounds    = 4       // writes that one caller does for others before a flusher takes over
 )
 
@@ -30,7 +33,7 @@ type channel struct {
 
 // writer is the sending half.
 type writer struct {
-	mu      sync.Mutex    // guards all below but attempt
+	mu      sync.Mutex    // guards all below but gathering and attempt
 	out     queue         // the backlog
 	held    int           // bytes in out and in the hands of whoever writes
 	limit   int           // of held, from which on waitSpace waits
@@ -39,7 +42,8 @@ type writer struct {
 	failed  error         // why nothing can be written any more
 	room    chan struct{} // closed when there is space; nil: nobody waits
 
-	attempt writeAttempt // used by whoever has set writing
+	gathering atomic.Bool  // somebody is about to flush, and lets others post before
+	attempt   writeAttempt // used by whoever has set writing
 }
 
 func newChannel(conn net.Conn, maxRecv, backlog int, onFail func(error)) *channel {
@@ -120,6 +124,25 @@ func (ch *channel) flush(mayBlock bool) {
 	}
 	ch.mu.Unlock()
 	go ch.drain(nil, 0)
+}
+
+// flushCrowd is flush where others are about to post as well: one of them lets them do so first and writes for all,
+// unless there is enough for a write of its own.
+func (ch *channel) flushCrowd(mayBlock bool) {
+	if !ch.gathering.Swap(true) {
+		runtime.Gosched()
+		ch.gathering.Store(false)
+	} else if ch.posted() < crowdWrite {
+		return // whoever gathers has yet to look at the backlog
+	}
+	ch.flush(mayBlock)
+}
+
+// posted is how many bytes wait to be written.
+func (ch *channel) posted() int {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.out.bytes
 }
 
 // flushLater leaves the writing to a flusher, so that a sender of many messages fills its next write meanwhile.

@@ -3,7 +3,6 @@ package ttrpc
 import (
 	"context"
 	"math"
-	"runtime"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -195,9 +194,10 @@ func (c *Client) send(ctx context.Context, s *stream, f *frame) (mine bool, err 
 		return false, err
 	}
 	if crowd {
-		runtime.Gosched() // let others join this write
+		c.ch.flushCrowd(ctx.Done() == nil)
+	} else {
+		c.ch.flush(ctx.Done() == nil)
 	}
-	c.ch.flush(ctx.Done() == nil)
 	return mine, nil
 }
 

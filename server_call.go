@@ -83,17 +83,19 @@ func (call *serverCall) dropRequest() {
 	}
 }
 
-// serve runs the call on a worker, to the end.
-func (call *serverCall) serve() {
+// serve runs the call to the end, but for the flushing of its answer. crowd: other calls are in flight.
+func (call *serverCall) serve() (crowd bool) {
 	returned := false
 	defer func() {
 		if !returned { // runtime.Goexit in the handler; a panic ends the process anyway
+			sc := call.sc
 			call.finish(nil, errHandlerExit)
+			sc.ch.flush(true)
 		}
 	}()
 	resp, err := call.handleTimed()
 	returned = true
-	call.finish(resp, err)
+	return call.finish(resp, err)
 }
 
 func (call *serverCall) handleTimed() (any, error) {
@@ -138,7 +140,7 @@ func (call *serverCall) invoke(ctx context.Context) (any, error) {
 }
 
 // finish answers with what the handler returned.
-func (call *serverCall) finish(resp any, err error) {
+func (call *serverCall) finish(resp any, err error) (crowd bool) {
 	call.dropRequest()
 	var answer *frame
 	if call.stream != nil {
@@ -149,8 +151,9 @@ func (call *serverCall) finish(resp any, err error) {
 	if call.cancel != nil {
 		call.cancel.cancel(context.Canceled)
 	}
-	call.sc.finish(call, answer)
+	crowd = call.sc.finish(call, answer)
 	call.recycle()
+	return crowd
 }
 
 // context returns the handler's context: the connection's own where the call adds nothing to it. Like that one,

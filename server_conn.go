@@ -3,7 +3,6 @@ package ttrpc
 import (
 	"context"
 	"net"
-	"runtime"
 	"sync"
 
 	"google.golang.org/grpc/codes"
@@ -178,10 +177,12 @@ func (sc *serverConn) wakeStreams() {
 }
 
 // finish posts the answer of a call whose handler has returned, unless somebody has answered for it, and counts
-// it down. It takes f. The caller owns the call from then on.
-func (sc *serverConn) finish(call *serverCall, f *frame) {
+// it down. It takes f. The caller owns the call from then on. Somebody has to flush then; crowd: other calls are
+// in flight.
+func (sc *serverConn) finish(call *serverCall, f *frame) (crowd bool) {
 	f.setStream(call.id)
 	sc.mu.Lock()
+	defer sc.mu.Unlock()
 	if sc.calls[call.id] == call {
 		delete(sc.calls, call.id)
 		_ = sc.ch.post(f) // a failed channel fails the connection itself
@@ -195,13 +196,8 @@ func (sc *serverConn) finish(call *serverCall, f *frame) {
 	}
 	sc.active--
 	sc.requests -= call.size
-	crowd := sc.active > 0
 	sc.settleLocked()
-	sc.mu.Unlock()
-	if crowd {
-		runtime.Gosched() // let others join this write
-	}
-	sc.ch.flush(true)
+	return sc.active > 0
 }
 
 // drain lets the calls in flight finish and closes the connection then.

@@ -7,16 +7,20 @@ import (
 )
 
 // Handing a request to another goroutine costs more than most handlers do: it wakes a thread, and on an idle
-// machine a processor. So a connection's goroutine runs a call itself while the connection is in a
-// question-and-answer rhythm: each request finds nothing else in flight and the goroutine waiting for it, and the
-// method has shown to be quick. Should such a call take long after all, a monitor starts another goroutine that
-// reads on: the connection is held up for two of its ticks at the most, and the method is not trusted again
-// for long.
+// machine a processor. So a connection's goroutine runs a call itself while requests come often, where the method has
+// shown to be quick: for a call that nobody else waits behind so quick that the handing over would take as long, for
+// one among others so quick that it would take longer. Should such a call take long after all, a monitor starts
+// another goroutine that reads on: the connection is held up for two of its ticks at the most, and the method is
+// not trusted again for long, and twice as long each time.
 const (
-	quickRun    = 50 * time.Microsecond // what a quick run takes at the most
+	quickRun    = 50 * time.Microsecond // what a run takes at the most
+	briefRun    = 4 * time.Microsecond  // what runs take on average that may hold up others
 	quickEnough = 16                    // quick runs in a row that earn a method trust
-	distrust    = -256                  // where it starts over after one that had to be taken over from
+	distrust    = 256                   // further ones that it takes after one that had to be taken over from
+	maxDistrust = 1 << 20               // at the most
+	sampled     = 16                    // of so many calls among others one is timed
 	monitorTick = time.Millisecond
+	inlineFlush = 8  // answers that leave together at the most
 	coolTicks   = 16 // after so many ticks without as many calls the rhythm is over
 )
 
@@ -24,77 +28,107 @@ var errTakenOver = errors.New("ttrpc: another goroutine reads on")
 
 // inline is the part of a server's connection that deals with this.
 type inline struct {
-	pace pace   // of requests that come alone; the reader's
-	seq  uint64 // calls run so; the reader's
-	off  bool   // the reader is a stream's consumer, who runs no calls
-	ran  bool   // what was read last was a call that ran so; the reader's
+	pace pace // of requests that could be run so; the reader's
+	off  bool // the reader is a stream's consumer, who runs no calls; the reader's
+	ran  int  // calls run so since answers were flushed last; the reader's
+	lone bool // the last of them was the only one in flight; the reader's
 
-	hot     atomic.Bool   // in rhythm, and the monitor's timer is set; cleared by the monitor
-	running atomic.Uint64 // the seq of the call that the reader runs; whoever swaps it for 0 is the reader
-	calls   atomic.Uint64 // seq, for the monitor
-	renew   atomic.Bool   // the monitor has kicked the reader's goroutine to have it replaced
+	speed *speed // of the method run last; the reader's, and the monitor's when it takes over
+
+	hot   atomic.Bool   // in rhythm, and the monitor's timer is set; cleared by the monitor
+	run   atomic.Uint64 // goes up when a call begins, to an odd number, and by whoever is the reader after it
+	renew atomic.Bool   // the monitor has kicked the reader's goroutine to have it replaced
 
 	timer *time.Timer // this and all below are guarded by the connection's lock
-	seen  uint64      // running at the last tick
-	ticks int         // since calls was looked at
-	last  uint64      // calls then
+	seen  uint64      // run at the last tick
+	ticks int         // since run was looked at for the rhythm
+	last  uint64      // run then
 }
 
-// trusted reports whether the method has been quick.
-func (m *method) trusted() bool { return m.quick.Load() >= quickEnough }
+// speed is what is known of how long a method takes. Its fields are changed by several goroutines without regard
+// for each other: they are estimates.
+type speed struct {
+	quick    atomic.Int32 // quick runs in a row; negative: distrusted
+	average  atomic.Int64 // of runs, in nanoseconds
+	distrust atomic.Int32 // the next time
+}
+
+// trusted reports whether the method may be run by the reader.
+func (s *speed) trusted(lone bool) bool {
+	return s.quick.Load() >= quickEnough && (lone || time.Duration(s.average.Load()) <= briefRun)
+}
 
 // judge counts how long a run took.
-func (m *method) judge(took time.Duration) {
-	quick := m.quick.Load()
+func (s *speed) judge(took time.Duration) {
+	quick, average := s.quick.Load(), s.average.Load()
+	s.average.Store(average + (int64(took)-average)/8)
 	switch {
 	case took > quickRun:
-		m.quick.Store(min(quick, quickEnough) - quickEnough/2)
+		s.quick.Store(min(quick, quickEnough) - quickEnough/2)
 	case quick < quickEnough:
-		m.quick.Store(quick + 1)
+		s.quick.Store(quick + 1)
 	}
+}
+
+// blocked says that a run had to be taken over from.
+func (s *speed) blocked() {
+	d := min(max(distrust, 2*s.distrust.Load()), maxDistrust)
+	s.distrust.Store(d)
+	s.quick.Store(-d)
 }
 
 // dispatch starts a call: on a worker, or right here. It returns errTakenOver when that took so long that
 // another goroutine reads by now.
 func (sc *serverConn) dispatch(call *serverCall) error {
 	in := &sc.inline
-	if !call.alone || call.stream != nil || len(sc.ch.unread) > 0 || in.off || sc.ch.reader.raw == nil {
-		in.pace = pace{}
+	lone := call.alone && len(sc.ch.unread) == 0
+	call.timed = lone || call.id/2%sampled == 0
+	if call.stream != nil || in.off || sc.ch.reader.raw == nil || !call.method.trusted(lone) ||
+		!in.hot.Load() && !(in.pace.quick() && sc.heat()) {
 		sc.server.workers.run(call)
 		return nil
 	}
-	call.timed = true
-	if !call.method.trusted() || !in.hot.Load() && !(in.pace.quick() && sc.heat()) {
-		sc.server.workers.run(call)
-		return nil
+	err := sc.runInline(call)
+	if err == nil {
+		in.lone = lone
 	}
-	return sc.runInline(call)
+	return err
 }
 
+// runInline leaves the flushing of the answer to the reader, unless that is another goroutine by then.
 func (sc *serverConn) runInline(call *serverCall) error {
-	in, m := &sc.inline, call.method
-	in.seq++
-	seq := in.seq // in is another goroutine's once that has taken over
-	in.calls.Store(seq)
-	in.running.Store(seq)
-	if !in.hot.Load() && in.running.CompareAndSwap(seq, 0) { // the monitor has stopped: see there
+	in := &sc.inline // another goroutine's once that has taken over
+	run := in.run.Load() + 1
+	in.speed = &call.method.speed
+	in.run.Store(run)
+	if !in.hot.Load() && in.run.CompareAndSwap(run, run+1) { // the monitor has stopped: see there
 		sc.server.workers.run(call)
 		return nil
 	}
 	returned := false
 	defer func() {
-		if !returned && in.running.CompareAndSwap(seq, 0) {
+		if !returned && in.run.CompareAndSwap(run, run+1) {
 			go sc.readOn() // runtime.Goexit in the handler takes this goroutine with it
 		}
 	}()
 	call.serve()
 	returned = true
-	if !in.running.CompareAndSwap(seq, 0) {
-		m.quick.Store(distrust)
+	if !in.run.CompareAndSwap(run, run+1) {
+		sc.ch.flush(true)
 		return errTakenOver
 	}
-	in.ran = true
+	if in.ran++; in.ran == inlineFlush {
+		sc.flushInline()
+	}
 	return nil
+}
+
+// flushInline sends the answers of calls that the reader has run.
+func (sc *serverConn) flushInline() {
+	if sc.inline.ran > 0 {
+		sc.inline.ran = 0
+		sc.ch.flush(false)
+	}
 }
 
 // heat starts the monitor.
@@ -120,15 +154,16 @@ func (sc *serverConn) monitor() {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	in := &sc.inline
-	running := in.running.Load()
-	if running != 0 && running == in.seen && in.running.CompareAndSwap(running, 0) {
-		running = 0
+	run := in.run.Load()
+	if run%2 == 1 && run == in.seen && in.run.CompareAndSwap(run, run+1) {
+		run++
+		in.speed.blocked()
 		go sc.readOn()
 	}
-	in.seen = running
+	in.seen = run
 	if sc.failed != nil || in.coolLocked() {
 		in.hot.Store(false)
-		if in.running.Load() == 0 {
+		if in.run.Load()%2 == 0 {
 			in.renew.Store(true)
 			sc.kickLocked() // have the goroutine replaced by one with a small stack
 			return
@@ -142,7 +177,7 @@ func (in *inline) coolLocked() bool {
 	if in.ticks++; in.ticks < coolTicks {
 		return false
 	}
-	calls := in.calls.Load() - in.last
-	in.ticks, in.last = 0, in.last+calls
+	calls := (in.run.Load() - in.last) / 2
+	in.ticks, in.last = 0, in.run.Load()
 	return calls < coolTicks
 }

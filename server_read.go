@@ -11,8 +11,9 @@ import (
 // read hands out frames until the connection ends. While more replies than the backlog's bound are unwritten it
 // reads no further requests.
 func (sc *serverConn) read() error {
+	sc.flushInline() // what the goroutine before has left
 	for {
-		in, err := sc.recv(sc.inline.ran)
+		in, err := sc.recv(sc.inline.lone)
 		switch {
 		case err == nil:
 		case !sc.wasKicked(err):
@@ -24,13 +25,14 @@ func (sc *serverConn) read() error {
 			continue
 		}
 		data := false
-		sc.inline.ran = false
+		sc.inline.lone = false
 		for ; in != nil; in = sc.ch.buffered() {
 			data = in.typ == typeData
 			if err := sc.handle(in, true); err != nil {
 				return err
 			}
 		}
+		sc.flushInline()
 		if data && sc.retire() {
 			sc.offDuty()
 		}
@@ -101,6 +103,7 @@ func (sc *serverConn) handle(in *inbound, mayWait bool) error {
 	case in.typ == typeRequest:
 		return sc.handleRequest(in)
 	case in.typ == typeData:
+		sc.flushInline() // before a wait
 		if !sc.handleData(in, mayWait) {
 			return errWouldWait
 		}

@@ -17,7 +17,7 @@ type method struct {
 
 	streamingClient, streamingServer bool
 
-	quick atomic.Int32 // quick runs in a row: see server_inline.go
+	speed // see server_inline.go
 }
 
 // registry holds the services of a server. Readers take no lock: a registration replaces the map.

@@ -41,7 +41,12 @@ func (p *workers) run(call *serverCall) {
 func (p *workers) work(call *serverCall) {
 	var w chan *serverCall // made when first needed: a call that blocks for long should not cost its memory
 	for call != nil {
-		call.serve()
+		ch := call.sc.ch
+		if crowd := call.serve(); crowd {
+			ch.flushCrowd(true)
+		} else {
+			ch.flush(true)
+		}
 		if w == nil {
 			w = make(chan *serverCall, 1)
 		}
