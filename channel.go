@@ -314,6 +314,8 @@ type writeAttempt struct {
 	raw  syscall.RawConn // nil: writes go through conn and block
 	try  func(fd uintptr) bool
 
+	narrow bool // a unix socket that has never been full
+
 	b   []byte
 	n   int
 	err error
@@ -322,11 +324,22 @@ type writeAttempt struct {
 func (a *writeAttempt) init(conn net.Conn, raw syscall.RawConn) {
 	a.conn, a.raw = conn, raw
 	if raw != nil {
-		a.try = func(fd uintptr) bool {
-			a.n, a.err = tryWrite(fd, a.b)
-			return true
-		}
+		a.try = a.attempt
+		_, a.narrow = conn.(*net.UnixConn) // the buffers of TCP grow by themselves
 	}
+}
+
+// attempt is one write(2), or a second one after the socket has been given more room.
+func (a *writeAttempt) attempt(fd uintptr) bool {
+	a.n, a.err = tryWrite(fd, a.b)
+	if a.narrow && a.err == nil && a.n < len(a.b) {
+		a.narrow = false
+		widen(fd)
+		var n int
+		n, a.err = tryWrite(fd, a.b[a.n:])
+		a.n += n
+	}
+	return true
 }
 
 // immediate reports whether write never blocks.

@@ -14,6 +14,7 @@ const errWouldBlock = syscall.EAGAIN
 
 func tryRead(uintptr, []byte) (int, error)  { return 0, errors.ErrUnsupported }
 func tryWrite(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
+func widen(uintptr)                         {}
 
 // Winsock's numbers for what the other systems call ECONNABORTED and ECONNRESET.
 const (

@@ -45,6 +45,18 @@ func tryWrite(fd uintptr, b []byte) (int, error) {
 	}
 }
 
+// wideSocket is the send buffer that a unix socket gets once it has been full, in bytes; the system's default for them
+// (208 KiB on Linux) has the two sides of a large message wait for each other. The system may give less.
+const wideSocket = 512 << 10
+
+// widen gives a socket a larger send buffer, unless it has one. Where it fails the socket is as good as before.
+func widen(fd uintptr) {
+	size, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF)
+	if err == nil && size < wideSocket {
+		_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, wideSocket)
+	}
+}
+
 // isResetErrno reports the errors of a connection that the peer has closed.
 func isResetErrno(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)

@@ -11,7 +11,7 @@ import (
 // descriptor for it a few times more before it parks. It is done where one thing at a time is in flight, by one
 // goroutine of the process at a time, and the less often the less it has paid lately.
 const (
-	spinTime  = 20 * time.Microsecond // of one wait: about what the parking costs
+	spinTime  = 40 * time.Microsecond // of one wait: about what the parking costs
 	spinRun   = 2 * time.Millisecond  // without parking: others may need the thread, and to know what the network has for them
 	spinSkips = 10                    // log2 of the waits without, at the most
 )

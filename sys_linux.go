@@ -7,10 +7,10 @@ import (
 	"unsafe"
 )
 
-// shortIO is up to how many bytes a call to the kernel is short enough to be made without telling Go's scheduler.
-// For the scheduler a system call may block: it wakes its monitor thread for it, each time when a process that
-// was idle has something to do, which is what request and response are. These do not block.
-const shortIO = 16 << 10
+// shortIO is up to how many bytes a call to the kernel, which copies some GB/s, is short enough to be made without
+// telling Go's scheduler. For the scheduler a system call may block: it wakes its monitor thread for it, each time when
+// a process that was idle has something to do, which is what request and response are. These do not block.
+const shortIO = 256 << 10
 
 func sysRead(fd uintptr, b []byte) (int, error) {
 	if len(b) > shortIO {

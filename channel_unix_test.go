@@ -1,0 +1,50 @@
+//go:build unix
+
+package ttrpc
+
+import (
+	"net"
+	"syscall"
+	"testing"
+)
+
+func sendBuffer(t *testing.T, conn net.Conn) (size int) {
+	t.Helper()
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	check(t, err)
+	check(t, raw.Control(func(fd uintptr) {
+		size, err = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF)
+	}))
+	check(t, err)
+	return size
+}
+
+// A unix socket gets a larger buffer when it has been full, unless its owner has given it one.
+func TestFullSocketIsWidened(t *testing.T) {
+	narrow, _ := pair(t, "unix")
+	own, _ := pair(t, "unix")
+	tcp, _ := pair(t, "tcp")
+	check(t, own.(*net.UnixConn).SetWriteBuffer(2*wideSocket))
+	before := sendBuffer(t, own)
+	if before < wideSocket || sendBuffer(t, narrow) >= wideSocket {
+		t.Skip("this system has its own idea of buffers")
+	}
+	write := func(conn net.Conn, size int) {
+		var a writeAttempt
+		a.init(conn, rawConn(conn))
+		_, err := a.write(make([]byte, size))
+		check(t, err)
+	}
+	small := sendBuffer(t, narrow)
+	write(narrow, 100)
+	equal(t, sendBuffer(t, narrow), small)
+	write(narrow, 64<<20)
+	if wide := sendBuffer(t, narrow); wide < wideSocket && wide <= small {
+		t.Errorf("%d bytes before it was full, %d after", small, wide)
+	}
+	write(own, 64<<20)
+	equal(t, sendBuffer(t, own), before)
+	free := sendBuffer(t, tcp)
+	write(tcp, 100)
+	equal(t, sendBuffer(t, tcp), free)
+}
