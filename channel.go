@@ -314,7 +314,7 @@ type writeAttempt struct {
 	raw  syscall.RawConn // nil: writes go through conn and block
 	try  func(fd uintptr) bool
 
-	narrow bool // a unix socket that has never been full
+	narrow bool // a unix socket that has never been full with a large frame
 
 	b   []byte
 	n   int
@@ -329,10 +329,11 @@ func (a *writeAttempt) init(conn net.Conn, raw syscall.RawConn) {
 	}
 }
 
-// attempt is one write(2), or a second one after the socket has been given more room.
+// attempt is one write(2), or a second one after the socket has been given more room, which is for large frames alone:
+// many small ones would only wait in there instead of here, before those of others.
 func (a *writeAttempt) attempt(fd uintptr) bool {
 	a.n, a.err = tryWrite(fd, a.b)
-	if a.narrow && a.err == nil && a.n < len(a.b) {
+	if a.narrow && a.err == nil && a.n < len(a.b) && len(a.b) > sharedFrame {
 		a.narrow = false
 		widen(fd)
 		var n int

@@ -45,7 +45,7 @@ func tryWrite(fd uintptr, b []byte) (int, error) {
 	}
 }
 
-// wideSocket is the send buffer that a unix socket gets once it has been full, in bytes; the system's default for them
+// wideSocket is the send buffer that a unix socket gets once a large frame has not fit, in bytes; the system's default for them
 // (208 KiB on Linux) has the two sides of a large message wait for each other. The system may give less.
 const wideSocket = 512 << 10
 

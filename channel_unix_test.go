@@ -19,7 +19,7 @@ func sendBuffer(t *testing.T, conn net.Conn) (size int) {
 	return size
 }
 
-// A unix socket gets a larger buffer when it has been full, unless its owner has given it one.
+// A unix socket gets a larger buffer when a large frame does not fit, unless its owner has given it one.
 func TestFullSocketIsWidened(t *testing.T) {
 	narrow, _ := pair(t, "unix")
 	own, _ := pair(t, "unix")
@@ -36,7 +36,9 @@ func TestFullSocketIsWidened(t *testing.T) {
 		check(t, err)
 	}
 	small := sendBuffer(t, narrow)
-	write(narrow, 100)
+	for range 100 {
+		write(narrow, sharedFrame)
+	}
 	equal(t, sendBuffer(t, narrow), small)
 	write(narrow, 64<<20)
 	if wide := sendBuffer(t, narrow); wide < wideSocket && wide <= small {
