@@ -130,11 +130,20 @@ func (ch *channel) flush(mayBlock bool) {
 // unless there is enough for a write of its own.
 func (ch *channel) flushCrowd(mayBlock bool) {
 	if !ch.gathering.Swap(true) {
-		runtime.Gosched()
-		ch.gathering.Store(false)
-	} else if ch.posted() < crowdWrite {
-		return // whoever gathers has yet to look at the backlog
+		ch.flushGathered(mayBlock)
+	} else if ch.posted() >= crowdWrite {
+		ch.flush(mayBlock)
 	}
+}
+
+// gather has those in flushCrowd leave the writing to the caller, who has to call flushGathered soon.
+func (ch *channel) gather() { ch.gathering.Store(true) }
+
+// flushGathered lets others post and writes for them. Whoever finds gathering set has posted before it is cleared here,
+// so before the flush.
+func (ch *channel) flushGathered(mayBlock bool) {
+	runtime.Gosched()
+	ch.gathering.Store(false)
 	ch.flush(mayBlock)
 }
 

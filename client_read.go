@@ -25,8 +25,15 @@ func (c *Client) readOnDuty() bool {
 			c.readFailed(err)
 			return false
 		}
+		crowd := len(c.ch.unread) > 0
+		if crowd { // who is answered now is likely to call again
+			c.ch.gather()
+		}
 		for ; in != nil; in = c.ch.buffered() {
 			c.handle(in, true)
+		}
+		if crowd {
+			c.ch.flushGathered(false)
 		}
 		if c.retire() {
 			return true
@@ -135,13 +142,24 @@ func (c *Client) handleData(in *inbound, mayWait bool) bool {
 		c.endCall(s.id, fmt.Errorf("received data from non-streaming server: %w", ErrProtocol))
 		return true
 	}
-	if in.flags&flagNoData == 0 && !c.flow.deliver(s, in, mayWait, c.allStreams, c.failFull) {
+	if in.flags&flagNoData == 0 && !c.deliver(s, in, mayWait) {
 		return false
 	}
 	if in.flags&flagRemoteClosed != 0 && c.claim(s.id) != nil {
 		s.end(nil, nil)
 	}
 	return true
+}
+
+func (c *Client) deliver(s *stream, in *inbound, mayWait bool) bool {
+	if c.flow.deliver(s, in, false, c.allStreams, c.failFull) {
+		return true
+	}
+	if !mayWait {
+		return false
+	}
+	c.ch.flushGathered(false) // or others would wait, too
+	return c.flow.deliver(s, in, true, c.allStreams, c.failFull)
 }
 
 // endCall ends a call with an error, if it is still there.

@@ -18,6 +18,7 @@ const (
 	quickEnough = 16                    // quick runs in a row that earn a method trust
 	distrust    = 256                   // further ones that it takes after one that had to be taken over from
 	maxDistrust = 1 << 20               // at the most
+	soonEnded   = 10 * time.Millisecond // after the taking over: about as long as a busy machine has a thread wait
 	sampled     = 16                    // of so many calls among others one is timed
 	monitorTick = time.Millisecond
 	inlineFlush = 8  // answers that leave together at the most
@@ -50,7 +51,9 @@ type inline struct {
 type speed struct {
 	quick    atomic.Int32 // quick runs in a row; negative: distrusted
 	average  atomic.Int64 // of runs, in nanoseconds
-	distrust atomic.Int32 // the next time
+	distrust atomic.Int32 // what the last suspicion has cost
+
+	suspected atomic.Int64 // when that was, in nanoseconds on the clock
 }
 
 // trusted reports whether the method may be run by the reader.
@@ -70,11 +73,20 @@ func (s *speed) judge(took time.Duration) {
 	}
 }
 
-// blocked says that a run had to be taken over from.
-func (s *speed) blocked() {
+// suspect says that a run was taken over from.
+func (s *speed) suspect() {
 	d := min(max(distrust, 2*s.distrust.Load()), maxDistrust)
 	s.distrust.Store(d)
 	s.quick.Store(-d)
+	s.suspected.Store(int64(clock()))
+}
+
+// settle says that such a run has ended. One that did soon was kept waiting by the machine, not by the method.
+func (s *speed) settle() {
+	if clock()-time.Duration(s.suspected.Load()) < soonEnded {
+		s.distrust.Store(s.distrust.Load() / 2)
+		s.quick.Store(quickEnough)
+	}
 }
 
 // dispatch starts a call: on a worker, or right here. It returns errTakenOver when that took so long that
@@ -99,7 +111,8 @@ func (sc *serverConn) dispatch(call *serverCall) error {
 func (sc *serverConn) runInline(call *serverCall) error {
 	in := &sc.inline // another goroutine's once that has taken over
 	run := in.run.Load() + 1
-	in.speed = &call.method.speed
+	speed := &call.method.speed
+	in.speed = speed
 	in.run.Store(run)
 	if !in.hot.Load() && in.run.CompareAndSwap(run, run+1) { // the monitor has stopped: see there
 		sc.server.workers.run(call)
@@ -114,6 +127,7 @@ func (sc *serverConn) runInline(call *serverCall) error {
 	call.serve()
 	returned = true
 	if !in.run.CompareAndSwap(run, run+1) {
+		speed.settle()
 		sc.ch.flush(true)
 		return errTakenOver
 	}
@@ -157,7 +171,7 @@ func (sc *serverConn) monitor() {
 	run := in.run.Load()
 	if run%2 == 1 && run == in.seen && in.run.CompareAndSwap(run, run+1) {
 		run++
-		in.speed.blocked()
+		in.speed.suspect()
 		go sc.readOn()
 	}
 	in.seen = run

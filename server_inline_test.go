@@ -33,16 +33,22 @@ func TestSpeed(t *testing.T) {
 	run(100, briefRun/2)
 	wantTrust(true, true)
 	for needed := distrust; needed <= 8*distrust; needed *= 2 {
-		s.blocked()
+		s.suspect()
+		s.suspected.Add(-int64(soonEnded)) // it was long ago
+		s.settle()
 		run(needed+quickEnough-1, briefRun/2)
 		wantTrust(false, false)
 		run(1, briefRun/2)
 		wantTrust(true, true)
 	}
 	for range 64 {
-		s.blocked()
+		s.suspect()
 	}
 	equal(t, s.quick.Load(), -maxDistrust)
+	s.suspected.Add(int64(time.Hour)) // just now, however slow this machine
+	s.settle()
+	wantTrust(true, true)
+	equal(t, s.distrust.Load(), maxDistrust/2)
 }
 
 // One of many requests that come in one piece blocks, in a method that has always been quick: the others are answered,
