@@ -58,22 +58,32 @@ func closeAll(clients []Client) error {
 	return errors.Join(errs...)
 }
 
-// held measures what a call holds whose handler blocks: private dirty memory after a collection, with
-// Conns calls waiting on one connection, divided by them. The caller's goroutine is part of it.
+// held measures what a call holds whose handler blocks: private dirty memory after a collection, with Conns calls
+// waiting on one connection, divided by them. The callers' goroutines, which are the program's and not the library's, are
+// there before the first look, and have called once each, one after the other.
 func (r *running) held() (Values, error) {
 	c, ok := r.client.(Holder)
 	if !ok {
 		return nil, ErrUnsupported
 	}
+	var callers sync.WaitGroup
+	warm, start := make(chan error), make(chan struct{})
+	errs := make(chan error, r.Conns)
+	for range r.Conns {
+		callers.Go(func() {
+			warm <- r.client.Echo(background)
+			<-start
+			errs <- c.Hold(background)
+		})
+		if err := <-warm; err != nil {
+			return nil, err
+		}
+	}
 	before, err := r.ctl.both(question{Collect: true})
 	if err != nil {
 		return nil, err
 	}
-	var callers sync.WaitGroup
-	errs := make(chan error, r.Conns)
-	for range r.Conns {
-		callers.Go(func() { errs <- c.Hold(background) })
-	}
+	close(start)
 	after, err := r.ctl.both(question{Collect: true, Held: r.Conns})
 	if err != nil {
 		return nil, err
