@@ -81,11 +81,12 @@ func (s *speed) suspect() {
 	s.suspected.Store(int64(clock()))
 }
 
-// settle says that such a run has ended. One that did soon was kept waiting by the machine, not by the method.
+// settle says that such a run has ended. One that did so soon was merely slow, and it may have been the machine.
 func (s *speed) settle() {
 	if clock()-time.Duration(s.suspected.Load()) < soonEnded {
 		s.distrust.Store(s.distrust.Load() / 2)
 		s.quick.Store(quickEnough)
+		s.judge(monitorTick)
 	}
 }
 

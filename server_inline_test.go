@@ -47,8 +47,12 @@ func TestSpeed(t *testing.T) {
 	equal(t, s.quick.Load(), -maxDistrust)
 	s.suspected.Add(int64(time.Hour)) // just now, however slow this machine
 	s.settle()
-	wantTrust(true, true)
 	equal(t, s.distrust.Load(), maxDistrust/2)
+	wantTrust(false, false)
+	run(quickEnough, briefRun/2)
+	wantTrust(true, false)
+	run(100, briefRun/2)
+	wantTrust(true, true)
 }
 
 // One of many requests that come in one piece blocks, in a method that has always been quick: the others are answered,
