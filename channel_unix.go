@@ -49,7 +49,7 @@ func tryWrite(fd uintptr, b []byte) (int, error) {
 // (208 KiB on Linux) has the two sides of a large message wait for each other. The system may give less.
 const wideSocket = 512 << 10
 
-// widen gives a socket a larger send buffer, unless it has one. Where it fails the socket is as good as before.
+// widen gives a socket a larger send buffer, unless it has one that is as large. Where it fails the socket is as good as before.
 func widen(fd uintptr) {
 	size, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF)
 	if err == nil && size < wideSocket {

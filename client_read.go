@@ -25,8 +25,8 @@ func (c *Client) readOnDuty() bool {
 			c.readFailed(err)
 			return false
 		}
-		crowd := len(c.ch.unread) > 0
-		if crowd { // who is answered now is likely to call again
+		crowd := in.typ == typeResponse && len(c.ch.unread) > 0
+		if crowd { // who is answered now is likely to call again; who gets Data is not, and the reader should not yield for it
 			c.ch.gather()
 		}
 		for ; in != nil; in = c.ch.buffered() {

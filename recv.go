@@ -183,7 +183,7 @@ func (r *reader) attemptRead(fd uintptr) bool {
 	}
 	if err == errWouldBlock {
 		if r.soon {
-			r.spin.parked = clock()
+			r.spin.park()
 		}
 		r.idle()
 		return false

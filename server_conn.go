@@ -9,10 +9,10 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// serverConn is one accepted connection. Its goroutine does the handshake, then reads; calls run on workers.
+// serverConn is one accepted connection. Its goroutine does the handshake, then reads; calls run on workers, or in it.
 //
 // A call is in calls from before it starts until somebody removes it, which is the claim to answer it: its
-// own worker with the result, or the reader, for a peer that broke the protocol in it. active counts workers, so
+// own goroutine with the result, or the reader, for a peer that broke the protocol in it. active counts handlers, so
 // a call that was answered for its handler still counts until the handler returns.
 type serverConn struct {
 	server *Server

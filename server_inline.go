@@ -10,16 +10,15 @@ import (
 // machine a processor. So a connection's goroutine runs a call itself while requests come often, where the method has
 // shown to be quick: for a call that nobody else waits behind so quick that the handing over would take as long, for
 // one among others so quick that it would take longer. Should such a call take long after all, a monitor starts
-// another goroutine that reads on: the connection is held up for two of its ticks at the most, and the method is
-// not trusted again for long, and twice as long each time.
+// another goroutine that reads on: the connection is held up for two of its ticks at the most. Unless the call ends soon
+// after, the method is not trusted again for long, and twice as long each time.
 const (
 	quickRun    = 50 * time.Microsecond // what a run takes at the most
 	briefRun    = 4 * time.Microsecond  // what runs take on average that may hold up others
-	quickEnough = 16                    // quick runs in a row that earn a method trust
+	quickEnough = 16                    // quick runs that earn a method trust; it loses that with one that is not
 	distrust    = 256                   // further ones that it takes after one that had to be taken over from
 	maxDistrust = 1 << 20               // at the most
 	soonEnded   = 10 * time.Millisecond // after the taking over: about as long as a busy machine has a thread wait
-	sampled     = 16                    // of so many calls among others one is timed
 	monitorTick = time.Millisecond
 	inlineFlush = 8  // answers that leave together at the most
 	coolTicks   = 16 // after so many ticks without as many calls the rhythm is over
@@ -49,7 +48,7 @@ type inline struct {
 // speed is what is known of how long a method takes. Its fields are changed by several goroutines without regard
 // for each other: they are estimates.
 type speed struct {
-	quick    atomic.Int32 // quick runs in a row; negative: distrusted
+	quick    atomic.Int32 // goes up with quick runs, down by more with slow ones, far down with a suspicion; see quickEnough
 	average  atomic.Int64 // of runs, in nanoseconds
 	distrust atomic.Int32 // what the last suspicion has cost
 
@@ -67,7 +66,7 @@ func (s *speed) judge(took time.Duration) {
 	s.average.Store(average + (int64(took)-average)/8)
 	switch {
 	case took > quickRun:
-		s.quick.Store(min(quick, quickEnough) - quickEnough/2)
+		s.quick.Store(max(min(quick, quickEnough)-quickEnough/2, min(quick, -quickEnough)))
 	case quick < quickEnough:
 		s.quick.Store(quick + 1)
 	}
@@ -95,7 +94,7 @@ func (s *speed) settle() {
 func (sc *serverConn) dispatch(call *serverCall) error {
 	in := &sc.inline
 	lone := call.alone && len(sc.ch.unread) == 0
-	call.timed = lone || call.id/2%sampled == 0
+	call.timed = lone || call.sampled()
 	if call.stream != nil || in.off || sc.ch.reader.raw == nil || !call.method.trusted(lone) ||
 		!in.hot.Load() && !(in.pace.quick() && sc.heat()) {
 		sc.server.workers.run(call)
@@ -107,6 +106,10 @@ func (sc *serverConn) dispatch(call *serverCall) error {
 	}
 	return err
 }
+
+// sampled picks one call in 16, in no rhythm that a client's calls could have: id/2 counts them, and the multiplication
+// mixes it.
+func (call *serverCall) sampled() bool { return call.id/2*0x9E3779B1>>28 == 0 }
 
 // runInline leaves the flushing of the answer to the reader, unless that is another goroutine by then.
 func (sc *serverConn) runInline(call *serverCall) error {

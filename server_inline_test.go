@@ -41,6 +41,9 @@ func TestSpeed(t *testing.T) {
 		run(1, briefRun/2)
 		wantTrust(true, true)
 	}
+	run(1000, 2*quickRun)
+	run(2*quickEnough, 0) // it is forgotten
+	wantTrust(true, true)
 	for range 64 {
 		s.suspect()
 	}
@@ -53,6 +56,25 @@ func TestSpeed(t *testing.T) {
 	wantTrust(true, false)
 	run(100, briefRun/2)
 	wantTrust(true, true)
+}
+
+// Whatever the rhythm in which a client calls its methods, each of them is sampled.
+func TestSamplesAreInNoRhythm(t *testing.T) {
+	const calls = 1 << 16
+	for period := uint32(1); period <= 64; period++ {
+		samples := make([]int, period)
+		for i := range uint32(calls) {
+			if (&serverCall{id: 2*i + 1}).sampled() {
+				samples[i%period]++
+			}
+		}
+		expected := calls / 16 / int(period)
+		for at, n := range samples {
+			if n < expected/4 || n > expected*4 {
+				t.Errorf("of each %d calls number %d was sampled %d times, not some %d times", period, at, n, expected)
+			}
+		}
+	}
 }
 
 // One of many requests that come in one piece blocks, in a method that has always been quick: the others are answered,

@@ -12,7 +12,9 @@ import (
 // goroutine of the process at a time, and the less often the less it has paid lately.
 const (
 	spinTime  = 40 * time.Microsecond // of one wait: about what the parking costs
-	spinRun   = 2 * time.Millisecond  // without parking: others may need the thread, and to know what the network has for them
+	spinRun   = 2 * time.Millisecond  // without parking, when there are other threads to do what else there is
+	soloRun   = spinRun / 8           // the same when there are none: nobody even looks at the other connections meanwhile
+	spinTries = 500                   // more than fit into it, for a clock that stands still (testing/synctest has one)
 	spinSkips = 10                    // log2 of the waits without, at the most
 )
 
@@ -23,7 +25,7 @@ var (
 
 // spin is how a reader does this.
 type spin struct {
-	parked time.Duration // when it did so last, on the clock
+	until  time.Duration // on the clock: then it has to park again
 	misses int           // in vain since the last that was not
 	skip   int           // waits to go without
 }
@@ -35,16 +37,26 @@ func (s *spin) read(fd uintptr, b []byte) (n int, err error) {
 		return 0, errWouldBlock
 	}
 	now := clock()
-	if !canSpin || now-s.parked > spinRun || !spinning.CompareAndSwap(false, true) {
+	if !canSpin || now > s.until || !spinning.CompareAndSwap(false, true) {
 		return 0, errWouldBlock
 	}
 	err = errWouldBlock
-	for end := now + spinTime; err == errWouldBlock && now < end; now = clock() {
+	for tries, end := spinTries, now+spinTime; err == errWouldBlock && tries > 0 && now < end; now = clock() {
+		tries--
 		n, err = tryRead(fd, b)
 	}
 	spinning.Store(false)
 	s.judge(err != errWouldBlock)
 	return n, err
+}
+
+// park is called when the reader does.
+func (s *spin) park() {
+	run := spinRun
+	if runtime.GOMAXPROCS(0) == 1 {
+		run = soloRun
+	}
+	s.until = clock() + run
 }
 
 func (s *spin) judge(paid bool) {

@@ -4,7 +4,9 @@ package ttrpc
 
 import (
 	"net"
+	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -18,7 +20,7 @@ func spinOn(t *testing.T) (s *spin, read func() (string, error), peer net.Conn) 
 	t.Cleanup(func() { canSpin = before })
 	a, b := pair(t, "unix")
 	raw := rawConn(a)
-	s = &spin{parked: clock() + time.Hour} // recent, however slow the machine
+	s = &spin{until: clock() + time.Hour} // recent, however slow the machine
 	buf := make([]byte, 100)
 	return s, func() (text string, err error) {
 		check(t, raw.Control(func(fd uintptr) {
@@ -38,7 +40,7 @@ func TestSpinReadsWhatIsThere(t *testing.T) {
 	got, err := read()
 	check(t, err)
 	equal(t, got, "here")
-	equal(t, *s, spin{parked: s.parked})
+	equal(t, *s, spin{until: s.until})
 	equal(t, spinning.Load(), false)
 	check(t, peer.Close())
 	if _, err := read(); err == nil || err == errWouldBlock {
@@ -74,12 +76,38 @@ func TestSpinIsBounded(t *testing.T) {
 		equal(t, err, error(errWouldBlock))
 		equal(t, s.misses, 0)
 	}
-	s.parked = clock() - 2*spinRun
+	s.until = clock() - 1
 	wantNone()
-	s.parked = clock() + time.Hour
+	s.until = clock() + time.Hour
 	spinning.Store(true)
 	wantNone()
 	spinning.Store(false)
 	canSpin = false
 	wantNone()
+}
+
+// After it has parked it may go on for a while, and where nobody else can run meanwhile for a shorter one.
+func TestSpinRun(t *testing.T) {
+	procs := runtime.GOMAXPROCS(1)
+	defer runtime.GOMAXPROCS(procs)
+	var s spin
+	for procs, run := range map[int]time.Duration{1: soloRun, 2: spinRun} {
+		runtime.GOMAXPROCS(procs)
+		before := clock()
+		s.park()
+		if s.until < before+run || s.until > clock()+run {
+			t.Errorf("with %d processors: until %v, parked between %v and %v", procs, s.until, before, clock())
+		}
+	}
+}
+
+// In a bubble of testing/synctest the clock stands still while somebody runs.
+func TestSpinEndsWhereTheClockStandsStill(t *testing.T) {
+	s, read, _ := spinOn(t)
+	synctest.Test(t, func(t *testing.T) {
+		s.until = clock() + time.Hour
+		_, err := read()
+		equal(t, err, error(errWouldBlock))
+		equal(t, s.misses, 1)
+	})
 }
