@@ -148,10 +148,10 @@ func (call *serverCall) finish(resp any, err error) (crowd bool) {
 	} else {
 		answer = call.reply(resp, err)
 	}
-	if call.cancel != nil {
+	crowd = call.sc.finish(call, answer)
+	if call.cancel != nil { // only now: a RecvMsg that the handler has left behind is to learn that the stream is over
 		call.cancel.cancel(context.Canceled)
 	}
-	crowd = call.sc.finish(call, answer)
 	call.recycle()
 	return crowd
 }
