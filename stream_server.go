@@ -87,6 +87,9 @@ func (ss *serverStream) RecvMsg(m any) error {
 			return err
 		case errNothingYet:
 			if err := ss.ctx.Err(); err != nil {
+				if ss.isEnded() {
+					continue // meanwhile, and that came first
+				}
 				return err
 			}
 			ss.await()
