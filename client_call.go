@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -32,19 +33,17 @@ func (c *Client) Call(ctx context.Context, service, method string, req, resp any
 		return err
 	}
 	defer reply.free()
-	return ownEnd(ctx, decodeReply(reply.data(), resp))
+	return decodeReply(ctx, reply.data(), resp)
 }
 
-// ownEnd returns the context's own error for a server's word that the deadline is over, when it is over here too
-// and only the timer was slower than the server.
-func ownEnd(ctx context.Context, err error) error {
-	if err == nil || status.Code(err) != codes.DeadlineExceeded {
-		return err
+// isOwnEnd reports whether an answer says what ctx is about to say itself, that the deadline is over: only the timer was
+// slower than the server.
+func isOwnEnd(ctx context.Context, st *spb.Status) bool {
+	if st.GetCode() != int32(codes.DeadlineExceeded) {
+		return false
 	}
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= 0 {
-		return context.DeadlineExceeded
-	}
-	return err
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) <= 0
 }
 
 // callIntercepted builds the Request that interceptors expect, and takes the answer from the Response as they
@@ -88,20 +87,27 @@ func (c *Client) invoke(ctx context.Context, req *Request, resp *Response) error
 	if err != nil {
 		return responseError(reply.data())
 	}
-	resp.Payload = append([]byte(nil), v.payload...)
-	resp.Status, err = v.decodeStatus()
+	st, err := v.decodeStatus()
+	if isOwnEnd(ctx, st) {
+		return context.DeadlineExceeded
+	}
+	resp.Payload, resp.Status = append([]byte(nil), v.payload...), st
 	return err
 }
 
-// decodeReply looks at the status before the payload: a message that does not fit resp must not hide an error.
-func decodeReply(b []byte, resp any) error {
+// decodeReply looks at the status before the payload: a message that does not fit resp must not hide an error, and resp
+// stays as it is where the context has ended.
+func decodeReply(ctx context.Context, b []byte, resp any) error {
 	v, err := parseResponse(b)
 	if err != nil {
 		return responseError(b)
 	}
 	st, err := v.decodeStatus()
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case isOwnEnd(ctx, st):
+		return context.DeadlineExceeded
 	}
 	err = unmarshal(v.payload, resp)
 	if st != nil && st.Code != int32(codes.OK) {

@@ -211,7 +211,7 @@ func (cs *clientStream) takeAnswer(m any) error {
 	cs.reply = nil
 	cs.mu.Unlock()
 	defer reply.free()
-	err := ownEnd(cs.ctx, decodeReply(reply.data(), m))
+	err := decodeReply(cs.ctx, reply.data(), m)
 	if err != nil {
 		cs.mu.Lock()
 		cs.err, cs.answered = err, true

@@ -5,6 +5,7 @@ package ttrpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"runtime"
@@ -337,5 +338,47 @@ func TestLastWordsOfThePeer(t *testing.T) {
 		_, err := call(bg, c, "echo", strings.Repeat("x", 1<<20))
 		wantExactly(t, err, ErrClosed)
 		check(t, wait(t, first, "the first call"))
+	}
+}
+
+// slowContext has a deadline, and a timer that never comes.
+type slowContext struct {
+	context.Context
+	deadline time.Time
+}
+
+func (c slowContext) Deadline() (time.Time, bool) { return c.deadline, true }
+
+// The server says that the deadline is over before the client's own timer does: that is the context's end all the same, and
+// the message stays as it was.
+func TestServerIsFasterThanTheTimer(t *testing.T) {
+	for name, opts := range map[string][]ClientOpts{"plain": nil, "intercepted": {WithUnaryClientInterceptor(new(trace).client("a"))}} {
+		for _, over := range []bool{true, false} {
+			t.Run(fmt.Sprint(name, ", over ", over), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					c, p := rawServer(t, "pipe", opts...)
+					ctx := slowContext{bg, time.Now().Add(time.Second)}
+					refuse := func(receive func(m any) error) {
+						m, result := text("before"), make(chan error, 1)
+						go func() { result <- receive(m) }()
+						request := p.recv()
+						if over {
+							elapse(2 * time.Second)
+						}
+						p.send(refusal(request.id, codes.DeadlineExceeded, "late"))
+						if !over {
+							wantStatus(t, <-result, codes.DeadlineExceeded, "late")
+							return
+						}
+						wantExactly(t, <-result, context.DeadlineExceeded)
+						equal(t, m.Value, "before")
+						ctx.deadline = time.Now().Add(time.Second)
+					}
+					refuse(func(m any) error { return c.Call(ctx, svc, "m", text("x"), m) })
+					refuse(func(m any) error { return open(t, ctx, c, both, "s", nil).RecvMsg(m) })
+					check(t, c.Close())
+				})
+			})
+		}
 	}
 }
