@@ -15,7 +15,6 @@ import (
 	"runtime/pprof"
 	"sort"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/containerd/ttrpc"
@@ -43,11 +42,11 @@ func serve(args []string) error {
 	if err != nil {
 		return err
 	}
-	register(s, paddedName, &handlers{form: forms[0]})
+	register(s, paddedName, &handlers{form: forms[0], ended: make(chan struct{}, 1)})
 	var names []string
 	for _, f := range forms {
 		names = append(names, f.Name)
-		register(s, serviceName(f.Name), &handlers{form: f})
+		register(s, serviceName(f.Name), &handlers{form: f, ended: make(chan struct{}, 1)})
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(context.Background(), l) }()
@@ -65,7 +64,7 @@ func serve(args []string) error {
 // handlers serve the scenarios with messages of one form.
 type handlers struct {
 	form  messages.Form
-	ended atomic.Int64 // how many Until handlers saw their context end
+	ended chan struct{} // capacity 1: an Until handler has seen its context end
 }
 
 // unary makes a method of a function on contents.
@@ -92,7 +91,7 @@ func (h *handlers) unaryMethods() map[string]ttrpc.Method {
 		"Look":  h.unary(look),
 		"Fail":  h.unary(fail),
 		"Until": h.unary(h.until),
-		"Ended": h.unary(h.countEnded),
+		"Ended": h.unary(h.awaitEnd),
 		"State": h.unary(state),
 		"Nil":   func(context.Context, func(interface{}) error) (interface{}, error) { return nil, nil },
 	}
@@ -138,15 +137,27 @@ func lookAt(ctx context.Context) string {
 	return fmt.Sprintf("deadline %t, within a minute %t, metadata [%s]", ok, ok && within > 0 && within < time.Minute, strings.Join(parts, " "))
 }
 
-// until waits for the end of its context, and counts it.
+// until waits for the end of its context, and says so.
 func (h *handlers) until(ctx context.Context, _ messages.Item) (messages.Item, error) {
 	<-ctx.Done()
-	h.ended.Add(1)
+	select {
+	case h.ended <- struct{}{}:
+	default:
+	}
 	return messages.Item{}, ctx.Err()
 }
 
-func (h *handlers) countEnded(context.Context, messages.Item) (messages.Item, error) {
-	return messages.Item{Number: h.ended.Load()}, nil
+// awaitEnd answers 1 when an Until handler has seen its context end since it was asked last, or does so within as many
+// milliseconds as the request says; otherwise 0.
+func (h *handlers) awaitEnd(_ context.Context, req messages.Item) (messages.Item, error) {
+	timer := time.NewTimer(time.Duration(req.Number) * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-h.ended:
+		return messages.Item{Number: 1}, nil
+	case <-timer.C:
+		return messages.Item{}, nil
+	}
 }
 
 // state answers with the process's id and its number of goroutines, after giving back what
