@@ -87,11 +87,15 @@ func (call *serverCall) dropRequest() {
 func (call *serverCall) serve() (crowd bool) {
 	returned := false
 	defer func() {
-		if !returned { // runtime.Goexit in the handler; a panic ends the process anyway
-			sc := call.sc
-			call.finish(nil, errHandlerExit)
-			sc.ch.flush(true)
+		if returned {
+			return
 		}
+		if v := recover(); v != nil {
+			panic(v) // which ends the process: its clients see the connection close, and no answer
+		}
+		sc := call.sc // runtime.Goexit in the handler
+		call.finish(nil, errHandlerExit)
+		sc.ch.flush(true)
 	}()
 	resp, err := call.handleTimed()
 	returned = true

@@ -228,29 +228,42 @@ func TestGoexitInHandler(t *testing.T) {
 	}
 }
 
-const panicVariable = "TTRPC_TEST_PANIC"
+const panicVariable = "TTRPC_TEST_PANIC" // the address to serve on, in the process that panics
 
-// A panic ends the process, as in any goroutine, unless the server has a recovery.
+// A panic ends the process, as in any goroutine, unless the server has a recovery. Its clients see their connection
+// close, by which users know that a process is gone, and no answer.
 func TestPanicEndsTheProcess(t *testing.T) {
-	if method := os.Getenv(panicVariable); method != "" {
-		c := serve(t, withMethod("panics", unary(func(context.Context, string) (string, error) { panic("oh, no") })),
-			withStream("panicsToo", bidi(func(context.Context, StreamServer) error { panic("oh, no") }))).client()
-		if method == "panics" {
-			_, _ = call(bg, c, method, "")
-		} else {
-			_, _ = recvText(open(t, bg, c, both, method, nil))
-		}
+	panics := func() error { panic("oh, no") }
+	if addr := os.Getenv(panicVariable); addr != "" {
+		l := &pipeListener{conns: make(chan net.Conn, 1), done: make(chan struct{})}
+		conn, err := net.Dial("unix", addr)
+		check(t, err)
+		l.conns <- conn
+		r := serve(t, l, withMethod("panics", unary(func(context.Context, string) (string, error) { return "", panics() })),
+			withStream("panicsToo", bidi(func(context.Context, StreamServer) error { return panics() })))
+		check(t, <-r.served) // it does not come to that
 		return
 	}
 	self, err := os.Executable()
 	check(t, err)
-	for _, method := range []string{"panics", "panicsToo"} {
+	for method, visit := range map[string]func(*Client) error{
+		"panics":    func(c *Client) error { _, err := call(bg, c, "panics", ""); return err },
+		"panicsToo": func(c *Client) error { _, err := recvText(open(t, bg, c, both, "panicsToo", nil)); return err },
+	} {
+		l := listen(t, "unix")
+		var out strings.Builder
 		cmd := exec.Command(self, "-test.run=^TestPanicEndsTheProcess$")
-		cmd.Env = append(os.Environ(), panicVariable+"="+method)
-		out, err := cmd.CombinedOutput()
+		cmd.Env = append(os.Environ(), panicVariable+"="+l.Addr().String())
+		cmd.Stdout, cmd.Stderr = &out, &out
+		check(t, cmd.Start())
+		conn, err := l.Accept()
+		check(t, err)
+		c := NewClient(conn)
+		wantExactly(t, visit(c), ErrClosed)
+		check(t, c.Close())
 		var exit *exec.ExitError
-		if !errors.As(err, &exit) || !strings.Contains(string(out), "panic: oh, no") {
-			t.Errorf("%s: %v: %s", method, err, out)
+		if err := cmd.Wait(); !errors.As(err, &exit) || !strings.Contains(out.String(), "panic: oh, no") {
+			t.Errorf("%s: %v: %s", method, err, out.String())
 		}
 	}
 }
