@@ -33,10 +33,21 @@ func TestBehaviour(t *testing.T) {
 		if r.Ours || !r.Streams {
 			continue
 		}
-		t.Run(r.Name, func(t *testing.T) { compare(t, seen[r.Name], seen["ours"], allowed, used) })
+		t.Run(r.Name, func(t *testing.T) {
+			theirs, ours := seen[r.Name], seen["ours"]
+			for _, name := range unlisted(theirs, ours, allowed, used) {
+				second, err := probe(t.Context(), bins[r.Name], "-run", probeOf(name)+"/")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if a, b := second.values[name], ours.values[name]; !allowed[name].covers(a, b) {
+					t.Errorf("not listed, or otherwise:\n%s", format(name, a, b))
+				}
+			}
+		})
 	}
-	for key := range allowed {
-		if !used[key] {
+	for key, d := range allowed {
+		if !used[key] && !d.comesAndGoes() {
 			t.Errorf("%s lists a difference that there is not: %s", differencesFile, key)
 		}
 	}
@@ -82,11 +93,11 @@ func probeAll(t *testing.T, bins map[string]string) map[string]*observations {
 	return seen
 }
 
-// probe runs a peer's probes. Lines are "PROBE: WHAT = VALUE", or "PROBE: WHAT" for a hang.
-func probe(ctx context.Context, bin string) (*observations, error) {
+// probe runs a peer's probes, all or those that args say. Lines are "PROBE: WHAT = VALUE", or "PROBE: WHAT" for a hang.
+func probe(ctx context.Context, bin string, args ...string) (*observations, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, bin, "behaviour").Output()
+	out, err := exec.CommandContext(ctx, bin, append([]string{"behaviour"}, args...)...).Output()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", bin, err)
 	}
@@ -117,18 +128,35 @@ type difference struct {
 	ours   string
 }
 
-// compare reports every difference that is not allowed as it is.
-func compare(t *testing.T, theirs, ours *observations, allowed map[string]difference, used map[string]bool) {
+// comesAndGoes says that an original races with itself, and that ours does what it does at some times.
+func (d difference) comesAndGoes() bool { return slices.Contains(d.theirs, d.ours) }
+
+// covers reports whether a and b are the same or differ as they may.
+func (d difference) covers(a, b string) bool {
+	return a == b || d.ours == b && slices.Contains(d.theirs, a)
+}
+
+// unlisted names every difference that is not allowed as it is, and notes those that are used. It is no verdict yet: an
+// original that races with itself, or crashes once in a thousand runs, is looked at again. Ours is not.
+func unlisted(theirs, ours *observations, allowed map[string]difference, used map[string]bool) []string {
+	var names []string
 	for _, name := range union(theirs.names, ours.names) {
 		a, b := theirs.values[name], ours.values[name]
-		if a == b {
-			continue
-		}
-		used[name] = true
-		if d, ok := allowed[name]; !ok || d.ours != b || !slices.Contains(d.theirs, a) {
-			t.Errorf("not listed, or otherwise:\n%s", format(name, a, b))
+		used[name] = used[name] || a != b
+		if !allowed[name].covers(a, b) {
+			names = append(names, name)
 		}
 	}
+	return names
+}
+
+// probeOf is the probe that printed a line: "PROBE: WHAT" or, of one with parts, "PROBE/PART: WHAT".
+func probeOf(name string) string {
+	probe, _, _ := strings.Cut(name, ": ")
+	if parts := strings.Split(probe, "/"); len(parts) > 2 {
+		return strings.Join(parts[:2], "/")
+	}
+	return probe
 }
 
 // union lists the names of both, once each, in the first's order.

@@ -9,6 +9,14 @@ import (
 	"github.com/containerd/ttrpc"
 )
 
+// awaitEnd waits for a client to notice that its connection is gone: the originals close
+// theirs some time after Close and Shutdown have returned.
+func awaitEnd(c *ttrpc.Client) {
+	ctx, cancel := (probePatience / 4).context()
+	defer cancel()
+	c.UserOnCloseWait(ctx)
+}
+
 var lifecycleProbes = []probe{
 	{name: "server/close-and-serve", run: func(r *report) {
 		s, _ := ttrpc.NewServer()
@@ -34,6 +42,7 @@ var lifecycleProbes = []probe{
 		r.say("call", err)
 		r.say("Shutdown", w.server.Shutdown(context.Background()))
 		r.say("Serve", <-w.served)
+		awaitEnd(c)
 		_, err = call(c, "echo", "x")
 		r.say("call after Shutdown", err)
 		_, err = net.Dial("unix", w.addr.String())
@@ -44,6 +53,7 @@ var lifecycleProbes = []probe{
 		call(c, "echo", "x")
 		r.say("Close", w.server.Close())
 		r.say("Serve", <-w.served)
+		awaitEnd(c)
 		_, err = call(c, "echo", "x")
 		r.say("call after Close", err)
 	}},

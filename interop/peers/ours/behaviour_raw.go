@@ -38,11 +38,13 @@ func request(method, arg string) []byte {
 	return b
 }
 
-// Nothing more is expected on a connection after several quiet whiles. They are several
-// because a busy machine may sleep through one.
+// Nothing more is expected on a connection after several quiet whiles. One that ends late
+// does not count, for whoever should have sent something has had no processor either.
 const (
 	quietWhile  = 120 * time.Millisecond
 	quietWhiles = 3
+	lateEnd     = quietWhile / 4
+	maxWhiles   = 50 // late ones included
 )
 
 // readFrames reads until nothing comes for a while, and prints every frame, lowest id first.
@@ -94,12 +96,17 @@ func (c *unreadConn) Read(b []byte) (int, error) {
 
 // readHeader reads the next frame's header; its error may be errSilence.
 func readHeader(conn net.Conn) (head [10]byte, err error) {
-	for range quietWhiles {
-		conn.SetReadDeadline(time.Now().Add(quietWhile))
+	quiet := 0
+	for i := 0; i < maxWhiles && quiet < quietWhiles; i++ {
+		end := time.Now().Add(quietWhile)
+		conn.SetReadDeadline(end)
 		n, err := io.ReadFull(conn, head[:])
 		if err == nil || n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			conn.SetReadDeadline(time.Time{})
 			return head, err
+		}
+		if time.Since(end) < lateEnd {
+			quiet++
 		}
 	}
 	return head, errSilence
@@ -148,7 +155,7 @@ func rawWorld() *world {
 				"both":  {Handler: echoStream, StreamingClient: true, StreamingServer: true},
 				"join":  {Handler: join, StreamingClient: true},
 				"list":  {Handler: listStream, StreamingServer: true},
-				"takes": {Handler: join, StreamingServer: true},
+				"takes": {Handler: linger, StreamingServer: true},
 				"reply": {Handler: returns(text("r"), nil), StreamingServer: true},
 			},
 		})
@@ -166,6 +173,15 @@ func listStream(_ context.Context, s ttrpc.StreamServer) (any, error) {
 		}
 	}
 	return nil, nil
+}
+
+// linger is a stream that takes one message and is in flight until its context ends.
+func linger(ctx context.Context, s ttrpc.StreamServer) (any, error) {
+	if _, err := recv(s); err != nil {
+		return nil, err
+	}
+	<-ctx.Done()
+	return nil, ctx.Err()
 }
 
 // A frameProgram is a list of frames to write; pause stands for reading until silence.
@@ -369,7 +385,7 @@ func clientTakes(r *report) {
 		client := ttrpc.NewClient(mine)
 		done := make(chan error, 1)
 		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+			ctx, cancel := (probePatience / 4).context()
 			defer cancel()
 			done <- client.Call(ctx, "s", "m", text("a"), text(""))
 		}()

@@ -121,7 +121,7 @@ var streamFaultProbes = []probe{
 			c.Close()
 			r.say("the handler's context after Close", <-ended)
 		})
-		ctx, cancel = context.WithTimeout(context.Background(), 50*time.Millisecond)
+		ctx, cancel = context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		visitCtx(ctx, bothWays, hold(ended), nil, func(s ttrpc.ClientStream, _ *ttrpc.Client, _ *world) {
 			sayRecv(r, "deadline", s, 1)
