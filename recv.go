@@ -133,6 +133,7 @@ func (r *reader) cut(in *inbound) bool {
 		return false
 	}
 	*in = inbound{header: h, raw: r.unread[:total:total]}
+	r.spin.bytes = total
 	r.unread = r.unread[total:]
 	return true
 }
@@ -141,7 +142,7 @@ func (r *reader) cutPart(in *inbound) bool {
 	if len(r.part.b) < r.want {
 		return false
 	}
-	r.earned = max(r.earned, r.want)
+	r.earned, r.spin.bytes = max(r.earned, r.want), r.want
 	*in = inbound{header: parseHeader(r.part.b), raw: r.part.b, own: r.part}
 	r.part = nil
 	return true

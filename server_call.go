@@ -108,7 +108,7 @@ func (call *serverCall) handleTimed() (any, error) {
 	}
 	start := clock()
 	resp, err := call.handle()
-	call.method.judge(clock() - start)
+	call.method.judge(clock()-start, call.size)
 	return resp, err
 }
 

@@ -13,14 +13,14 @@ import (
 // another goroutine that reads on: the connection is held up for two of its ticks at the most. Unless the call ends soon
 // after, the method is not trusted again for long, and twice as long each time.
 const (
-	quickRun    = 50 * time.Microsecond // what a run takes at the most
+	quickRun    = 50 * time.Microsecond // what a run takes at the most, beside the time for its bytes
 	briefRun    = 4 * time.Microsecond  // what runs take on average that may hold up others
 	quickEnough = 16                    // quick runs that earn a method trust; it loses that with one that is not
 	distrust    = 256                   // further ones that it takes after one that had to be taken over from
 	maxDistrust = 1 << 20               // at the most
 	soonEnded   = 10 * time.Millisecond // after the taking over: about as long as a busy machine has a thread wait
 	monitorTick = time.Millisecond
-	inlineFlush = 8  // answers that leave together at the most
+	inlineFlush = 16 // answers that leave together at the most
 	coolTicks   = 16 // after so many ticks without as many calls the rhythm is over
 )
 
@@ -60,12 +60,12 @@ func (s *speed) trusted(lone bool) bool {
 	return s.quick.Load() >= quickEnough && (lone || time.Duration(s.average.Load()) <= briefRun)
 }
 
-// judge counts how long a run took.
-func (s *speed) judge(took time.Duration) {
+// judge counts how long a run with a request of size bytes took.
+func (s *speed) judge(took time.Duration, size int) {
 	quick, average := s.quick.Load(), s.average.Load()
 	s.average.Store(average + (int64(took)-average)/8)
 	switch {
-	case took > quickRun:
+	case took > quickRun+byteTime(size):
 		s.quick.Store(max(min(quick, quickEnough)-quickEnough/2, min(quick, -quickEnough)))
 	case quick < quickEnough:
 		s.quick.Store(quick + 1)
@@ -85,7 +85,7 @@ func (s *speed) settle() {
 	if clock()-time.Duration(s.suspected.Load()) < soonEnded {
 		s.distrust.Store(s.distrust.Load() / 2)
 		s.quick.Store(quickEnough)
-		s.judge(monitorTick)
+		s.judge(monitorTick, 0)
 	}
 }
 

@@ -12,7 +12,7 @@ func TestSpeed(t *testing.T) {
 	var s speed
 	run := func(n int, took time.Duration) {
 		for range n {
-			s.judge(took)
+			s.judge(took, 0)
 		}
 	}
 	wantTrust := func(lone, crowd bool) {
@@ -30,6 +30,10 @@ func TestSpeed(t *testing.T) {
 	wantTrust(true, true)
 	run(1, 2*quickRun)
 	wantTrust(false, false)
+	run(100, briefRun/2)
+	wantTrust(true, true)
+	s.judge(quickRun+byteTime(64<<10), 64<<10) // slow for its bytes, it is not
+	wantTrust(true, false)
 	run(100, briefRun/2)
 	wantTrust(true, true)
 	for needed := distrust; needed <= 8*distrust; needed *= 2 {

@@ -11,10 +11,11 @@ import (
 // descriptor for it a few times more before it parks. It is done where one thing at a time is in flight, by one
 // goroutine of the process at a time, and the less often the less it has paid lately.
 const (
-	spinTime  = 40 * time.Microsecond // of one wait: about what the parking costs
+	spinTime  = 40 * time.Microsecond // of one wait, beside the time for a frame's bytes: about what the parking costs
+	spinBytes = 100 << 10             // for so many at the most
 	spinRun   = 2 * time.Millisecond  // without parking, when there are other threads to do what else there is
 	soloRun   = spinRun / 8           // the same when there are none: nobody even looks at the other connections meanwhile
-	spinTries = 500                   // more than fit into it, for a clock that stands still (testing/synctest has one)
+	spinTries = 2000                  // more than fit into it, for a clock that stands still (testing/synctest has one)
 	spinSkips = 10                    // log2 of the waits without, at the most
 )
 
@@ -23,14 +24,18 @@ var (
 	spinning atomic.Bool            // somebody does
 )
 
+// byteTime is what n bytes take that somebody decodes, handles and encodes, before they are here (again): a nanosecond each.
+func byteTime(n int) time.Duration { return time.Duration(n) }
+
 // spin is how a reader does this.
 type spin struct {
+	bytes  int           // in the frame before, which the next one is expected to be like
 	until  time.Duration // on the clock: then it has to park again
 	misses int           // in vain since the last that was not
 	skip   int           // waits to go without
 }
 
-// read asks until something is there or spinTime is over. It does nothing when it is not worth it.
+// read asks until something is there or its time is over. It does nothing when it is not worth it.
 func (s *spin) read(fd uintptr, b []byte) (n int, err error) {
 	if s.skip > 0 {
 		s.skip--
@@ -41,7 +46,7 @@ func (s *spin) read(fd uintptr, b []byte) (n int, err error) {
 		return 0, errWouldBlock
 	}
 	err = errWouldBlock
-	for tries, end := spinTries, now+spinTime; err == errWouldBlock && tries > 0 && now < end; now = clock() {
+	for tries, end := spinTries, now+s.limit(); err == errWouldBlock && tries > 0 && now < end; now = clock() {
 		tries--
 		n, err = tryRead(fd, b)
 	}
@@ -49,6 +54,9 @@ func (s *spin) read(fd uintptr, b []byte) (n int, err error) {
 	s.judge(err != errWouldBlock)
 	return n, err
 }
+
+// limit is how long one wait may take.
+func (s *spin) limit() time.Duration { return spinTime + byteTime(min(s.bytes, spinBytes)) }
 
 // park is called when the reader does.
 func (s *spin) park() {

@@ -65,6 +65,15 @@ func TestSpinInVainIsRarer(t *testing.T) {
 	}
 }
 
+// A wait may take longer after a large frame, but not after any.
+func TestSpinLimit(t *testing.T) {
+	for bytes, limit := range map[int]time.Duration{
+		0: spinTime, 64 << 10: spinTime + 65536*time.Nanosecond, maxMaxMessage: spinTime + spinBytes*time.Nanosecond,
+	} {
+		equal(t, (&spin{bytes: bytes}).limit(), limit)
+	}
+}
+
 // One spins at a time, for so long without parking, and not for the processor that the peer needs.
 func TestSpinIsBounded(t *testing.T) {
 	s, read, peer := spinOn(t)
