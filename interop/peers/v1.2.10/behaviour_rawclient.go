@@ -1,0 +1,1 @@
+../ours/behaviour_rawclient.go
