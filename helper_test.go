@@ -212,7 +212,12 @@ func serve(t testing.TB, opts ...any) *rig {
 	}
 	l := r.l
 	go func() { r.served <- s.Serve(bg, l) }()
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() {
+		s.Close()
+		ctx, cancel := context.WithTimeout(bg, 10*time.Second) // for handlers that never return, as some tests have them
+		defer cancel()
+		_ = s.Shutdown(ctx) // nothing of this test runs beside the next one
+	})
 	return r
 }
 

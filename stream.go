@@ -169,6 +169,7 @@ var (
 // caller holds recvMu.
 func (s *stream) next() ([]byte, error) {
 	for {
+		s.release() // had a message's own Unmarshal panicked, nobody has
 		if s.cur == nil {
 			if err := s.refill(); err != nil {
 				return nil, err
@@ -181,7 +182,6 @@ func (s *stream) next() ([]byte, error) {
 		if h.flags&flagNoData == 0 {
 			return raw[headerLen : headerLen+int(h.length)], nil
 		}
-		s.release()
 	}
 }
 
