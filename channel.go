@@ -28,7 +28,7 @@ type channel struct {
 	writer
 
 	conn   net.Conn
-	onFail func(error) // called without locks, at most once, when a write has failed
+	onFail func(error) // called without locks, once, when a write has failed or all is written after closeWhenFlushed
 }
 
 // writer is the sending half.
@@ -232,14 +232,7 @@ func (ch *channel) stop(err error) bool {
 	return true
 }
 
-// writeError is why nothing can be written any more; nil while it can.
-func (ch *channel) writeError() error {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	return ch.failed
-}
-
-// closeWhenFlushed closes the connection once everything posted so far is written.
+// closeWhenFlushed has the connection closed once everything posted so far is written.
 func (ch *channel) closeWhenFlushed() {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
@@ -256,23 +249,34 @@ func (ch *channel) hangUpLocked() {
 	}
 	ch.failed = errConnDone
 	ch.announceSpaceLocked()
-	if ch.attempt.immediate() {
-		ch.hangUp()
+	go ch.hangUp() // a conn of the user's may take its time, as TLS does with a stuck peer
+}
+
+// hangUp leaves the closing to onFail. TCP throws last answers away when the other side's requests lie unread at the
+// close: it is closed for writing first, and the reader reads on until the peer has closed too, for a bounded time.
+func (ch *channel) hangUp() {
+	if half := overTCP(ch.conn); half == nil || half.CloseWrite() != nil {
+		ch.onFail(errConnDone)
 	} else {
-		go ch.hangUp() // a conn of the user's may take its time, as TLS does with a stuck peer
+		time.AfterFunc(lastWords, func() { ch.onFail(errConnDone) })
 	}
 }
 
-// hangUp closes for writing only, and the reader reads on until the peer has closed too, for a bounded time: TCP throws
-// last answers away when the other side's requests lie unread at the close.
-func (ch *channel) hangUp() {
-	half, ok := ch.conn.(interface{ CloseWrite() error })
-	if _, unix := ch.conn.(*net.UnixConn); unix { // which loses nothing
-		ok = false
+type halfCloser interface{ CloseWrite() error }
+
+// overTCP returns a conn that is TCP, or TLS on something, and nil for others: a unix socket loses nothing, and what CloseWrite
+// and deadlines do in a conn of the user's is not known.
+func overTCP(conn net.Conn) halfCloser {
+	switch c := conn.(type) {
+	case *net.TCPConn:
+		return c
+	case interface {
+		halfCloser
+		NetConn() net.Conn
+	}:
+		return c
 	}
-	if !ok || half.CloseWrite() != nil || ch.conn.SetReadDeadline(time.Now().Add(lastWords)) != nil {
-		ch.conn.Close()
-	}
+	return nil
 }
 
 func (ch *channel) announceSpaceLocked() {

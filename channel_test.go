@@ -98,8 +98,8 @@ func TestFailingWrite(t *testing.T) {
 	check(t, wait(t, waiting, "waitSpace"))
 	wantExactly(t, ch.post(frameOf(data(5, 0, "x"))), broken)
 	ch.flush(true) // nothing is left to do
-	wantExactly(t, ch.writeError(), broken)
 	ch.fail(errors.New("another"))
+	wantExactly(t, ch.post(frameOf(data(5, 0, "x"))), broken)
 	equal(t, fmt.Sprint(failures), "[broken]")
 	check(t, ch.waitSpace(ended))
 }
@@ -109,7 +109,8 @@ func TestCloseWhenFlushed(t *testing.T) {
 	for _, transport := range []network{"unix", "tcp", "pipe"} {
 		t.Run(string(transport), func(t *testing.T) {
 			a, b := pair(t, transport)
-			ch := newChannel(a, defaultMaxMessage, defaultBacklog, func(err error) { t.Error(err) })
+			done := make(chan error, 1)
+			ch := newChannel(a, defaultMaxMessage, defaultBacklog, func(err error) { a.Close(); done <- err })
 			large := strings.Repeat("x", 3<<20)
 			check(t, ch.post(frameOf(data(1, 0, large))))
 			go ch.flush(true)
@@ -119,6 +120,7 @@ func TestCloseWhenFlushed(t *testing.T) {
 			p.want(data(1, 0, large))
 			p.want(data(1, 0, "last"))
 			p.wantEnd()
+			wantExactly(t, wait(t, done, "the end"), errConnDone)
 		})
 	}
 }

@@ -150,18 +150,14 @@ func (c *Client) report(cause error) {
 // before that is still to be read: answers of calls that would otherwise fail for nothing.
 const lastWords = time.Second
 
-// writeFailed is called when a write has failed: nothing more goes out, and reading goes on to the end.
+// writeFailed is called when a write has failed: nothing more goes out, and reading goes on to the end, for a bounded time.
 func (c *Client) writeFailed(err error) {
-	if !isOrderly(err) || !c.die() {
+	if !isOrderly(err) {
 		c.fail(err)
+		return
 	}
-}
-
-// die bounds the reading, and reports whether that was possible.
-func (c *Client) die() bool {
+	time.AfterFunc(lastWords, func() { c.fail(err) })
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.dying = true
 	c.attendLocked()
-	return c.conn.SetReadDeadline(time.Now().Add(lastWords)) == nil
 }

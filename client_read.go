@@ -1,10 +1,6 @@
 package ttrpc
 
-import (
-	"errors"
-	"fmt"
-	"os"
-)
+import "fmt"
 
 // readLoop is the reader goroutine, on duty and off, until the connection ends.
 func (c *Client) readLoop() {
@@ -22,7 +18,7 @@ func (c *Client) readOnDuty() bool {
 			if c.wasKicked(err) {
 				continue
 			}
-			c.readFailed(err)
+			c.fail(err)
 			return false
 		}
 		crowd := in.typ == typeResponse && len(c.ch.unread) > 0
@@ -70,7 +66,7 @@ func (c *Client) readFor(s *stream) {
 		in, err := c.ch.recvSoon()
 		if err != nil {
 			if !c.wasKicked(err) {
-				c.readFailed(err)
+				c.fail(err)
 			}
 			break
 		}
@@ -98,16 +94,6 @@ func (c *Client) passOn() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.passOnLocked()
-}
-
-// readFailed ends the connection: with the error of the write that failed before, if one did.
-func (c *Client) readFailed(err error) {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		if cause := c.ch.writeError(); cause != nil {
-			err = cause
-		}
-	}
-	c.fail(err)
 }
 
 // handle gives one frame to its call. Frames for calls that are gone are late, and frames of other types

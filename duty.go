@@ -47,7 +47,6 @@ type rota struct {
 	lonely bool   // one thing at a time is in flight, and reads for itself
 	loner  uint32 // the stream that does so; unary calls come and go
 	kicked bool   // a read deadline was set to get the one on duty out
-	dying  bool   // nothing can be written any more, and a read deadline bounds what is still read
 	recall bool   // the reader goroutine takes over from the caller on duty
 	pace   pace   // of what comes while the reader goroutine is on duty
 	moves  uint64 // goes up with each call, and each wait of a stream's consumer
@@ -140,11 +139,8 @@ func (r *rota) resume(tick bool, last *tally, timer *time.Timer) bool {
 // kickLocked gets the one on duty out of its read. Should it have left already, the next one finds the deadline,
 // and nothing else wrong.
 func (r *rota) kickLocked() {
-	r.recall = true
-	if !r.dying {
-		r.kicked = true
-		_ = r.conn().SetReadDeadline(time.Unix(1, 0)) // a descriptor has deadlines, and only those are read so
-	}
+	r.recall, r.kicked = true, true
+	_ = r.conn().SetReadDeadline(time.Unix(1, 0)) // a descriptor has deadlines, and only those are read so
 }
 
 func (r *rota) conn() net.Conn { return r.ch.conn }
@@ -161,11 +157,7 @@ func (r *rota) wasKicked(err error) bool {
 		return false
 	}
 	r.kicked = false
-	deadline := time.Time{}
-	if r.dying {
-		deadline = time.Now().Add(lastWords)
-	}
-	return r.conn().SetReadDeadline(deadline) == nil
+	return r.conn().SetReadDeadline(time.Time{}) == nil
 }
 
 // handOverLocked ends a caller's duty. only: nothing is in flight but its own stream, and the connection is well.

@@ -363,3 +363,50 @@ func TestOnCloseOnce(t *testing.T) {
 		})
 	}
 }
+
+// userConn is a conn as users make them of pipes and the like: it takes deadlines and knows none, and CloseWrite is not made
+// for strangers.
+type userConn struct {
+	net.Conn
+	closes *atomic.Int32
+}
+
+func (c userConn) SetDeadline(time.Time) error      { return nil }
+func (c userConn) SetReadDeadline(time.Time) error  { return nil }
+func (c userConn) SetWriteDeadline(time.Time) error { return nil }
+func (c userConn) CloseWrite() error                { panic("not implemented") }
+func (c userConn) Close() error                     { c.closes.Add(1); return c.Conn.Close() }
+
+// A server closes such a conn once, when the last answer is written, whether the peer closes or not.
+func TestShutdownOfUsersConn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &pipeListener{conns: make(chan net.Conn, 1), done: make(chan struct{})}
+		near, far := net.Pipe()
+		var closes atomic.Int32
+		l.conns <- userConn{near, &closes}
+		r := serve(t, l)
+		p := newRawPeer(t, far)
+		p.send(request(1, "echo", "x"))
+		p.wantAnswer(1, "x")
+		begin := time.Now()
+		check(t, r.Shutdown(bg))
+		equal(t, time.Since(begin), 0)
+		equal(t, closes.Load(), 1)
+		p.wantEnd()
+		check(t, far.Close())
+	})
+}
+
+// Nor does a client that can't write any more wait for ever for what the peer has to say.
+func TestLastWordsWithoutDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := pipe.New(pipe.Options{}, pipe.Options{})
+		c := NewClient(userConn{near, new(atomic.Int32)})
+		near.Break(pipe.Fault{Kind: pipe.Cut})
+		begin := time.Now()
+		wantExactly(t, <-goCall(bg, c, "echo", ""), ErrClosed)
+		equal(t, time.Since(begin), lastWords)
+		check(t, c.UserOnCloseWait(bg))
+		check(t, far.Close())
+	})
+}

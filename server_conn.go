@@ -233,7 +233,6 @@ func (sc *serverConn) settleLocked() {
 			sc.closeLocked()
 			sc.cancelLocked()
 		} else {
-			sc.dying = true
 			sc.ch.closeWhenFlushed()
 		}
 	}
