@@ -55,24 +55,6 @@ func newChannel(conn net.Conn, maxRecv, backlog int, onFail func(error)) *channe
 	return ch
 }
 
-// rawConn returns the descriptor behind a conn, or nil. Only for the types of package net itself: a type that
-// wraps one of them has its SyscallConn too, but wants its own Read and Write to be called.
-func rawConn(conn net.Conn) syscall.RawConn {
-	if !canTryIO {
-		return nil
-	}
-	var raw syscall.RawConn
-	switch c := conn.(type) {
-	case *net.UnixConn:
-		if c.LocalAddr().Network() == "unix" { // not unixpacket: its reads are whole packets
-			raw, _ = c.SyscallConn()
-		}
-	case *net.TCPConn:
-		raw, _ = c.SyscallConn()
-	}
-	return raw
-}
-
 // post takes f and puts it behind the backlog. Callers that need an order on the wire hold the lock that
 // makes the order. Somebody has to flush then.
 func (ch *channel) post(f *frame) error {
@@ -180,7 +162,7 @@ func (ch *channel) drain(f *frame, n int) {
 			}
 			ch.mu.Unlock()
 		}
-		if _, err := ch.conn.Write(f.b[n:]); err != nil {
+		if err := ch.attempt.writeAll(f.b[n:]); err != nil {
 			f.free()
 			ch.fail(err)
 			return
@@ -262,23 +244,6 @@ func (ch *channel) hangUp() {
 	}
 }
 
-type halfCloser interface{ CloseWrite() error }
-
-// overTCP returns a conn that is TCP, or TLS on something, and nil for others: a unix socket loses nothing, and what CloseWrite
-// and deadlines do in a conn of the user's is not known.
-func overTCP(conn net.Conn) halfCloser {
-	switch c := conn.(type) {
-	case *net.TCPConn:
-		return c
-	case interface {
-		halfCloser
-		NetConn() net.Conn
-	}:
-		return c
-	}
-	return nil
-}
-
 func (ch *channel) announceSpaceLocked() {
 	if ch.room != nil {
 		close(ch.room)
@@ -327,7 +292,8 @@ type writeAttempt struct {
 	raw  syscall.RawConn // nil: writes go through conn and block
 	try  func(fd uintptr) bool
 
-	narrow bool // a unix socket that has never been full with a large frame
+	narrow   bool // a unix socket that has never been full with a large frame
+	messages bool // each Write may arrive as a message
 
 	b   []byte
 	n   int
@@ -335,7 +301,7 @@ type writeAttempt struct {
 }
 
 func (a *writeAttempt) init(conn net.Conn, raw syscall.RawConn) {
-	a.conn, a.raw = conn, raw
+	a.conn, a.raw, a.messages = conn, raw, mayBeMessages(conn)
 	if raw != nil {
 		a.try = a.attempt
 		_, a.narrow = conn.(*net.UnixConn) // the buffers of TCP grow by themselves
@@ -359,9 +325,18 @@ func (a *writeAttempt) attempt(fd uintptr) bool {
 // immediate reports whether write never blocks.
 func (a *writeAttempt) immediate() bool { return a.raw != nil }
 
+// writeAll blocks until all is written.
+func (a *writeAttempt) writeAll(b []byte) error {
+	if a.messages {
+		return writeMessages(a.conn, b)
+	}
+	_, err := a.conn.Write(b)
+	return err
+}
+
 func (a *writeAttempt) write(b []byte) (int, error) {
 	if a.raw == nil {
-		return a.conn.Write(b)
+		return len(b), a.writeAll(b)
 	}
 	a.b = b
 	err := a.raw.Write(a.try)

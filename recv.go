@@ -47,6 +47,8 @@ type reader struct {
 	tryRead func(fd uintptr) bool
 	max     int // bytes of data accepted in a frame
 
+	messages bool // each Read may be one, which must be taken whole
+
 	buf    *frame // what was read last; nil while waiting
 	unread []byte // of buf
 	part   *frame // a frame arriving in its own buffer
@@ -63,7 +65,7 @@ type reader struct {
 }
 
 func (r *reader) init(conn net.Conn, raw syscall.RawConn, maxData int) {
-	r.conn, r.raw, r.max = conn, raw, maxData
+	r.conn, r.raw, r.max, r.messages = conn, raw, maxData, mayBeMessages(conn)
 	if raw != nil {
 		r.tryRead = r.attemptRead
 	}
@@ -149,7 +151,11 @@ func (r *reader) cutPart(in *inbound) bool {
 }
 
 func (r *reader) startPart(total int) {
-	r.part = newFrame(min(total, max(firstPart, partStep*len(r.unread), r.earned)))
+	size := min(total, max(firstPart, partStep*len(r.unread), r.earned))
+	if r.messages && len(r.unread) >= messageSize {
+		size = total // the rest comes as one
+	}
+	r.part = newFrame(size)
 	r.part.b = append(r.part.b, r.unread...)
 	r.unread, r.want, r.crowd = nil, total, false
 }
