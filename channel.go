@@ -36,6 +36,7 @@ type writer struct {
 	mu      sync.Mutex    // guards all below but gathering and attempt
 	out     queue         // the backlog
 	held    int           // bytes in out and in the hands of whoever writes
+	sum     uint64        // bytes posted ever; all but the last held of them are written
 	limit   int           // of held, from which on waitSpace waits
 	writing bool          // somebody is writing, and will look at out again before it stops
 	closing bool          // the connection closes once nothing is held
@@ -65,6 +66,7 @@ func (ch *channel) post(f *frame) error {
 		return ch.failed
 	}
 	ch.held += len(f.b)
+	ch.sum += uint64(len(f.b))
 	ch.out.push(f)
 	return nil
 }
@@ -280,10 +282,32 @@ func (ch *channel) roomUnder(limit int) <-chan struct{} {
 	if ch.held < limit || ch.failed != nil {
 		return nil
 	}
+	return ch.roomLocked()
+}
+
+func (ch *channel) roomLocked() <-chan struct{} {
 	if ch.room == nil {
 		ch.room = make(chan struct{})
 	}
 	return ch.room
+}
+
+// waitWritten is waitSpace for all that was posted before to be written.
+func (ch *channel) waitWritten(ctx context.Context) error {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	for all := ch.sum; ch.sum-uint64(ch.held) < all && ch.failed == nil; {
+		room := ch.roomLocked()
+		ch.mu.Unlock()
+		select {
+		case <-room:
+			ch.mu.Lock()
+		case <-ctx.Done():
+			ch.mu.Lock()
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // writeAttempt is one write: on a descriptor what fits at once, on any other conn all of it.

@@ -82,10 +82,19 @@ func (c *Client) claim(id uint32) *stream {
 	return s
 }
 
-// Close closes the connection and ends all calls on it with ErrClosed. It returns nil.
+// Close closes the connection and ends all calls on it with ErrClosed. It returns nil. Messages that streams have sent are
+// written before, for as long as a second if the server does not read them.
 func (c *Client) Close() error {
-	c.fail(net.ErrClosed)
+	c.end(net.ErrClosed, c.writeLast)
 	return nil
+}
+
+// writeLast writes what is posted, in bounded time.
+func (c *Client) writeLast() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+	defer cancel()
+	c.ch.flush(false)
+	_ = c.ch.waitWritten(ctx) // the rest is lost
 }
 
 // Err returns nil while the connection is up, and then why it ended: an error that wraps ErrClosed and the
@@ -110,9 +119,12 @@ func (c *Client) UserOnCloseWait(ctx context.Context) error {
 	}
 }
 
-// fail is the one end of a client, the first cause counts: calls end, the connection closes, then the
-// callback runs.
-func (c *Client) fail(cause error) {
+// fail ends the client at once.
+func (c *Client) fail(cause error) { c.end(cause, func() {}) }
+
+// end is the one end of a client, the first cause counts: calls end, the connection closes, then the
+// callback runs. before is called before the connection is closed.
+func (c *Client) end(cause error, before func()) {
 	c.mu.Lock()
 	if c.failed != nil {
 		c.mu.Unlock()
@@ -123,11 +135,12 @@ func (c *Client) fail(cause error) {
 	c.streams = nil
 	c.attendLocked() // to see the end
 	c.mu.Unlock()
-	c.ch.stop(cause)
 	c.flow.close()
 	for _, s := range streams {
 		s.end(nil, c.failed)
 	}
+	before()
+	c.ch.stop(cause)
 	c.conn.Close() // last, for it may take its time
 	c.report(cause)
 	go c.finish()
@@ -146,7 +159,7 @@ func (c *Client) report(cause error) {
 	}
 }
 
-// lastWords is how long a client whose write has failed reads on. The peer has closed, and what it sent
+// lastWords is how long a client that is closed writes on, and how long one whose write has failed reads on. The peer has closed, and what it sent
 // before that is still to be read: answers of calls that would otherwise fail for nothing.
 const lastWords = time.Second
 

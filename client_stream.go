@@ -91,7 +91,7 @@ func (cs *clientStream) CloseSend() error {
 		return err
 	}
 	cs.c.ch.flush(cs.ctx.Done() == nil)
-	return nil
+	return cs.c.ch.waitWritten(cs.ctx) // a flusher may be at it: what was sent is on its way, even if the process ends now
 }
 
 // SendMsg implements [ClientStream].

@@ -106,6 +106,7 @@ func TestRecvGrowsItsBuffer(t *testing.T) {
 	f := rawFrame{id: 1, typ: 3, data: make([]byte, 4<<20)}
 	conn := &chunkConn{b: f.bytes(), chunk: 10_000, err: io.EOF}
 	ch := newChannel(conn, defaultMaxMessage, defaultBacklog, nil)
+	ch.reader.messages = false // as for a socket
 	for {
 		if in := ch.buffered(); in != nil {
 			equal(t, len(in.data()), 4<<20)

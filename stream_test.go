@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -546,5 +547,94 @@ func TestQuickStreamsTakeTurns(t *testing.T) {
 		rhythm(t, two)
 		check(t, two.CloseSend())
 		wantTexts(t, two)
+	}
+}
+
+// What SendMsg and CloseSend have taken is written when the client is closed behind them, for a bounded time.
+func TestCloseLosesNoMessage(t *testing.T) {
+	for _, closeSend := range []bool{true, false} {
+		c, p := rawServer(t, "unix")
+		cs := open(t, bg, c, up, "join", nil)
+		for i := range 200 {
+			check(t, cs.SendMsg(text(strconv.Itoa(i))))
+		}
+		if closeSend {
+			check(t, cs.CloseSend())
+			equal(t, held(c.ch), 0)
+		}
+		check(t, c.Close())
+		equal(t, p.recv().typ, 1)
+		for i := range 200 {
+			p.want(data(1, 0, strconv.Itoa(i)))
+		}
+		if closeSend {
+			p.want(closing(1))
+		}
+		p.wantEnd()
+	}
+}
+
+func held(ch *channel) int {
+	ch.writer.mu.Lock()
+	defer ch.writer.mu.Unlock()
+	return ch.writer.held
+}
+
+func TestCloseWaitsForASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := rawServer(t, "pipe")
+		ctx, cancel := context.WithCancel(bg) // so that a flusher writes
+		defer cancel()
+		cs := open(t, ctx, c, up, "join", nil)
+		for range burst + 1 {
+			check(t, cs.SendMsg(text("unread")))
+		}
+		begin := time.Now()
+		received := make(chan error, 1)
+		go func() { received <- cs.RecvMsg(new(message)) }()
+		check(t, c.Close())
+		equal(t, time.Since(begin), lastWords)
+		wantExactly(t, <-received, ErrClosed)
+		p.Close()
+	})
+}
+
+// bomb is a message of gogo's kind whose Unmarshal panics when it is told so.
+type bomb struct{ text string }
+
+func (b *bomb) Reset()                            { b.text = "" }
+func (b *bomb) String() string                    { return b.text }
+func (b *bomb) ProtoMessage()                     {}
+func (b *bomb) Size() int                         { return len(b.text) }
+func (b *bomb) MarshalTo(dst []byte) (int, error) { return copy(dst, b.text), nil }
+func (b *bomb) Unmarshal(src []byte) error {
+	if b.text = string(src); b.text == "bomb" {
+		panic(b.text)
+	}
+	return nil
+}
+
+// A message that panics as it is decoded costs itself alone.
+func TestUnmarshalPanicsInAStream(t *testing.T) {
+	c, p := rawServer(t, "unix")
+	cs := open(t, bg, c, down, "list", text(""))
+	p.recv()
+	p.send(rawFrame{id: 1, typ: 3, data: []byte("bomb")}, rawFrame{id: 1, typ: 3, data: []byte("next")}, rawFrame{id: 1, typ: 3, data: []byte("bomb")})
+	recv := func() (text string, panicked any) {
+		m := new(bomb)
+		defer func() { panicked = recover() }()
+		check(t, cs.RecvMsg(m))
+		return m.text, nil
+	}
+	for _, want := range []string{"bomb", "next", "bomb", "last"} {
+		if want == "last" {
+			p.send(rawFrame{id: 1, typ: 3, data: []byte("last")})
+		}
+		got, panicked := recv()
+		if want == "bomb" {
+			equal(t, panicked, any("bomb"))
+			continue
+		}
+		equal(t, got, want)
 	}
 }

@@ -55,7 +55,7 @@ type StreamServer interface {
 
 // ClientStream is a client's side of a stream. Its methods may be called by any number of goroutines at once.
 type ClientStream interface {
-	// CloseSend tells the server that there are no more messages.
+	// CloseSend tells the server that there are no more messages. It waits until they are written.
 	CloseSend() error
 	// SendMsg sends a message. It returns before the server has it; it waits while more than the
 	// connection's backlog is unwritten. On a stream that is over it returns ErrStreamClosed, and
