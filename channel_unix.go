@@ -49,10 +49,13 @@ func tryWrite(fd uintptr, b []byte) (int, error) {
 // (208 KiB on Linux) has the two sides of a large message wait for each other. The system may give less.
 const wideSocket = 512 << 10
 
-// widen gives a socket a larger send buffer, unless it has one that is as large. Where it fails the socket is as good as before.
+// usualSocket is what a socket has whose owner has not chosen, in bytes: net.core.wmem_default of Linux.
+const usualSocket = 212992
+
+// widen gives such a socket a larger send buffer. Where it fails the socket is as good as before.
 func widen(fd uintptr) {
 	size, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF)
-	if err == nil && size < wideSocket {
+	if err == nil && size == usualSocket {
 		_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, wideSocket)
 	}
 }

@@ -30,7 +30,7 @@ type Client struct {
 	closed chan struct{} // closed after the on-close callback
 }
 
-// NewClient returns a client on conn, which it owns from then on: Close closes it.
+// NewClient returns a client on conn, which it owns from then on, its deadlines included: Close closes it.
 func NewClient(conn net.Conn, opts ...ClientOpts) *Client {
 	c := &Client{
 		clientConfig: defaultClientConfig(),

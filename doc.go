@@ -8,9 +8,11 @@
 // # Concurrency
 //
 // All methods of Client and Server may be called at any time by any goroutine. Of a stream, one goroutine may send while
-// another receives; several that do the same take turns. Each call of a handler has a goroutine of its own as far as the
-// handler can tell: it may block for as long as it likes. What an unmarshal function or RecvMsg has filled in belongs to
-// the caller, and a message that was passed to Call or SendMsg is the caller's again when that returns.
+// another receives; several that do the same take turns. Each call of a handler has a goroutine to itself: it may block for as
+// long as it likes. Later calls use that goroutine again, so a handler must not return with it locked to a thread
+// ([runtime.LockOSThread]) or with profiler labels; what is to end a thread, as after setns, belongs in a goroutine of the
+// handler's own. What an unmarshal function or RecvMsg has filled in belongs to the caller, and a message that was passed to
+// Call or SendMsg is the caller's again when that returns.
 //
 // # Errors
 //

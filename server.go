@@ -2,6 +2,7 @@ package ttrpc
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -176,36 +177,38 @@ func (s *Server) isClosing() bool {
 }
 
 // Shutdown stops accepting connections and calls, closes each connection when the calls in flight on it have
-// been answered, and waits for that. It returns nil, or ctx.Err() when ctx ends first: the rest goes on then,
-// and Close cuts it short.
+// been answered, and waits for that. It returns ctx.Err() when ctx ends first (the rest goes on then, and Close cuts it
+// short), else what closing a listener has failed with, or nil.
 func (s *Server) Shutdown(ctx context.Context) error {
-	for _, sc := range s.close() {
+	conns, failed := s.close()
+	for _, sc := range conns {
 		sc.drain()
 	}
 	select {
 	case <-s.idle:
-		return nil
+		return failed
 	default:
 	}
 	select {
 	case <-s.idle:
-		return nil
+		return failed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
 // Close closes listeners and connections at once. Calls in flight are cut: their clients get ErrClosed and their
-// contexts end. It does not wait for them.
+// contexts end. It does not wait for them. Its error is a listener's.
 func (s *Server) Close() error {
-	for _, sc := range s.close() {
+	conns, failed := s.close()
+	for _, sc := range conns {
 		sc.fail(errConnDone)
 	}
-	return nil
+	return failed
 }
 
-// close stops the accepting and returns the connections there are.
-func (s *Server) close() []*serverConn {
+// close stops the accepting and returns the connections there are, and the first error of a listener.
+func (s *Server) close() ([]*serverConn, error) {
 	s.mu.Lock()
 	if !s.closing {
 		s.closing = true
@@ -219,10 +222,13 @@ func (s *Server) close() []*serverConn {
 	listeners := s.listeners
 	s.listeners = nil
 	s.mu.Unlock()
+	var failed error
 	for l := range listeners {
-		l.Close()
+		if err := l.Close(); failed == nil && !errors.Is(err, net.ErrClosed) { // as Serve may have closed it
+			failed = err
+		}
 	}
-	return conns
+	return conns, failed
 }
 
 // settleLocked is where a closing server notices that it is done.
