@@ -159,8 +159,8 @@ func (c *Client) report(cause error) {
 	}
 }
 
-// lastWords is how long a client that is closed writes on, and how long one whose write has failed reads on. The peer has closed, and what it sent
-// before that is still to be read: answers of calls that would otherwise fail for nothing.
+// lastWords is how long a client that is closed writes on, and how long one whose write has failed reads on: the peer has
+// closed then, and what it sent before that is still to be read, answers of calls that would otherwise fail for nothing.
 const lastWords = time.Second
 
 // writeFailed is called when a write has failed: nothing more goes out, and reading goes on to the end, for a bounded time.
