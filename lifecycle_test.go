@@ -410,3 +410,30 @@ func TestLastWordsWithoutDeadlines(t *testing.T) {
 		check(t, far.Close())
 	})
 }
+
+// stubbornListener cannot be closed without an error.
+type stubbornListener struct{ net.Listener }
+
+func (l stubbornListener) Close() error {
+	_ = l.Listener.Close()
+	return errStubborn
+}
+
+var errStubborn = errors.New("stubborn")
+
+func TestListenersErrorAtTheEnd(t *testing.T) {
+	for name, end := range map[string]func(*Server) error{
+		"shutdown": func(s *Server) error { return s.Shutdown(bg) },
+		"close":    (*Server).Close,
+	} {
+		l := listen(t, "unix")
+		r := serve(t, stubbornListener{l})
+		r.l = l
+		wantEcho(t, r.client()) // so Serve has the listener
+		if err := end(r.Server); err != errStubborn {
+			t.Errorf("%s: %v", name, err)
+		}
+		wantExactly(t, <-r.served, ErrServerClosed)
+		check(t, end(r.Server))
+	}
+}
