@@ -44,7 +44,7 @@ func NewClient(conn net.Conn, opts ...ClientOpts) *Client {
 	}
 	conn, err := c.handshake()
 	c.conn = conn
-	c.rota.init(&c.mu, newChannel(conn, c.maxRecv, c.backlog, c.writeFailed))
+	c.rota.init(&c.mu, newChannel(conn, c.maxRecv, c.backlog, c.writeFailed), nil)
 	c.flow.init(c.streamBuffer, c.connBuffer)
 	if err != nil {
 		c.fail(err)

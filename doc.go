@@ -48,7 +48,7 @@ package ttrpc
 // to calls by their id. A call is in its connection's map until somebody removes it, and that is the claim to end it.
 //
 // Who runs a handler is settled in server_inline.go: a worker, or the goroutine that read the request, if a goroutine can take
-// over from it.
+// over from it. In server_loan.go a stream's handler that waits for messages reads for that goroutine.
 //
 // Locks, in the order in which they are taken: a stream's recvMu; a Client's or serverConn's; then one of a stream's mu, the
 // channel's, the Server's. No user's code runs under any of them, but a message's own methods under recvMu and a request's reqMu.

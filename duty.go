@@ -52,10 +52,12 @@ type rota struct {
 	moves  uint64 // goes up with each call, and each wait of a stream's consumer
 	shifts uint64 // goes up each time a caller goes on duty
 	waits  bool   // the loner waits while another is on duty, and has not been served since
+	lent   uint64 // not 0: the goroutine is in this run of a handler, and to summon it starts another; see server_loan.go
+	readOn func() // what that does; nil for a client, which lends nothing
 }
 
-func (r *rota) init(lock *sync.Mutex, ch *channel) {
-	r.lock, r.ch = lock, ch
+func (r *rota) init(lock *sync.Mutex, ch *channel, readOn func()) {
+	r.lock, r.ch, r.readOn = lock, ch, readOn
 	r.wake = make(chan struct{}, 1)
 }
 
@@ -239,7 +241,12 @@ func (r *rota) assignLocked(id uint32, unary, lonely bool) (mine bool) {
 // summonLocked puts the reader goroutine on duty.
 func (r *rota) summonLocked() {
 	r.duty = dutyReader
-	signal(r.wake)
+	if r.lent == 0 {
+		signal(r.wake)
+		return
+	}
+	r.lent = 0
+	go r.readOn()
 }
 
 // attendLocked puts the reader goroutine on duty if nobody is.

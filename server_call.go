@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"time"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
@@ -108,7 +109,11 @@ func (call *serverCall) handleTimed() (any, error) {
 	}
 	start := clock()
 	resp, err := call.handle()
-	call.method.judge(clock()-start, call.size)
+	took := clock() - start
+	if call.stream != nil {
+		took -= time.Duration(call.stream.waited.Load()) // while others are not held up
+	}
+	call.method.judge(took, call.size)
 	return resp, err
 }
 

@@ -110,7 +110,7 @@ func (sc *serverConn) start() error {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	sc.conn, sc.handshake, sc.closed = conn, data, false
-	sc.rota.init(&sc.mu, ch)
+	sc.rota.init(&sc.mu, ch, sc.readOn)
 	sc.settleLocked()
 	return nil
 }
@@ -192,7 +192,9 @@ func (sc *serverConn) finish(call *serverCall, f *frame) (crowd bool) {
 	if call.stream != nil {
 		call.endStream()
 		sc.rouseLocked() // a goroutine that the handler has left behind
-		sc.attendLocked()
+		if !sc.isAbsentLocked(call.stream) {
+			sc.attendLocked()
+		}
 	}
 	sc.active--
 	sc.requests -= call.size

@@ -11,7 +11,8 @@ import (
 // shown to be quick: for a call that nobody else waits behind so quick that the handing over would take as long, for
 // one among others so quick that it would take longer. Should such a call take long after all, a monitor starts
 // another goroutine that reads on: the connection is held up for two of its ticks at the most. Unless the call ends soon
-// after, the method is not trusted again for long, and twice as long each time.
+// after, the method is not trusted again for long, and twice as long each time. A stream of both sides is run so
+// when it is alone; see server_loan.go for how it gets its messages.
 const (
 	quickRun    = 50 * time.Microsecond // what a run takes at the most, beside the time for its bytes
 	briefRun    = 4 * time.Microsecond  // what runs take on average that may hold up others
@@ -35,12 +36,14 @@ type inline struct {
 
 	speed *speed // of the method run last; the reader's, and the monitor's when it takes over
 
-	hot   atomic.Bool   // in rhythm, and the monitor's timer is set; cleared by the monitor
-	run   atomic.Uint64 // goes up when a call begins, to an odd number, and by whoever is the reader after it
-	renew atomic.Bool   // the monitor has kicked the reader's goroutine to have it replaced
+	hot     atomic.Bool   // in rhythm, and the monitor's timer is set; cleared by the monitor
+	run     atomic.Uint64 // goes up when a call begins, to an odd number, and by whoever is the reader after it
+	overrun atomic.Uint64 // the run that the monitor took over from last
+	renew   atomic.Bool   // the monitor has kicked the reader's goroutine to have it replaced
 
 	timer *time.Timer // this and all below are guarded by the connection's lock
 	seen  uint64      // run at the last tick
+	loan  uint64      // lent then
 	ticks int         // since run was looked at for the rhythm
 	last  uint64      // run then
 }
@@ -93,9 +96,9 @@ func (s *speed) settle() {
 // another goroutine reads by now.
 func (sc *serverConn) dispatch(call *serverCall) error {
 	in := &sc.inline
-	lone := call.alone && len(sc.ch.unread) == 0
+	lone := call.alone && (call.method.streamingClient || len(sc.ch.unread) == 0) // what has come behind a stream is likely to be its own
 	call.timed = lone || call.sampled()
-	if call.stream != nil || in.off || sc.ch.reader.raw == nil || !call.method.trusted(lone) ||
+	if in.off || sc.ch.reader.raw == nil || !call.method.suits(lone) ||
 		!in.hot.Load() && !(in.pace.quick() && sc.heat()) {
 		sc.server.workers.run(call)
 		return nil
@@ -105,6 +108,11 @@ func (sc *serverConn) dispatch(call *serverCall) error {
 		in.lone = lone
 	}
 	return err
+}
+
+// suits reports whether the reader may run a call of the method. One that only receives gains more from a reader that reads ahead.
+func (m *method) suits(lone bool) bool {
+	return m.trusted(lone) && (!m.streamingClient || lone && m.streamingServer)
 }
 
 // sampled picks one call in 16, in no rhythm that a client's calls could have: id/2 counts them, and the multiplication
@@ -117,6 +125,9 @@ func (sc *serverConn) runInline(call *serverCall) error {
 	run := in.run.Load() + 1
 	speed := &call.method.speed
 	in.speed = speed
+	if call.stream != nil {
+		call.stream.run = run
+	}
 	in.run.Store(run)
 	if !in.hot.Load() && in.run.CompareAndSwap(run, run+1) { // the monitor has stopped: see there
 		sc.server.workers.run(call)
@@ -124,14 +135,18 @@ func (sc *serverConn) runInline(call *serverCall) error {
 	}
 	returned := false
 	defer func() {
-		if !returned && in.run.CompareAndSwap(run, run+1) {
+		if !returned && sc.regain(run) {
 			go sc.readOn() // runtime.Goexit in the handler takes this goroutine with it
 		}
 	}()
 	call.serve()
 	returned = true
-	if !in.run.CompareAndSwap(run, run+1) {
-		speed.settle()
+	if !sc.regain(run) {
+		if in.overrun.Load() == run {
+			speed.settle()
+		} else {
+			speed.judge(monitorTick, 0) // a worker would have served the call better
+		}
 		sc.ch.flush(true)
 		return errTakenOver
 	}
@@ -174,14 +189,18 @@ func (sc *serverConn) monitor() {
 	in := &sc.inline
 	run := in.run.Load()
 	if run%2 == 1 && run == in.seen && in.run.CompareAndSwap(run, run+1) {
+		in.overrun.Store(run)
 		run++
 		in.speed.suspect()
 		go sc.readOn()
+	} else if sc.lent != 0 && sc.lent == in.loan {
+		sc.lent = 0
+		go sc.standBy()
 	}
-	in.seen = run
+	in.seen, in.loan = run, sc.lent
 	if sc.failed != nil || in.coolLocked() {
 		in.hot.Store(false)
-		if in.run.Load()%2 == 0 {
+		if in.run.Load()%2 == 0 && sc.lent == 0 {
 			in.renew.Store(true)
 			sc.kickLocked() // have the goroutine replaced by one with a small stack
 			return

@@ -51,19 +51,21 @@ func (sc *serverConn) retire() bool {
 func (sc *serverConn) onlyLocked(id uint32) bool { return sc.active == 1 && sc.calls[id] != nil }
 
 // takeDuty is for the consumer of a stream that waits.
-func (sc *serverConn) takeDuty(id uint32, solo bool) bool {
+func (sc *serverConn) takeDuty(ss *serverStream, solo bool) bool {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	if sc.failed != nil {
 		return false
 	}
-	return sc.takeLocked(id, solo && sc.onlyLocked(id) && sc.flow.solo())
+	sc.borrowLocked(ss)
+	return sc.takeLocked(ss.id, solo && sc.onlyLocked(ss.id) && sc.flow.solo())
 }
 
 // readFor is a stream's consumer on duty: it hands out frames until there is something for s, or until it is kicked.
 // ctx is the consumer's. Nor does it wait for another stream's consumer.
 func (sc *serverConn) readFor(ctx context.Context, s *stream) {
 	sc.inline.off = true
+	sc.flushInline()
 	for len(s.ready) == 0 && sc.ch.waitSpace(ctx) == nil {
 		in, err := sc.ch.recvSoon()
 		if err != nil {

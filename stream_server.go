@@ -13,6 +13,8 @@ type serverStream struct {
 	ctx    *callContext // the handler's
 	sent   atomic.Int32 // messages since the last RecvMsg
 	waits  int          // of RecvMsg since it last found that messages had been sent; guarded by recvMu
+	run    uint64       // of the reader's, which started the handler; 0: a worker did
+	waited atomic.Int64 // nanoseconds in RecvMsg
 }
 
 // newServerStream makes the stream of a call; the message in the request, if there is one, is its first.
@@ -101,12 +103,14 @@ func (ss *serverStream) RecvMsg(m any) error {
 
 // await waits for something to happen to the stream: see the client's.
 func (ss *serverStream) await() {
+	began := clock()
 	ss.waits++
-	if ss.sc.takeDuty(ss.id, ss.waits <= burst) {
+	if ss.sc.takeDuty(ss, ss.waits <= burst) {
 		ss.sc.readFor(ss.ctx, &ss.stream)
-		return
+	} else {
+		<-ss.ready
 	}
-	<-ss.ready
+	ss.waited.Add(int64(clock() - began))
 }
 
 // SendMsg implements [StreamServer].
