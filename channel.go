@@ -259,7 +259,12 @@ func (ch *channel) waitSpace(ctx context.Context) error { return ch.waitUnder(ct
 
 // waitTurn is waitSpace for the messages of streams. They stop at half of the bound, or else those who send without
 // end would fill the backlog again each time, before a server's reader sees that there was space.
-func (ch *channel) waitTurn(ctx context.Context) error { return ch.waitUnder(ctx, max(ch.limit/2, 1)) }
+func (ch *channel) waitTurn(ctx context.Context) error { return ch.waitUnder(ctx, ch.turn()) }
+
+func (ch *channel) turn() int { return max(ch.limit/2, 1) }
+
+// hasTurn reports whether waitTurn would not wait.
+func (ch *channel) hasTurn() bool { return ch.roomUnder(ch.turn()) == nil }
 
 func (ch *channel) waitUnder(ctx context.Context, limit int) error {
 	for {

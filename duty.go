@@ -52,7 +52,7 @@ type rota struct {
 	moves  uint64 // goes up with each call, and each wait of a stream's consumer
 	shifts uint64 // goes up each time a caller goes on duty
 	waits  bool   // the loner waits while another is on duty, and has not been served since
-	lent   uint64 // not 0: the goroutine is in this run of a handler, and to summon it starts another; see server_loan.go
+	lent   uint64 // not 0: the goroutine is away since this run of a handler, and to summon it starts another; see server_loan.go
 	readOn func() // what that does; nil for a client, which lends nothing
 }
 

@@ -111,7 +111,7 @@ func (call *serverCall) handleTimed() (any, error) {
 	resp, err := call.handle()
 	took := clock() - start
 	if call.stream != nil {
-		took -= time.Duration(call.stream.waited.Load()) // while others are not held up
+		took = max(0, took-time.Duration(call.stream.waited.Load())) // while others are not held up
 	}
 	call.method.judge(took, call.size)
 	return resp, err

@@ -192,7 +192,7 @@ func (sc *serverConn) finish(call *serverCall, f *frame) (crowd bool) {
 	if call.stream != nil {
 		call.endStream()
 		sc.rouseLocked() // a goroutine that the handler has left behind
-		if !sc.isAbsentLocked(call.stream) {
+		if !sc.isAwayForLocked(call.stream) {
 			sc.attendLocked()
 		}
 	}

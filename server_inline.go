@@ -38,12 +38,13 @@ type inline struct {
 
 	hot     atomic.Bool   // in rhythm, and the monitor's timer is set; cleared by the monitor
 	run     atomic.Uint64 // goes up when a call begins, to an odd number, and by whoever is the reader after it
-	overrun atomic.Uint64 // the run that the monitor took over from last
+	overrun atomic.Uint64 // the run that the monitor has suspected last
 	renew   atomic.Bool   // the monitor has kicked the reader's goroutine to have it replaced
 
 	timer *time.Timer // this and all below are guarded by the connection's lock
 	seen  uint64      // run at the last tick
 	loan  uint64      // lent then
+	moves uint64      // the rota's then
 	ticks int         // since run was looked at for the rhythm
 	last  uint64      // run then
 }
@@ -98,7 +99,7 @@ func (sc *serverConn) dispatch(call *serverCall) error {
 	in := &sc.inline
 	lone := call.alone && (call.method.streamingClient || len(sc.ch.unread) == 0) // what has come behind a stream is likely to be its own
 	call.timed = lone || call.sampled()
-	if in.off || sc.ch.reader.raw == nil || !call.method.suits(lone) ||
+	if in.off || sc.ch.reader.raw == nil || !sc.suits(call.method, lone) ||
 		!in.hot.Load() && !(in.pace.quick() && sc.heat()) {
 		sc.server.workers.run(call)
 		return nil
@@ -110,9 +111,10 @@ func (sc *serverConn) dispatch(call *serverCall) error {
 	return err
 }
 
-// suits reports whether the reader may run a call of the method. One that only receives gains more from a reader that reads ahead.
-func (m *method) suits(lone bool) bool {
-	return m.trusted(lone) && (!m.streamingClient || lone && m.streamingServer)
+// suits reports whether the reader may run a call of the method. A stream that only receives gains more from a reader that reads
+// ahead.
+func (sc *serverConn) suits(m *method, lone bool) bool {
+	return m.trusted(lone) && (!m.streamingClient || lone && m.streamingServer && sc.flow.solo())
 }
 
 // sampled picks one call in 16, in no rhythm that a client's calls could have: id/2 counts them, and the multiplication
@@ -144,8 +146,6 @@ func (sc *serverConn) runInline(call *serverCall) error {
 	if !sc.regain(run) {
 		if in.overrun.Load() == run {
 			speed.settle()
-		} else {
-			speed.judge(monitorTick, 0) // a worker would have served the call better
 		}
 		sc.ch.flush(true)
 		return errTakenOver
@@ -181,23 +181,22 @@ func (sc *serverConn) heat() bool {
 	return true
 }
 
-// monitor is called at each tick while the connection is hot. It stops when hot is cleared and no call runs; a reader
-// that is about to run one looks at hot after it has said so in running, so one of the two notices the other.
+// monitor is called at each tick while the connection is hot. It stops when hot is cleared, no call runs and nothing is lent; a
+// reader that is about to run one looks at hot after it has said so in run, so one of the two notices the other.
 func (sc *serverConn) monitor() {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	in := &sc.inline
 	run := in.run.Load()
-	if run%2 == 1 && run == in.seen && in.run.CompareAndSwap(run, run+1) {
-		in.overrun.Store(run)
+	switch {
+	case run%2 == 1 && run == in.seen && in.run.CompareAndSwap(run, run+1):
+		in.suspect(run)
 		run++
-		in.speed.suspect()
 		go sc.readOn()
-	} else if sc.lent != 0 && sc.lent == in.loan {
-		sc.lent = 0
-		go sc.standBy()
+	case sc.lent != 0 && sc.lent == in.loan:
+		sc.replaceLocked(sc.moves == in.moves)
 	}
-	in.seen, in.loan = run, sc.lent
+	in.seen, in.loan, in.moves = run, sc.lent, sc.moves
 	if sc.failed != nil || in.coolLocked() {
 		in.hot.Store(false)
 		if in.run.Load()%2 == 0 && sc.lent == 0 {
@@ -207,6 +206,12 @@ func (sc *serverConn) monitor() {
 		}
 	}
 	in.timer.Reset(monitorTick)
+}
+
+// suspect says that a run takes long.
+func (in *inline) suspect(run uint64) {
+	in.overrun.Store(run)
+	in.speed.suspect()
 }
 
 // coolLocked reports, once in coolTicks, whether the rhythm is over.

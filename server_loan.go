@@ -6,7 +6,7 @@ package ttrpc
 //	in the handler    run is odd; nobody reads
 //	borrowed          lent is that run; whoever waits for a message reads, as if the goroutine were off duty
 //	back from it      the goroutine is on duty again
-//	replaced          it was summoned, or away for two of the monitor's ticks: another goroutine reads or stands by, and
+//	replaced          it was summoned, as it is after two of the monitor's ticks at the most: another goroutine reads, and
 //	                  the one in the handler ends with it
 //
 // Like a taking over, a borrowing begins with run made even: what the goroutine has counted on until then is over.
@@ -18,8 +18,35 @@ func (sc *serverConn) borrowLocked(ss *serverStream) {
 	}
 }
 
-// isAbsentLocked reports whether the goroutine that runs this stream's handler is to be the reader again when that returns.
-func (sc *serverConn) isAbsentLocked(ss *serverStream) bool { return ss.run != 0 && sc.lent == ss.run }
+// isAwayForLocked reports whether the goroutine that runs this stream's handler is to be the reader again when that returns.
+func (sc *serverConn) isAwayForLocked(ss *serverStream) bool { return ss.run != 0 && sc.lent == ss.run }
+
+// leave has another goroutine read while the handler waits for something else than a message.
+func (sc *serverConn) leave(ss *serverStream) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if sc.failed != nil {
+		return
+	}
+	sc.borrowLocked(ss)
+	if sc.isAwayForLocked(ss) {
+		sc.attendLocked()
+	}
+}
+
+// replaceLocked ends a loan that lasts. busy: nobody has waited for a message lately, so it is the handler that takes its time.
+func (sc *serverConn) replaceLocked(busy bool) {
+	if sc.duty == dutyCaller {
+		sc.lent = 0
+		go sc.standBy()
+		sc.kickLocked() // who hands over to it
+		return
+	}
+	if busy {
+		sc.inline.suspect(sc.lent)
+	}
+	sc.summonLocked()
+}
 
 // regain reports, after a run, whether the goroutine is still the reader, or is it again.
 func (sc *serverConn) regain(run uint64) bool {
@@ -35,7 +62,7 @@ func (sc *serverConn) regain(run uint64) bool {
 	return true
 }
 
-// standBy is the life of a goroutine that replaces one which is away for long.
+// standBy is the life of a goroutine that replaces one which is away while somebody else is on duty.
 func (sc *serverConn) standBy() {
 	sc.offDuty()
 	sc.readOn()

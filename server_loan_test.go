@@ -84,11 +84,17 @@ func (b *borrowing) trust(method string) {
 	b.t.Helper()
 	b.wantUsable(b.id + 2)
 	b.id += 2
-	m, st := b.registry.find([]byte(svc), []byte(method))
-	equal(b.t, st, nil)
+	m := b.method(method)
 	m.average.Store(0)
 	m.quick.Store(quickEnough)
 	equal(b.t, b.conn().heat(), true)
+}
+
+func (b *borrowing) method(name string) *method {
+	b.t.Helper()
+	m, st := b.registry.find([]byte(svc), []byte(name))
+	equal(b.t, st, nil)
+	return m
 }
 
 // conn is the server's side of the connection.
@@ -159,7 +165,8 @@ func TestLentReaderBlocks(t *testing.T) {
 			g.pass("")
 			return nil
 		})
-		for range 3 {
+		m := b.method("moody")
+		eventually(t, "it to be suspected", func() bool {
 			b.start(0)
 			for range receives {
 				b.send(data(b.id, 0, "y"))
@@ -169,8 +176,98 @@ func TestLentReaderBlocks(t *testing.T) {
 			g.release <- struct{}{}
 			b.want(closing(b.id))
 			b.id += 6
-		}
+			return m.distrust.Load() > 0 || receives > 1 // it has waited between the monitor's looks
+		})
 	}
+}
+
+// Frames that were read together with a stream's opening are not lost, also if its consumer, on duty, can't read on: here until its
+// deadline, since the peer reads nothing.
+func TestLentReaderKeepsWhatWasRead(t *testing.T) {
+	large := text(strings.Repeat("b", 1500<<10)) // more than a socket holds
+	ended := make(chan error, 1)
+	b := newBorrowing(t, func(_ context.Context, ss StreamServer) error {
+		err := ss.SendMsg(large)
+		if err == nil {
+			_, err = recvText(ss)
+		}
+		ended <- err
+		return err
+	}, WithServerWriteBacklog(20000))
+	eventually(t, "the consumer to be on duty then", func() bool {
+		b.trust("moody")
+		b.id += 2
+		frames := []rawFrame{requestOf(b.id, 2, &Request{
+			Service: svc, Method: "moody", TimeoutNano: int64(200 * time.Millisecond), Payload: encode(text("mood")),
+		})}
+		missing := map[uint32]bool{}
+		for i := uint32(1); i <= 5; i++ {
+			frames = append(frames, request(b.id+2*i, "echo", "beside"))
+			missing[b.id+2*i] = true
+		}
+		b.send(frames...)
+		onDuty := false
+		if f := b.recv(); f.equal(data(b.id, 0, "reader")) {
+			for done := false; !done; runtime.Gosched() {
+				d, _ := b.duty()
+				onDuty = onDuty || d == dutyCaller
+				select {
+				case <-ended:
+					done = true
+				default:
+				}
+			}
+		} else {
+			delete(missing, f.id)
+		}
+		for len(missing) > 0 {
+			if f := b.recv(); f.id != b.id && !f.equal(answer(f.id, "beside")) {
+				t.Fatal("not wanted:", f)
+			} else {
+				delete(missing, f.id)
+			}
+		}
+		b.id += 2 * 5
+		b.id += 2
+		b.send(request(b.id, "echo", "last"))
+		for !b.recv().equal(answer(b.id, "last")) { // what the stream has sent
+		}
+		return onDuty
+	})
+}
+
+// A handler whose messages the peer does not take is not to be blamed, and others read meanwhile.
+func TestLentReaderSends(t *testing.T) {
+	g := newGate()
+	b := newBorrowing(t, func(_ context.Context, ss StreamServer) error {
+		for range 1000 {
+			if err := ss.SendMsg(text(strings.Repeat("b", 1000))); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, WithServerWriteBacklog(20000), withMethod("gate", g.unary()))
+	m := b.method("moody")
+	inARow := 0
+	eventually(t, "it to be trusted all the same", func() bool {
+		m.distrust.Store(0)
+		b.start(0)
+		eventually(t, "the backlog to be full", func() bool { return !b.conn().ch.hasTurn() })
+		b.send(request(b.id+2, "gate", "beside"))
+		wait(t, g.started, "a call beside it")
+		elapse(5 * monitorTick)
+		if inARow++; m.distrust.Load() > 0 {
+			inARow = 0
+		}
+		g.release <- struct{}{}
+		for ends := 0; ends < 2; {
+			if f := b.recv(); f.equal(closing(b.id)) || f.equal(answer(b.id+2, "beside")) {
+				ends++
+			}
+		}
+		b.id += 2
+		return inARow == 8
+	})
 }
 
 // The consumer may be another goroutine than the handler's.
@@ -383,7 +480,7 @@ func isReaders() bool { return strings.Contains(string(stack()), "runInline") }
 // A method is judged by what it does itself: while it waits for a message nobody is held up.
 func TestWaitingIsNotHeldAgainstAStream(t *testing.T) {
 	b := newBorrowing(t, nil)
-	m, _ := b.registry.find([]byte(svc), []byte("moody"))
+	m := b.method("moody")
 	const waits = 5 * time.Millisecond
 	m.average.Store(int64(2 * waits))
 	eventually(t, "the method to look quick", func() bool {

@@ -13,6 +13,7 @@ import (
 func (sc *serverConn) read() error {
 	sc.flushInline() // what the goroutine before has left
 	for {
+		_ = sc.ch.waitSpace(context.Background()) // which has no error; a failed channel has space
 		in, err := sc.recv(sc.inline.lone)
 		switch {
 		case err == nil:
@@ -36,7 +37,6 @@ func (sc *serverConn) read() error {
 		if data && sc.retire() {
 			sc.offDuty()
 		}
-		_ = sc.ch.waitSpace(context.Background()) // which has no error; a failed channel has space
 	}
 }
 
@@ -58,27 +58,27 @@ func (sc *serverConn) takeDuty(ss *serverStream, solo bool) bool {
 		return false
 	}
 	sc.borrowLocked(ss)
+	if ss.waits > burst && sc.isAwayForLocked(ss) {
+		ss.method.judge(monitorTick, 0) // who only receives is served better by a reader that reads ahead
+	}
 	return sc.takeLocked(ss.id, solo && sc.onlyLocked(ss.id) && sc.flow.solo())
 }
 
 // readFor is a stream's consumer on duty: it hands out frames until there is something for s, or until it is kicked.
-// ctx is the consumer's. Nor does it wait for another stream's consumer.
+// ctx is the consumer's. Nor does it wait for another stream's consumer. A borrowed duty comes with frames that have been
+// read already: they go out first, whatever there is for s.
 func (sc *serverConn) readFor(ctx context.Context, s *stream) {
 	sc.inline.off = true
 	sc.flushInline()
-	for len(s.ready) == 0 && sc.ch.waitSpace(ctx) == nil {
-		in, err := sc.ch.recvSoon()
-		if err != nil {
-			if !sc.wasKicked(err) {
-				sc.fail(err)
+	for in := sc.ch.buffered(); ; in = sc.ch.buffered() {
+		if in == nil {
+			if in = sc.recvFor(ctx, s); in == nil {
+				break
 			}
-			break
 		}
-		for ; in != nil; in = sc.ch.buffered() {
-			if sc.handle(in, false) != nil {
-				sc.passOn()
-				return
-			}
+		if sc.handle(in, false) != nil {
+			sc.passOn()
+			return
 		}
 	}
 	sc.inline.off = false
@@ -86,6 +86,18 @@ func (sc *serverConn) readFor(ctx context.Context, s *stream) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	sc.handOverLocked(sc.failed == nil && sc.onlyLocked(s.id))
+}
+
+// recvFor returns the next frame that such a consumer waits for, or nil when it is to stop.
+func (sc *serverConn) recvFor(ctx context.Context, s *stream) *inbound {
+	if len(s.ready) > 0 || sc.ch.waitSpace(ctx) != nil {
+		return nil
+	}
+	in, err := sc.ch.recvSoon()
+	if err != nil && !sc.wasKicked(err) {
+		sc.fail(err)
+	}
+	return in
 }
 
 func (sc *serverConn) passOn() {
@@ -135,9 +147,9 @@ func (sc *serverConn) handleRequest(in *inbound) error {
 	}
 	call := newServerCall(sc, m, in, v)
 	if st := sc.begin(call); st != nil {
-		sc.answer(in.stream, st)
-		call.endStream()
+		call.endStream() // what it has held is free before anybody hears of it
 		call.recycle()
+		sc.answer(in.stream, st)
 		return nil
 	}
 	return sc.dispatch(call)

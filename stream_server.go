@@ -14,7 +14,7 @@ type serverStream struct {
 	sent   atomic.Int32 // messages since the last RecvMsg
 	waits  int          // of RecvMsg since it last found that messages had been sent; guarded by recvMu
 	run    uint64       // of the reader's, which started the handler; 0: a worker did
-	waited atomic.Int64 // nanoseconds in RecvMsg
+	waited atomic.Int64 // nanoseconds for the peer
 }
 
 // newServerStream makes the stream of a call; the message in the request, if there is one, is its first.
@@ -56,9 +56,12 @@ func (ss *serverStream) start(parent context.Context, timeout int64, md MD) *cal
 // rouse has a consumer look at its context.
 func (ss *serverStream) rouse() {
 	ss.wake()
-	ss.sc.mu.Lock()
-	defer ss.sc.mu.Unlock()
-	ss.sc.rouseLocked()
+	sc := ss.sc
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if call := sc.calls[ss.id]; call != nil && call.stream == ss {
+		sc.rouseLocked()
+	}
 }
 
 // abort ends the stream for the handler, whatever it is doing with it.
@@ -123,7 +126,7 @@ func (ss *serverStream) SendMsg(m any) error {
 	if err != nil {
 		return streamMarshalError(err)
 	}
-	if err := ss.sc.ch.waitTurn(ss.ctx); err != nil {
+	if err := ss.waitTurn(); err != nil {
 		f.free()
 		return err
 	}
@@ -136,6 +139,18 @@ func (ss *serverStream) SendMsg(m any) error {
 		ss.sc.ch.flush(false)
 	}
 	return nil
+}
+
+// waitTurn waits for the turn of a message: for as long as the peer likes, so that somebody else has to read.
+func (ss *serverStream) waitTurn() error {
+	if ss.sc.ch.hasTurn() {
+		return nil
+	}
+	ss.sc.leave(ss)
+	began := clock()
+	err := ss.sc.ch.waitTurn(ss.ctx)
+	ss.waited.Add(int64(clock() - began))
+	return err
 }
 
 // streamEncoder is responseEncoder for which nothing is an empty message.
