@@ -73,7 +73,10 @@ func TestDeadlineOfAHandlerWhoReads(t *testing.T) {
 		p.send(requestOf(1, 2, &Request{Service: svc, Method: "chatting", TimeoutNano: int64(500 * time.Millisecond)}))
 		for range 200 { // a rhythm, in which the handler reads for itself
 			p.send(data(1, 0, "x"))
-			p.want(data(1, 0, "x"))
+			if f := p.recv(); !f.equal(data(1, 0, "x")) {
+				equal(t, f.response(t).GetStatus().GetCode(), int32(codes.DeadlineExceeded)) // so soon
+				break
+			}
 		}
 		faults := strings.Repeat(string(rawFrame{id: 2, typ: 3}.bytes()), 4000)
 		check(t, p.SetWriteDeadline(time.Now().Add(300*time.Millisecond)))

@@ -711,7 +711,7 @@ func TestNRI114ServerWorksOn(t *testing.T) {
 			return nil
 		})))
 	c := r.client()
-	ctx, cancel := context.WithTimeout(bg, 10*time.Millisecond)
+	ctx, cancel := context.WithTimeout(bg, 300*time.Millisecond) // enough to get both there
 	defer cancel()
 	open(t, ctx, c, both, "watchStream", nil)
 	_, _ = call(ctx, c, "watch", "") // whichever side notices first

@@ -192,21 +192,27 @@ func TestStreamOutlivesBadMessages(t *testing.T) {
 
 func TestStreamsContext(t *testing.T) {
 	c := serve(t).client()
-	for name, end := range map[string]func(ctx context.Context) (context.Context, context.CancelFunc, error){
-		"cancelled": func(ctx context.Context) (context.Context, context.CancelFunc, error) {
-			ctx, cancel := context.WithCancel(ctx)
+	for name, begin := range map[string]func(t *testing.T) (ctx context.Context, cs ClientStream, want error){
+		"cancelled": func(t *testing.T) (context.Context, ClientStream, error) {
+			ctx, cancel := context.WithCancel(bg)
+			cs := open(t, ctx, c, both, "mute", nil)
 			time.AfterFunc(time.Millisecond, cancel)
-			return ctx, cancel, context.Canceled
+			return ctx, cs, context.Canceled
 		},
-		"deadline": func(ctx context.Context) (context.Context, context.CancelFunc, error) {
-			ctx, cancel := context.WithTimeout(ctx, 5*time.Millisecond)
-			return ctx, cancel, context.DeadlineExceeded
+		"deadline": func(t *testing.T) (context.Context, ClientStream, error) {
+			for timeout := 5 * time.Millisecond; ; timeout *= 2 {
+				ctx, cancel := context.WithTimeout(bg, timeout)
+				t.Cleanup(cancel)
+				cs, err := c.NewStream(ctx, both, svc, "mute", nil)
+				if !errors.Is(err, context.DeadlineExceeded) { // it was too short to open one
+					check(t, err)
+					return ctx, cs, context.DeadlineExceeded
+				}
+			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel, want := end(bg)
-			defer cancel()
-			cs := open(t, ctx, c, both, "mute", nil)
+			ctx, cs, want := begin(t)
 			for range 2 {
 				_, err := recvText(cs)
 				if name == "deadline" && status.Code(err) == codes.DeadlineExceeded {
@@ -214,6 +220,7 @@ func TestStreamsContext(t *testing.T) {
 				}
 				wantExactly(t, err, want)
 			}
+			<-ctx.Done()
 			if cs.SendMsg(text("x")) == nil {
 				t.Error("a message was sent")
 			}
