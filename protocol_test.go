@@ -1335,13 +1335,16 @@ func TestP47ReadErrorClosesTheConnection(t *testing.T) {
 		var log logBuffer
 		a, b := pair(t, "pipe")
 		conn, p := newErrConn(a), newRawPeer(t, b)
-		r := serve(t, net.Listener(newOneListener(conn)), WithServerLogger(log.logger()))
+		g := newGate()
+		r := serve(t, net.Listener(newOneListener(conn)), WithServerLogger(log.logger()), withMethod("gate", g.unary()))
 		p.wantUsable(1)
-		p.send(request(3, "hold", ""))
+		p.send(request(3, "gate", ""))
+		wait(t, g.started, "call") // so the read that brought it has returned
 		conn.err <- broken
 		p.send(rawFrame{typ: 9})
 		p.wantEnd()
 		wait(t, conn.closed, "Close")
+		g.open()
 		check(t, r.Shutdown(bg))
 		if !strings.Contains(log.String(), "cable cut") {
 			t.Error("it is not in the log:", log.String())
