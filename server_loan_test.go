@@ -311,7 +311,10 @@ func TestLentReaderLeavesAConsumerBehind(t *testing.T) {
 		}()
 		if waits.Load() {
 			run := ss.(*serverStream).run
-			eventually(t, "the consumer to borrow, or to be too late for it", func() bool { return b.conn().inline.run.Load() != run })
+			eventually(t, "the consumer to read, or to be too late for it", func() bool {
+				d, _ := b.duty()
+				return d != dutyNone && b.conn().inline.run.Load() != run
+			})
 		}
 		d, _ := b.duty()
 		reads <- d == dutyCaller
