@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 )
@@ -19,6 +20,7 @@ const blockingVariable = "TTRPC_TEST_BLOCKING"
 func TestBlockingDescriptor(t *testing.T) {
 	if os.Getenv(blockingVariable) != "" {
 		callOverBlockingDescriptors(t)
+		closeBlockingDescriptors(t)
 		return
 	}
 	self, err := os.Executable()
@@ -57,4 +59,23 @@ func callOverBlockingDescriptors(t *testing.T) {
 	out, err := call(bg, c, "echo", string(big))
 	check(t, err)
 	equal(t, len(out), len(big))
+}
+
+// closeBlockingDescriptors closes both ends of connections whose peers do not read, while somebody writes to them.
+func closeBlockingDescriptors(t *testing.T) {
+	large := strings.Repeat("x", 3<<20)
+	r := serve(t, WithServerHandshaker(handshakeFunc(makeBlock)))
+	p := r.raw()
+	p.send(request(1, "echo", large))
+	eventually(t, "the server to write in vain", func() bool {
+		conns := r.conns()
+		return len(conns) == 1 && conns[0].hasChannel() && conns[0].ch.full.Load()
+	})
+	check(t, r.Server.Close())
+
+	c, _ := rawServer(t, "unix", WithClientHandshaker(handshakeFunc(makeBlock)))
+	result := goCall(bg, c, "echo", large)
+	eventually(t, "the client to write in vain", c.ch.full.Load)
+	check(t, c.Close())
+	wantExactly(t, wait(t, result, "the call"), ErrClosed)
 }

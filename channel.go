@@ -33,7 +33,7 @@ type channel struct {
 
 // writer is the sending half.
 type writer struct {
-	mu      sync.Mutex    // guards all below but gathering and attempt
+	mu      sync.Mutex    // guards all below but full, gathering and attempt
 	out     queue         // the backlog
 	held    int           // bytes in out and in the hands of whoever writes
 	sum     uint64        // bytes posted ever; all but the last held of them are written
@@ -43,6 +43,7 @@ type writer struct {
 	failed  error         // why nothing can be written any more
 	room    chan struct{} // closed when there is space; nil: nobody waits
 
+	full      atomic.Bool  // the bound is reached, and nothing has failed; changed under mu
 	gathering atomic.Bool  // somebody is about to flush, and lets others post before
 	attempt   writeAttempt // used by whoever has set writing
 }
@@ -68,6 +69,9 @@ func (ch *channel) post(f *frame) error {
 	ch.held += len(f.b)
 	ch.sum += uint64(len(f.b))
 	ch.out.push(f)
+	if ch.held >= ch.limit {
+		ch.full.Store(true)
+	}
 	return nil
 }
 
@@ -183,6 +187,9 @@ func (ch *channel) wrote(f *frame) (last bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.held -= n
+	if ch.held < ch.limit && ch.full.Load() {
+		ch.full.Store(false)
+	}
 	if ch.held <= ch.limit/4 {
 		ch.announceSpaceLocked()
 	}
@@ -211,6 +218,7 @@ func (ch *channel) stop(err error) bool {
 		return false
 	}
 	ch.failed = err
+	ch.full.Store(false)
 	ch.out.clear()
 	ch.announceSpaceLocked()
 	return true
@@ -232,6 +240,7 @@ func (ch *channel) hangUpLocked() {
 		return
 	}
 	ch.failed = errConnDone
+	ch.full.Store(false)
 	ch.announceSpaceLocked()
 	go ch.hangUp() // a conn of the user's may take its time, as TLS does with a stuck peer
 }
@@ -324,9 +333,10 @@ type writeAttempt struct {
 	narrow   bool // a unix socket that has never been full with a large frame
 	messages bool // each Write may arrive as a message
 
-	b   []byte
-	n   int
-	err error
+	whole bool // all of b is to be written, however long that takes
+	b     []byte
+	n     int // of b, written when it is not
+	err   error
 }
 
 func (a *writeAttempt) init(conn net.Conn, raw syscall.RawConn) {
@@ -340,6 +350,9 @@ func (a *writeAttempt) init(conn net.Conn, raw syscall.RawConn) {
 // attempt is one write(2), or a second one after the socket has been given more room, which is for large frames alone:
 // many small ones would only wait in there instead of here, before those of others.
 func (a *writeAttempt) attempt(fd uintptr) bool {
+	if a.whole {
+		return a.attemptAll(fd)
+	}
 	a.n, a.err = tryWrite(fd, a.b)
 	if a.narrow && a.err == nil && a.n < len(a.b) && len(a.b) > sharedFrame {
 		a.narrow = false
@@ -351,16 +364,43 @@ func (a *writeAttempt) attempt(fd uintptr) bool {
 	return true
 }
 
+// attemptAll writes as much as it can, and reports whether that is all, or it has failed. The runtime calls it again when there is
+// space. (A net.Conn's own Write would block in the kernel, and the Close that is to end it with it, where somebody has made the
+// descriptor block.)
+func (a *writeAttempt) attemptAll(fd uintptr) bool {
+	for len(a.b) > 0 {
+		n, err := tryWrite(fd, a.b)
+		a.b = a.b[n:]
+		switch {
+		case err != nil:
+			a.err = err
+			return true
+		case n == 0:
+			return false
+		}
+	}
+	return true
+}
+
 // immediate reports whether write never blocks.
 func (a *writeAttempt) immediate() bool { return a.raw != nil }
 
 // writeAll blocks until all is written.
 func (a *writeAttempt) writeAll(b []byte) error {
-	if a.messages {
+	switch {
+	case a.messages:
 		return writeMessages(a.conn, b)
+	case a.raw == nil:
+		_, err := a.conn.Write(b)
+		return err
 	}
-	_, err := a.conn.Write(b)
-	return err
+	a.b, a.err, a.whole = b, nil, true
+	err := a.raw.Write(a.try)
+	a.b, a.whole = nil, false
+	if err != nil {
+		return err
+	}
+	return a.err
 }
 
 func (a *writeAttempt) write(b []byte) (int, error) {

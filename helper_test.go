@@ -492,3 +492,10 @@ func wait[T any](t testing.TB, ch <-chan T, what string) T {
 func elapse(d time.Duration) {
 	<-time.NewTimer(d).C
 }
+
+// hasChannel reports whether the handshake is done.
+func (sc *serverConn) hasChannel() bool {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	return sc.ch != nil
+}

@@ -244,15 +244,16 @@ func (sc *serverConn) settleLocked() {
 	}
 }
 
-// cutLocked closes the connection and ends what hangs on it. Doing it again does nothing.
+// cutLocked ends what hangs on the connection, and closes it: last, for with SO_LINGER that may take its time. Doing it again does
+// nothing.
 func (sc *serverConn) cutLocked() {
-	sc.closeLocked()
+	sc.cancelLocked()
 	if sc.ch != nil {
 		sc.attendLocked()
 		sc.ch.stop(sc.failed)
 		sc.flow.close()
 	}
-	sc.cancelLocked()
+	sc.closeLocked()
 }
 
 // closeLocked closes the connection, once. One of the user's may take its time, as TLS does with a stuck peer, and

@@ -181,8 +181,8 @@ func TestLentReaderBlocks(t *testing.T) {
 	}
 }
 
-// Frames that were read together with a stream's opening are not lost, also if its consumer, on duty, can't read on: here until its
-// deadline, since the peer reads nothing.
+// Frames that were read together with a stream's opening are not lost, also if its consumer can't hand them out: here since the peer
+// reads nothing, until the stream's deadline.
 func TestLentReaderKeepsWhatWasRead(t *testing.T) {
 	large := text(strings.Repeat("b", 1500<<10)) // more than a socket holds
 	ended := make(chan error, 1)
@@ -197,7 +197,7 @@ func TestLentReaderKeepsWhatWasRead(t *testing.T) {
 		}
 		return err
 	}, WithServerWriteBacklog(20000))
-	eventually(t, "the consumer to be on duty then", func() bool {
+	eventually(t, "the reader to run it", func() bool {
 		b.trust("moody")
 		b.id += 2
 		frames := []rawFrame{requestOf(b.id, 2, &Request{
@@ -209,15 +209,10 @@ func TestLentReaderKeepsWhatWasRead(t *testing.T) {
 			missing[b.id+2*i] = true
 		}
 		b.send(frames...)
-		f, onDuty := b.recv(), false
-		for done := !f.equal(data(b.id, 0, "reader")); !done; runtime.Gosched() {
-			d, _ := b.duty()
-			onDuty = onDuty || d == dutyCaller
-			select {
-			case <-ended:
-				done = true
-			default:
-			}
+		f := b.recv()
+		byReader := f.equal(data(b.id, 0, "reader"))
+		if byReader {
+			wait(t, ended, "the stream's deadline")
 		}
 		for ends := false; ; f = b.recv() {
 			switch {
@@ -231,7 +226,7 @@ func TestLentReaderKeepsWhatWasRead(t *testing.T) {
 			}
 		}
 		b.id += 2 * 5
-		return onDuty
+		return byReader
 	})
 }
 

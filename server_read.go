@@ -9,7 +9,7 @@ import (
 )
 
 // read hands out frames until the connection ends. While more replies than the backlog's bound are unwritten it
-// reads no further requests.
+// reads no further requests, and hands out none that it has read.
 func (sc *serverConn) read() error {
 	sc.flushInline() // what the goroutine before has left
 	for {
@@ -31,6 +31,10 @@ func (sc *serverConn) read() error {
 			data = in.typ == typeData
 			if err := sc.handle(in, true); err != nil {
 				return err
+			}
+			if sc.ch.full.Load() {
+				sc.flushInline() // or nobody makes space
+				_ = sc.ch.waitSpace(context.Background())
 			}
 		}
 		sc.flushInline()
@@ -65,8 +69,8 @@ func (sc *serverConn) takeDuty(ss *serverStream, solo bool) bool {
 }
 
 // readFor is a stream's consumer on duty: it hands out frames until there is something for s, or until it is kicked.
-// ctx is the consumer's. Nor does it wait for another stream's consumer. A borrowed duty comes with frames that have been
-// read already: they go out first, whatever there is for s.
+// ctx is the consumer's. Nor does it wait for another stream's consumer, or for space with a frame in hand. A borrowed duty comes
+// with frames that have been read already: they go out first, whatever there is for s.
 func (sc *serverConn) readFor(ctx context.Context, s *stream) {
 	sc.inline.off = true
 	sc.flushInline()
@@ -76,7 +80,7 @@ func (sc *serverConn) readFor(ctx context.Context, s *stream) {
 				break
 			}
 		}
-		if sc.handle(in, false) != nil {
+		if sc.ch.full.Load() || sc.handle(in, false) != nil {
 			sc.passOn()
 			return
 		}
