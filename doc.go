@@ -30,7 +30,7 @@ package ttrpc
 
 // How it is made. Three layers, which are files, and a lower one never names a higher one:
 //
-//	channel   frames on a net.Conn; knows no calls        channel.go recv.go spin.go frame.go transport.go
+//	channel   frames on a net.Conn; knows no calls        channel.go recv.go write.go spin.go frame.go transport.go
 //	stream    one call: an inbox and how it ended         stream.go
 //	conn      who is alive: the client, a server's conn   client*.go, server*.go, and duty.go for both
 //

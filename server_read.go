@@ -13,7 +13,7 @@ import (
 func (sc *serverConn) read() error {
 	sc.flushInline() // what the goroutine before has left
 	for {
-		_ = sc.ch.waitSpace(context.Background()) // which has no error; a failed channel has space
+		sc.ch.awaitSpace()
 		in, err := sc.recv(sc.inline.lone)
 		switch {
 		case err == nil:
@@ -34,7 +34,7 @@ func (sc *serverConn) read() error {
 			}
 			if sc.ch.full.Load() {
 				sc.flushInline() // or nobody makes space
-				_ = sc.ch.waitSpace(context.Background())
+				sc.ch.awaitSpace()
 			}
 		}
 		sc.flushInline()

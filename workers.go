@@ -1,7 +1,6 @@
 package ttrpc
 
 import (
-	"context"
 	"sync"
 	"time"
 )
@@ -43,9 +42,7 @@ func (p *workers) work(call *serverCall) {
 	var w chan *serverCall // made when first needed: a call that blocks for long should not cost its memory
 	for call != nil {
 		ch := call.sc.ch
-		if ch.full.Load() { // meanwhile: as if the request had not been read
-			_ = ch.waitSpace(context.Background())
-		}
+		ch.awaitSpace() // as if the request had not been read
 		if crowd := call.serve(); crowd {
 			ch.flushCrowd(true)
 		} else {
