@@ -66,11 +66,9 @@ func TestChaos(t *testing.T) {
 				all.Go(func() { chaosOnPipe(t, l, seed, count) })
 			}
 			all.Wait()
-			conns := r.conns()
+			leftovers := ServerLeftovers(r.Server)
 			check(t, r.Shutdown(bg))
-			for _, sc := range conns {
-				wantNothingLeft(t, sc)
-			}
+			equal(t, leftovers(), "")
 		})
 	}
 }

@@ -4,7 +4,13 @@ package ttrpc
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
 )
 
 func TestServerOptions(t *testing.T) {
@@ -80,18 +86,56 @@ func TestSizesOfOptions(t *testing.T) {
 	}
 	for _, set := range []func(int) ServerOpt{WithServerMaxRecvMsgSize, WithServerMaxSendMsgSize} {
 		_, err := NewServer(set(1 << 24))
-		wantIs(t, err, errInvalidSize)
+		if err == nil || err.Error() != "ttrpc: size out of range" {
+			t.Error("got", err)
+		}
 	}
+}
 
+// Limits of messages outside of their range are the nearest ones in it, at a client.
+func TestClientsLimitsAreBroughtIntoTheirRange(t *testing.T) {
 	for n, want := range map[int]int{-1: 1, 0: 1, 1: 1, 1<<24 - 1: 1<<24 - 1, 1 << 24: 1<<24 - 1} {
 		c, _ := rawServer(t, "unix", WithClientMaxRecvMsgSize(n), WithClientMaxSendMsgSize(n))
-		equal(t, c.maxRecv, want)
-		equal(t, c.maxSend, want)
+		wantOversized(t, c.Call(bg, svc, "echo", text(strings.Repeat("x", want)), new(message)), want)
+
+		c, p := rawServer(t, "unix", WithClientMaxRecvMsgSize(n))
+		result := goCall(bg, c, "echo", "")
+		f, _ := p.recvRequest()
+		p.send(rawFrame{id: f.id, typ: 2, data: make([]byte, want+1)})
+		wantStatus(t, wait(t, result, "the call"), codes.ResourceExhausted,
+			fmt.Sprintf("message length %d exceed maximum message size of %d", want+1, want))
 	}
-	c, _ := rawServer(t, "unix", WithClientStreamBuffer(-1, 0), WithClientWriteBacklog(-1))
-	equal(t, c.streamBuffer, 1)
-	equal(t, c.connBuffer, 1)
-	equal(t, c.backlog, 1)
+}
+
+// So are its bounds of bytes kept: with the least a stream holds one message, and a write waits for the one before it.
+func TestClientsBuffersAreBroughtIntoTheirRange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := rawServer(t, "pipe", WithClientStreamBuffer(-1, 0))
+		opened := make(chan ClientStream, 1)
+		go func() { opened <- open(t, bg, c, down, "list", text("")) }()
+		f := p.recv()
+		p.send(data(f.id, 0, "a"), data(f.id, 0, "b"), data(f.id, 0, "c"))
+		elapse(2 * time.Second)
+		var err error
+		for cs := <-opened; err == nil; {
+			_, err = recvText(cs)
+		}
+		wantExactly(t, err, ErrStreamFull)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := rawServer(t, "pipe", WithClientWriteBacklog(-1))
+		ctx, cancel := context.WithTimeout(bg, time.Hour)
+		defer cancel()
+		var err error
+		sent := -1 // of the calls, the streams' openings
+		for ; err == nil; sent++ {
+			_, err = c.NewStream(ctx, both, svc, "chat", nil)
+		}
+		wantExactly(t, err, context.DeadlineExceeded)
+		if sent > 3 {
+			t.Errorf("%d frames are kept", sent)
+		}
+	})
 }
 
 // The least of everything still works, one thing at a time.

@@ -108,7 +108,7 @@ func TestRaceReaders(t *testing.T) {
 		return in, err
 	})
 	r := serve(t, withMethod("slow", slow))
-	defer r.trustAll()()
+	defer r.forceInline()()
 	var clients sync.WaitGroup
 	for seed := range uint64(8) {
 		clients.Go(func() {
@@ -124,30 +124,20 @@ func TestRaceReaders(t *testing.T) {
 	clients.Wait()
 }
 
-// trustAll has the server's readers run calls of all methods, also where a machine is too slow to earn that, until the function that
-// it returns is called.
-func (r *rig) trustAll() (stop func()) {
+// forceInline has the server's readers run calls of all methods, also where a machine is too slow to earn that,
+// until the function that it returns is called.
+func (r *rig) forceInline() (stop func()) {
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		for ticker := time.NewTicker(monitorTick); ; {
+		ticker := time.NewTicker(time.Millisecond)
+		defer ticker.Stop()
+		for {
 			select {
 			case <-done:
-				ticker.Stop()
 				return
 			case <-ticker.C:
-			}
-			for _, m := range (*r.registry.services.Load())[svc] {
-				m.average.Store(0)
-				m.quick.Store(quickEnough)
-			}
-			for _, sc := range r.conns() {
-				sc.mu.Lock()
-				reads := sc.ch != nil
-				sc.mu.Unlock()
-				if reads {
-					sc.heat()
-				}
+				ForceInline(r.Server)
 			}
 		}
 	}()
@@ -155,7 +145,7 @@ func (r *rig) trustAll() (stop func()) {
 }
 
 func raceReader(t *testing.T, c *Client, rnd *rand.Rand) {
-	some := func() time.Duration { return time.Duration(rnd.Int64N(int64(3 * watchAfter))) }
+	some := func() time.Duration { return time.Duration(rnd.Int64N(int64(15 * time.Millisecond))) }
 	var all sync.WaitGroup
 	defer all.Wait()
 	switch rnd.IntN(8) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -260,4 +261,18 @@ func TestDescriptorVariables(t *testing.T) {
 	equal(t, File_request_proto, File_github_com_containerd_ttrpc_request_proto)
 	equal(t, fmt.Sprint((&Request{}).ProtoReflect().Descriptor().FullName()), "ttrpc.Request")
 	equal(t, fmt.Sprint((&StringList{List: []string{"a"}}).ProtoReflect().Descriptor().FullName()), "ttrpc.StringList")
+}
+
+// A Request that turns out malformed at its end costs no more memory than its bytes.
+func TestMalformedRequestsCostNoMemory(t *testing.T) {
+	b := append(bytes.Repeat([]byte("\x2a\x00"), 1<<20), 0xff)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := parseRequest(b)
+	wantExactly(t, err, errMalformed)
+	wantExactly(t, requestError(b), errMalformed)
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+		t.Errorf("%d bytes", n)
+	}
 }

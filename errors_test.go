@@ -27,12 +27,28 @@ func TestTextsOfErrors(t *testing.T) {
 	for err, want := range map[error]string{
 		ErrProtocol: "protocol error", ErrClosed: "ttrpc: closed", ErrServerClosed: "ttrpc: server closed",
 		ErrStreamClosed: "ttrpc: stream closed", ErrStreamFull: "ttrpc: stream buffer full",
-		asClosed(io.ErrUnexpectedEOF): "ttrpc: closed: unexpected EOF", asClosed(io.EOF): "ttrpc: closed",
+		ErrStreamIDsExhausted: "ttrpc: stream ids exhausted",
 	} {
 		equal(t, err.Error(), want)
 	}
-	wantIs(t, asClosed(io.ErrUnexpectedEOF), ErrClosed, io.ErrUnexpectedEOF)
-	closed := asClosed(io.ErrUnexpectedEOF)
-	wantExactly(t, asClosed(closed), closed)
-	wantExactly(t, asClosed(io.EOF), ErrClosed)
+}
+
+// A call's error names the cause of an end that is none of closing, once, and is ErrClosed itself after any other.
+func TestTextOfClosed(t *testing.T) {
+	for sent, want := range map[int]string{0: "ttrpc: closed", 5: "ttrpc: closed: unexpected EOF"} {
+		c, p := rawServer(t, "unix")
+		first := goCall(bg, c, "echo", "x")
+		p.recv()
+		_, err := p.Write(make([]byte, sent))
+		check(t, err)
+		p.Close()
+		equal(t, wait(t, first, "the call").Error(), want)
+		for range 2 {
+			_, err = call(bg, c, "echo", "x")
+			equal(t, err.Error(), want)
+			wantIs(t, err, ErrClosed)
+			equal(t, errors.Is(err, io.ErrUnexpectedEOF), sent > 0)
+			equal(t, err == ErrClosed, sent == 0)
+		}
+	}
 }

@@ -289,8 +289,8 @@ func (p *clientProgram) runOn(t *testing.T, near, far net.Conn) {
 	if _, err := call(bg, p.c, "echo", ""); !errors.Is(err, ErrClosed) {
 		t.Fatal("after the end:", err)
 	}
-	if held := p.c.flow.held.Load(); held != 0 {
-		t.Fatalf("%d bytes of streams left behind", held)
+	if left := ClientLeftovers(p.c); left != "" {
+		t.Fatal("left behind:", left)
 	}
 	for _, cancel := range p.cancels {
 		cancel()

@@ -270,13 +270,3 @@ func checkStatusFrame(t *testing.T, st *spb.Status, limit int) {
 		t.Fatalf("%q became %q", st.Message, got.Status.Message)
 	}
 }
-
-// randomProgram is a seed for programs of frames.
-func randomProgram(seed uint64) []byte {
-	r := rand.New(rand.NewPCG(seed, 1))
-	b := make([]byte, 20+r.IntN(400))
-	for i := range b {
-		b[i] = byte(r.Uint32())
-	}
-	return b
-}

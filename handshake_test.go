@@ -121,6 +121,9 @@ func TestHandshakesOfBothSides(t *testing.T) {
 	wantEcho(t, serve(t, WithServerHandshaker(server), WithClientHandshaker(client)).client())
 }
 
+// noConn is the error of a handshake that returned neither a connection nor an error.
+const noConn = "ttrpc: handshake returned no connection"
+
 func TestServerHandshakeRefuses(t *testing.T) {
 	refused := errors.New("not you")
 	for name, f := range map[string]handshakeFunc{
@@ -144,7 +147,7 @@ func TestServerHandshakeRefuses(t *testing.T) {
 			check(t, r.Shutdown(bg))
 			want := refused.Error()
 			if name == "no connection" {
-				want = errHandshakeNilConn.Error()
+				want = noConn
 			}
 			equal(t, strings.Count(log.String(), want), 2)
 		})
@@ -169,7 +172,8 @@ func TestClientHandshakeFails(t *testing.T) {
 	equal(t, strings.Count(log.String(), "not you"), 1)
 
 	c, _ = rawServer(t, "unix", WithClientHandshaker(handshakeFunc(func(context.Context, net.Conn) (net.Conn, any, error) { return nil, nil, nil })))
-	wantIs(t, c.Err(), ErrClosed, errHandshakeNilConn)
+	wantIs(t, c.Err(), ErrClosed)
+	equal(t, c.Err().Error(), "ttrpc: closed: ttrpc: handshake: "+noConn)
 }
 
 // A handshake's deadline is on its context and on the connection, and gone from there afterwards.

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -280,17 +281,6 @@ func (r *rig) raw() *rawPeer {
 	return newRawPeer(r.t, r.conn())
 }
 
-// conns are the connections that the server has.
-func (r *rig) conns() []*serverConn {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var all []*serverConn
-	for sc := range r.Server.conns {
-		all = append(all, sc)
-	}
-	return all
-}
-
 // pair returns both ends of a connection, closed with the test.
 func pair(t testing.TB, transport network) (a, b net.Conn) {
 	t.Helper()
@@ -493,9 +483,12 @@ func elapse(d time.Duration) {
 	<-time.NewTimer(d).C
 }
 
-// hasChannel reports whether the handshake is done.
-func (sc *serverConn) hasChannel() bool {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	return sc.ch != nil
+// eventually waits for something that has no event of its own.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !holds(); runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
 }

@@ -90,9 +90,9 @@ func newBufferedPeer(t testing.TB, conn net.Conn) bufferedPeer {
 
 func (p bufferedPeer) send(f rawFrame) {
 	b := f.bytes()
-	_, err := p.out.Write(b[:headerLen])
+	_, err := p.out.Write(b[:10])
 	check(p.t, err)
-	_, err = p.out.Write(b[headerLen:])
+	_, err = p.out.Write(b[10:])
 	check(p.t, err)
 	check(p.t, p.out.Flush())
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -277,55 +276,6 @@ func TestResultOfAHandlerThatDoesNotTakeAll(t *testing.T) {
 		}
 		if msg := f.response(t).Status.GetMessage(); msg != "early" {
 			t.Fatalf("call %d: %s", i, msg)
-		}
-	}
-}
-
-// A context of a call's, asked by many while it ends from several sides.
-func TestRaceCallContext(t *testing.T) {
-	for i := range 300 {
-		parent, cancelParent := context.WithCancel(bg)
-		ctx := newCallContext(parent, int64(time.Duration(i%10)*50*time.Microsecond)+1, MD{"k": {"v"}})
-		var all sync.WaitGroup
-		var called atomic.Int32
-		for range 3 {
-			all.Go(func() {
-				child, cancel := context.WithCancel(ctx)
-				defer cancel()
-				<-child.Done()
-				if child.Err() != ctx.Err() {
-					t.Errorf("%v below %v", child.Err(), ctx.Err())
-				}
-			})
-			all.Go(func() {
-				for ctx.Err() == nil {
-					runtime.Gosched()
-				}
-				<-ctx.Done()
-			})
-			all.Go(func() {
-				ran := make(chan struct{})
-				stop := context.AfterFunc(ctx, func() { called.Add(1); close(ran) })
-				if i%2 == 0 || !stop() {
-					<-ran
-				}
-			})
-			all.Go(func() {
-				if v, ok := GetMetadataValue(ctx, "K"); !ok || v != "v" {
-					t.Error("no metadata")
-				}
-				if _, ok := ctx.Deadline(); !ok {
-					t.Error("no deadline")
-				}
-			})
-		}
-		all.Go(cancelParent)
-		if i%3 == 0 {
-			all.Go(func() { ctx.cancel(context.Canceled) })
-		}
-		all.Wait()
-		if n := called.Load(); n > 3 || i%2 == 0 && n != 3 {
-			t.Fatalf("%d functions called", n)
 		}
 	}
 }

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // chunkConn gives out its bytes so many at a time, and then an error.
@@ -118,4 +120,34 @@ func TestRecvGrowsItsBuffer(t *testing.T) {
 		}
 	}
 	ch.discard()
+}
+
+func TestP54WaitingReaderHasNoBuffer(t *testing.T) {
+	for _, transport := range []network{"unix", "tcp"} {
+		a, b := pair(t, transport)
+		ch := newChannel(a, defaultMaxMessage, defaultBacklog, nil)
+		if ch.reader.raw == nil {
+			t.Skip("no descriptors to wait on here")
+		}
+		_, err := b.Write(rawFrame{id: 1, typ: 3, data: []byte("abc")}.bytes())
+		check(t, err)
+		in, err := ch.recv()
+		check(t, err)
+		equal(t, string(in.data()), "abc")
+		check(t, a.SetReadDeadline(time.Now().Add(10*time.Millisecond)))
+		_, err = ch.recv()
+		wantIs(t, err, os.ErrDeadlineExceeded)
+		if ch.reader.buf != nil || ch.reader.part != nil {
+			t.Error("a buffer is kept while waiting")
+		}
+		// Nor with a piece of a header at hand.
+		_, err = b.Write([]byte{0, 0, 0})
+		check(t, err)
+		check(t, a.SetReadDeadline(time.Now().Add(10*time.Millisecond)))
+		_, err = ch.recv()
+		wantIs(t, err, os.ErrDeadlineExceeded)
+		if ch.reader.buf != nil {
+			t.Error("a buffer is kept for a piece of a header")
+		}
+	}
 }

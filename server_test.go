@@ -219,9 +219,9 @@ func TestGoexitInHandler(t *testing.T) {
 				equal(t, out, "x")
 			}
 			_, err := call(bg, c, "exits", "exit")
-			wantStatus(t, err, codes.Unknown, errHandlerExit.Error())
+			wantStatus(t, err, codes.Unknown, "ttrpc: handler exited without returning")
 			_, err = recvText(open(t, bg, c, both, "exitsToo", nil))
-			wantStatus(t, err, codes.Unknown, errHandlerExit.Error())
+			wantStatus(t, err, codes.Unknown, "ttrpc: handler exited without returning")
 		}
 		wantEcho(t, c)
 		check(t, r.Shutdown(bg))
