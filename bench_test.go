@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/containerd/ttrpc"
 )
 
 // echoMessage echoes with as few allocations as a handler can.
@@ -21,7 +23,7 @@ func echoMessage(_ context.Context, unmarshal func(any) error) (any, error) {
 }
 
 // benchClient is a client of a server with a lean echo, over a unix socket.
-func benchClient(t testing.TB, opts ...any) *Client {
+func benchClient(t testing.TB, opts ...any) *ttrpc.Client {
 	return serve(t, append(opts, withMethod("echo", echoMessage))...).client()
 }
 
@@ -47,13 +49,13 @@ var unaryCases = []struct {
 		return ctx
 	}},
 	{"deadline", 5, nil, hour},
-	{"metadata", 10, nil, func(testing.TB) context.Context { return WithMetadata(bg, MD{"key": {"value"}}) }},
-	{"deadline and metadata", 10, nil, func(t testing.TB) context.Context { return WithMetadata(hour(t), MD{"key": {"value"}}) }},
-	{"client interceptor", 13, []any{WithUnaryClientInterceptor(passOn)}, func(testing.TB) context.Context { return bg }},
-	{"server interceptor", 4, []any{WithUnaryServerInterceptor(func(ctx context.Context, u Unmarshaler, _ *UnaryServerInfo, m Method) (any, error) {
+	{"metadata", 10, nil, func(testing.TB) context.Context { return ttrpc.WithMetadata(bg, ttrpc.MD{"key": {"value"}}) }},
+	{"deadline and metadata", 10, nil, func(t testing.TB) context.Context { return ttrpc.WithMetadata(hour(t), ttrpc.MD{"key": {"value"}}) }},
+	{"client interceptor", 13, []any{ttrpc.WithUnaryClientInterceptor(passOn)}, func(testing.TB) context.Context { return bg }},
+	{"server interceptor", 4, []any{ttrpc.WithUnaryServerInterceptor(func(ctx context.Context, u ttrpc.Unmarshaler, _ *ttrpc.UnaryServerInfo, m ttrpc.Method) (any, error) {
 		return m(ctx, u)
 	})}, func(testing.TB) context.Context { return bg }},
-	{"recovery", 4, []any{WithRecovery(func(context.Context, string, any, []byte) error { return io.EOF })}, func(testing.TB) context.Context { return bg }},
+	{"recovery", 4, []any{ttrpc.WithRecovery(func(context.Context, string, any, []byte) error { return io.EOF })}, func(testing.TB) context.Context { return bg }},
 }
 
 func BenchmarkUnary(b *testing.B) {
@@ -102,7 +104,7 @@ func BenchmarkStreamPingPong(b *testing.B) {
 
 func BenchmarkStreamOfSmallMessages(b *testing.B) {
 	m := text(strings.Repeat("x", 100))
-	c := benchClient(b, withStream("endless", downStream(func(_ context.Context, ss StreamServer) error {
+	c := benchClient(b, withStream("endless", downStream(func(_ context.Context, ss ttrpc.StreamServer) error {
 		for {
 			if err := ss.SendMsg(m); err != nil {
 				return err
@@ -125,7 +127,7 @@ func BenchmarkStreamOpen(b *testing.B) {
 }
 
 // openAndClose opens a stream, has one message echoed, and ends it.
-func openAndClose(t testing.TB, c *Client, method string) {
+func openAndClose(t testing.TB, c *ttrpc.Client, method string) {
 	cs, err := c.NewStream(bg, both, svc, method, nil)
 	check(t, err)
 	m := text("x")

@@ -1,6 +1,6 @@
 //go:build go1.25 && unix
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/containerd/ttrpc"
 )
 
 const blockingVariable = "TTRPC_TEST_BLOCKING"
@@ -45,7 +47,7 @@ func makeBlock(_ context.Context, conn net.Conn) (net.Conn, any, error) {
 }
 
 func callOverBlockingDescriptors(t *testing.T) {
-	r := serve(t, WithServerHandshaker(handshakeFunc(makeBlock)), WithClientHandshaker(handshakeFunc(makeBlock)))
+	r := serve(t, ttrpc.WithServerHandshaker(handshakeFunc(makeBlock)), ttrpc.WithClientHandshaker(handshakeFunc(makeBlock)))
 	c := r.client()
 	for range 10 {
 		wantEcho(t, c)
@@ -64,15 +66,15 @@ func callOverBlockingDescriptors(t *testing.T) {
 // closeBlockingDescriptors closes both ends of connections whose peers do not read, while somebody writes to them.
 func closeBlockingDescriptors(t *testing.T) {
 	large := strings.Repeat("x", 3<<20)
-	r := serve(t, WithServerHandshaker(handshakeFunc(makeBlock)))
+	r := serve(t, ttrpc.WithServerHandshaker(handshakeFunc(makeBlock)))
 	p := r.raw()
 	p.send(request(1, "echo", large))
 	p.peek() // and no further: the server writes in vain
 	check(t, r.Server.Close())
 
-	c, p := rawServer(t, "unix", WithClientHandshaker(handshakeFunc(makeBlock)))
+	c, p := rawServer(t, "unix", ttrpc.WithClientHandshaker(handshakeFunc(makeBlock)))
 	result := goCall(bg, c, "echo", large)
 	p.peek()
 	check(t, c.Close())
-	wantExactly(t, wait(t, result, "the call"), ErrClosed)
+	wantExactly(t, wait(t, result, "the call"), ttrpc.ErrClosed)
 }

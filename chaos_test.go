@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
@@ -18,6 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/containerd/ttrpc"
 	"github.com/containerd/ttrpc/internal/pipe"
 )
 
@@ -45,7 +46,7 @@ func (n *chaosCount) log(t *testing.T) {
 // chaos is the load of one connection.
 type chaos struct {
 	t     *testing.T
-	c     *Client
+	c     *ttrpc.Client
 	name  string // of the seed and the faults, for failures
 	count *chaosCount
 	whole bool // nothing on the connection ends it: every call has to succeed
@@ -60,13 +61,13 @@ func TestChaos(t *testing.T) {
 	for from := first; from < first+n; from += batch {
 		synctest.Test(t, func(t *testing.T) {
 			l := pipe.Listen()
-			r := serve(t, l, WithServerStreamBuffer(20000, 50000), WithServerWriteBacklog(5000))
+			r := serve(t, l, ttrpc.WithServerStreamBuffer(20000, 50000), ttrpc.WithServerWriteBacklog(5000))
 			var all sync.WaitGroup
 			for seed := from; seed < min(from+batch, first+n); seed++ {
 				all.Go(func() { chaosOnPipe(t, l, seed, count) })
 			}
 			all.Wait()
-			leftovers := ServerLeftovers(r.Server)
+			leftovers := ttrpc.ServerLeftovers(r.Server)
 			check(t, r.Shutdown(bg))
 			equal(t, leftovers(), "")
 		})
@@ -101,7 +102,7 @@ func (l *chaos) run(rnd *rand.Rand, conn net.Conn) {
 	if l.whole {
 		l.count.endless.Add(1)
 	}
-	l.c = NewClient(conn, WithClientStreamBuffer(20000, 50000), WithClientWriteBacklog(1+rnd.IntN(5000)))
+	l.c = ttrpc.NewClient(conn, ttrpc.WithClientStreamBuffer(20000, 50000), ttrpc.WithClientWriteBacklog(1+rnd.IntN(5000)))
 	var callers sync.WaitGroup
 	for caller := range 1 + rnd.IntN(4) {
 		r := rand.New(rand.NewPCG(rnd.Uint64(), 0))
@@ -166,7 +167,7 @@ func (l *chaos) context(r *rand.Rand) (ctx context.Context, cancel context.Cance
 
 // expected are the errors that an end of the connection or of a context can cause; a deadline, also at the server.
 func (l *chaos) expected(err error) bool {
-	return errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+	return errors.Is(err, ttrpc.ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
 		strings.HasSuffix(err.Error(), "code = DeadlineExceeded desc = context deadline exceeded")
 }
 
@@ -205,9 +206,9 @@ func (l *chaos) chat(ctx context.Context, n int, in string) error {
 	return err
 }
 
-func sendAll(cs ClientStream, n int, in string) error {
+func sendAll(cs ttrpc.ClientStream, n int, in string) error {
 	for i := range n {
-		if err := cs.SendMsg(text(in + strconv.Itoa(i))); errors.Is(err, ErrStreamClosed) {
+		if err := cs.SendMsg(text(in + strconv.Itoa(i))); errors.Is(err, ttrpc.ErrStreamClosed) {
 			return nil // RecvMsg knows why
 		} else if err != nil {
 			return err
@@ -217,7 +218,7 @@ func sendAll(cs ClientStream, n int, in string) error {
 }
 
 // receiveAll receives n messages and the end.
-func receiveAll(cs ClientStream, want func(int) string, n int) error {
+func receiveAll(cs ttrpc.ClientStream, want func(int) string, n int) error {
 	for i := 0; ; i++ {
 		got, err := recvText(cs)
 		switch {
@@ -265,7 +266,7 @@ func TestChaosOverSockets(t *testing.T) {
 	first, n := chaosSeeds(150)
 	count := new(chaosCount)
 	defer count.log(t)
-	r := serve(t, WithServerStreamBuffer(20000, 50000), WithServerWriteBacklog(5000))
+	r := serve(t, ttrpc.WithServerStreamBuffer(20000, 50000), ttrpc.WithServerWriteBacklog(5000))
 	var all sync.WaitGroup
 	turns := make(chan struct{}, 8)
 	for seed := first; seed < first+n; seed++ {

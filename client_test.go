@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/containerd/ttrpc"
 )
 
 // The response is reset by an answer, also by one that is a status, but not by an error of this side.
@@ -40,7 +42,7 @@ func TestCallResetsItsResponse(t *testing.T) {
 	}
 	check(t, c.Close())
 	out := text("before")
-	wantExactly(t, c.Call(bg, svc, "echo", text("x"), out), ErrClosed)
+	wantExactly(t, c.Call(bg, svc, "echo", text("x"), out), ttrpc.ErrClosed)
 	equal(t, out.Value, "before")
 }
 
@@ -62,7 +64,7 @@ func TestCallWithEndedContext(t *testing.T) {
 }
 
 func TestResponsesThatDoNotParse(t *testing.T) {
-	for name, opts := range map[string][]ClientOpts{"plain": nil, "intercepted": {WithUnaryClientInterceptor(passOn)}} {
+	for name, opts := range map[string][]ttrpc.ClientOpts{"plain": nil, "intercepted": {ttrpc.WithUnaryClientInterceptor(passOn)}} {
 		t.Run(name, func(t *testing.T) {
 			c, p := rawServer(t, "unix", opts...)
 			for _, b := range [][]byte{{0xff}, field(1, []byte{0xff}), field(2, []byte{0xff}), field(1, field(2, []byte{0xff}))} {
@@ -70,7 +72,7 @@ func TestResponsesThatDoNotParse(t *testing.T) {
 				f := p.recv()
 				p.send(rawFrame{id: f.id, typ: 2, data: b})
 				err := wait(t, result, "call")
-				if err == nil || errors.Is(err, ErrClosed) {
+				if err == nil || errors.Is(err, ttrpc.ErrClosed) {
 					t.Errorf("%x: got error %v", b, err)
 				}
 			}
@@ -88,13 +90,13 @@ func TestDataAsAnswerOfCall(t *testing.T) {
 		result := goCall(bg, c, "echo", "x")
 		f := p.recv()
 		p.send(rawFrame{id: f.id, typ: 3, flags: flags})
-		wantIs(t, wait(t, result, "call"), ErrProtocol)
+		wantIs(t, wait(t, result, "call"), ttrpc.ErrProtocol)
 	}
 }
 
 func TestCloseIsIdempotent(t *testing.T) {
 	n := 0
-	c, _ := rawServer(t, "unix", WithOnClose(func() { t.Error("replaced") }), WithOnClose(func() { n++ }))
+	c, _ := rawServer(t, "unix", ttrpc.WithOnClose(func() { t.Error("replaced") }), ttrpc.WithOnClose(func() { n++ }))
 	check(t, c.Err())
 	ended, cancel := context.WithCancel(bg)
 	cancel()
@@ -104,7 +106,7 @@ func TestCloseIsIdempotent(t *testing.T) {
 		check(t, c.UserOnCloseWait(bg))
 	}
 	equal(t, n, 1)
-	wantIs(t, c.Err(), ErrClosed, net.ErrClosed)
+	wantIs(t, c.Err(), ttrpc.ErrClosed, net.ErrClosed)
 	c, _ = rawServer(t, "unix")
 	check(t, c.Close())
 	check(t, c.UserOnCloseWait(bg)) // without a callback
@@ -113,15 +115,15 @@ func TestCloseIsIdempotent(t *testing.T) {
 // The callback may use the client, and takes the time it wants: UserOnCloseWait waits, calls do not.
 func TestOnCloseMayUseTheClient(t *testing.T) {
 	g := newGate()
-	var c *Client
+	var c *ttrpc.Client
 	ready := make(chan struct{})
-	c, p := rawServer(t, "unix", WithOnClose(func() {
+	c, p := rawServer(t, "unix", ttrpc.WithOnClose(func() {
 		<-ready
 		if err := c.Err(); !errors.Is(err, io.EOF) {
 			t.Error("Err in the callback:", err)
 		}
 		_, err := call(bg, c, "echo", "x")
-		wantExactly(t, err, ErrClosed)
+		wantExactly(t, err, ttrpc.ErrClosed)
 		check(t, c.Close())
 		g.pass("")
 	}))
@@ -129,7 +131,7 @@ func TestOnCloseMayUseTheClient(t *testing.T) {
 	result := goCall(bg, c, "echo", "x")
 	p.recv()
 	p.Close()
-	wantExactly(t, wait(t, result, "call"), ErrClosed)
+	wantExactly(t, wait(t, result, "call"), ttrpc.ErrClosed)
 	wait(t, g.started, "the callback")
 	ended, cancel := context.WithCancel(bg)
 	cancel()
@@ -143,24 +145,24 @@ func TestOnCloseMayUseTheClient(t *testing.T) {
 func TestIdleConnectionsEndIsNoticed(t *testing.T) {
 	ctx, cancel := context.WithTimeout(bg, time.Hour)
 	defer cancel()
-	for name, use := range map[string]func(c *Client){
-		"nothing":    func(*Client) {},
-		"one call":   func(c *Client) { wantEcho(t, c) },
-		"many calls": func(c *Client) { repeat(300, func() { wantEcho(t, c) }) },
-		"deadlines":  func(c *Client) { repeat(300, func() { _, _ = call(ctx, c, "echo", "x") }) },
-		"together": func(c *Client) {
+	for name, use := range map[string]func(c *ttrpc.Client){
+		"nothing":    func(*ttrpc.Client) {},
+		"one call":   func(c *ttrpc.Client) { wantEcho(t, c) },
+		"many calls": func(c *ttrpc.Client) { repeat(300, func() { wantEcho(t, c) }) },
+		"deadlines":  func(c *ttrpc.Client) { repeat(300, func() { _, _ = call(ctx, c, "echo", "x") }) },
+		"together": func(c *ttrpc.Client) {
 			var wg sync.WaitGroup
 			for range 8 {
 				wg.Go(func() { repeat(50, func() { wantEcho(t, c) }) })
 			}
 			wg.Wait()
 		},
-		"a stream": func(c *Client) {
+		"a stream": func(c *ttrpc.Client) {
 			cs := open(t, bg, c, both, "chat", nil)
 			repeat(300, func() { check(t, cs.SendMsg(text("a"))); wantNext(t, cs, "a") })
 		},
-		"a stream that ended": func(c *Client) { wantTexts(t, open(t, bg, c, down, "list", text("1")), "0") },
-		"a stream and calls": func(c *Client) {
+		"a stream that ended": func(c *ttrpc.Client) { wantTexts(t, open(t, bg, c, down, "list", text("1")), "0") },
+		"a stream and calls": func(c *ttrpc.Client) {
 			open(t, bg, c, both, "mute", nil)
 			repeat(300, func() { wantEcho(t, c) })
 		},
@@ -169,13 +171,13 @@ func TestIdleConnectionsEndIsNoticed(t *testing.T) {
 			t.Run(name+"/"+string(transport), func(t *testing.T) {
 				r := serve(t, transport)
 				var closed atomic.Bool
-				c := r.client(WithOnClose(func() { closed.Store(true) }))
+				c := r.client(ttrpc.WithOnClose(func() { closed.Store(true) }))
 				use(c)
 				check(t, c.Err())
 				check(t, r.Close())
 				check(t, c.UserOnCloseWait(bg))
 				equal(t, closed.Load(), true)
-				wantIs(t, c.Err(), ErrClosed)
+				wantIs(t, c.Err(), ttrpc.ErrClosed)
 			})
 		}
 	}
@@ -214,7 +216,7 @@ func TestLoneCallTakesLong(t *testing.T) {
 				wantEcho(t, c)
 			case "closed":
 				check(t, r.Close())
-				wantExactly(t, wait(t, long, "the call of a closed connection"), ErrClosed)
+				wantExactly(t, wait(t, long, "the call of a closed connection"), ttrpc.ErrClosed)
 			}
 			g.open()
 			if ended == "answered" {
@@ -235,7 +237,7 @@ func TestLoneCallsConnectionEnds(t *testing.T) {
 		long := goCall(bg, c, "gated", "x")
 		wait(t, g.started, "the call")
 		check(t, c.Close())
-		wantExactly(t, wait(t, long, "the call"), ErrClosed)
+		wantExactly(t, wait(t, long, "the call"), ttrpc.ErrClosed)
 		check(t, c.UserOnCloseWait(bg))
 		g.open()
 	}
@@ -277,7 +279,7 @@ func TestConcurrentUse(t *testing.T) {
 }
 
 // useOnce does one thing, which one depends on i and j.
-func useOnce(t *testing.T, c *Client, i, j int) {
+func useOnce(t *testing.T, c *ttrpc.Client, i, j int) {
 	ctx, cancel := context.WithCancel(bg)
 	defer cancel()
 	in := strings.Repeat(string(rune('a'+i%26)), 1+j*j%5000)
@@ -336,7 +338,7 @@ func TestLastWordsOfThePeer(t *testing.T) {
 		p.send(answer(1, "x"))
 		p.Close()
 		_, err := call(bg, c, "echo", strings.Repeat("x", 1<<20))
-		wantExactly(t, err, ErrClosed)
+		wantExactly(t, err, ttrpc.ErrClosed)
 		check(t, wait(t, first, "the first call"))
 	}
 }
@@ -352,7 +354,7 @@ func (c slowContext) Deadline() (time.Time, bool) { return c.deadline, true }
 // The server says that the deadline is over before the client's own timer does: that is the context's end all the same, and
 // the message stays as it was.
 func TestServerIsFasterThanTheTimer(t *testing.T) {
-	for name, opts := range map[string][]ClientOpts{"plain": nil, "intercepted": {WithUnaryClientInterceptor(new(trace).client("a"))}} {
+	for name, opts := range map[string][]ttrpc.ClientOpts{"plain": nil, "intercepted": {ttrpc.WithUnaryClientInterceptor(new(trace).client("a"))}} {
 		for _, over := range []bool{true, false} {
 			t.Run(fmt.Sprint(name, ", over ", over), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {

@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/containerd/ttrpc"
 )
 
 // The messages here have the methods of each generation of generated code, by hand, and one string field, so
@@ -128,7 +130,7 @@ func TestFormsOfMessages(t *testing.T) {
 				go func() { result <- c.Call(bg, svc, "echo", writer.new(s), m) }()
 				f, req := p.recvRequest()
 				equal(t, string(req.Payload), string(encode(text(s))))
-				p.send(rawFrame{id: f.id, typ: 2, data: encode(&Response{Payload: req.Payload})})
+				p.send(rawFrame{id: f.id, typ: 2, data: encode(&ttrpc.Response{Payload: req.Payload})})
 				if err := wait(t, result, "the call"); err != nil || reader.text(m) != s {
 					t.Errorf("from %s to %s: %.20q, %v", from, to, reader.text(m), err)
 				}
@@ -155,7 +157,7 @@ func TestFormsOverTheWire(t *testing.T) {
 				m := f.new("")
 				err := unmarshal(m)
 				return m, err
-			}), withStream("formStream", bidi(func(_ context.Context, ss StreamServer) error {
+			}), withStream("formStream", bidi(func(_ context.Context, ss ttrpc.StreamServer) error {
 				m := f.new("")
 				return errors.Join(ss.RecvMsg(m), ss.SendMsg(m))
 			}))).client()
@@ -181,8 +183,8 @@ func TestForeignTypes(t *testing.T) {
 			c := serve(t,
 				withMethod("answer", func(context.Context, func(any) error) (any, error) { return v, nil }),
 				withMethod("into", func(_ context.Context, unmarshal func(any) error) (any, error) { return text(""), unmarshal(v) }),
-				withStream("stream", bidi(func(_ context.Context, ss StreamServer) error { return ss.SendMsg(v) })),
-				withStream("intoStream", bidi(func(_ context.Context, ss StreamServer) error { return ss.RecvMsg(v) }))).client()
+				withStream("stream", bidi(func(_ context.Context, ss ttrpc.StreamServer) error { return ss.SendMsg(v) })),
+				withStream("intoStream", bidi(func(_ context.Context, ss ttrpc.StreamServer) error { return ss.RecvMsg(v) }))).client()
 			marshal := fmt.Sprintf("ttrpc: cannot marshal unknown type: %T", v)
 			into := fmt.Sprintf("ttrpc: cannot unmarshal into unknown type: %T", v)
 			equal(t, c.Call(bg, svc, "echo", v, text("")).Error(), marshal)

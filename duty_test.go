@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/containerd/ttrpc"
 )
 
 // A call whose caller reads for others ends with its context, also while a slow consumer of another stream has the
@@ -25,7 +27,7 @@ func TestContextOfACallerWhoReadsForSlowStreams(t *testing.T) {
 		return "", nil
 	})))
 	for range 3 {
-		c := r.client(WithClientStreamBuffer(1500, 1<<20))
+		c := r.client(ttrpc.WithClientStreamBuffer(1500, 1<<20))
 		for range 200 { // a rhythm, in which callers read for themselves
 			wantEcho(t, c)
 		}
@@ -62,15 +64,15 @@ func TestContextOfACallerWhoReadsForSlowStreams(t *testing.T) {
 // not read answers.
 func TestDeadlineOfAHandlerWhoReads(t *testing.T) {
 	ended := make(chan error, 1)
-	chatting := func(ctx context.Context, ss StreamServer) error {
+	chatting := func(ctx context.Context, ss ttrpc.StreamServer) error {
 		err := chat(ctx, ss)
 		ended <- err
 		return err
 	}
-	r := serve(t, withStream("chatting", bidi(chatting)), WithServerWriteBacklog(20000))
+	r := serve(t, withStream("chatting", bidi(chatting)), ttrpc.WithServerWriteBacklog(20000))
 	for range 3 {
 		p := r.raw()
-		p.send(requestOf(1, 2, &Request{Service: svc, Method: "chatting", TimeoutNano: int64(500 * time.Millisecond)}))
+		p.send(requestOf(1, 2, &ttrpc.Request{Service: svc, Method: "chatting", TimeoutNano: int64(500 * time.Millisecond)}))
 		for range 200 { // a rhythm, in which the handler reads for itself
 			p.send(data(1, 0, "x"))
 			if f := p.recv(); !f.equal(data(1, 0, "x")) {
@@ -137,14 +139,14 @@ func (r *rig) forceInline() (stop func()) {
 			case <-done:
 				return
 			case <-ticker.C:
-				ForceInline(r.Server)
+				ttrpc.ForceInline(r.Server)
 			}
 		}
 	}()
 	return func() { close(done); <-ended }
 }
 
-func raceReader(t *testing.T, c *Client, rnd *rand.Rand) {
+func raceReader(t *testing.T, c *ttrpc.Client, rnd *rand.Rand) {
 	some := func() time.Duration { return time.Duration(rnd.Int64N(int64(15 * time.Millisecond))) }
 	var all sync.WaitGroup
 	defer all.Wait()

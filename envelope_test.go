@@ -4,6 +4,7 @@ package ttrpc
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -242,7 +243,7 @@ func TestBuildData(t *testing.T) {
 	wantOversized(t, err, 3)
 	f = buildEnd()
 	f.setStream(7)
-	equal(t, string(f.b), string(closing(7).bytes()))
+	equal(t, string(f.b), string(rawFrame{id: 7, typ: 3, flags: 5}.bytes()))
 	f.free()
 }
 
@@ -274,5 +275,13 @@ func TestMalformedRequestsCostNoMemory(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
 		t.Errorf("%d bytes", n)
+	}
+}
+
+func wantOversized(t *testing.T, err error, limit int) {
+	t.Helper()
+	var large *OversizedMessageErr
+	if !errors.As(err, &large) || large.MaximumLength() != limit || large.RejectedLength() <= limit {
+		t.Fatalf("got error %v (%T), want an *OversizedMessageErr over %d", err, err, limit)
 	}
 }

@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"errors"
@@ -8,26 +8,28 @@ import (
 	"testing"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/containerd/ttrpc"
 )
 
 func TestOversizedMessageError(t *testing.T) {
 	for _, n := range []int{-1, 0, 1, 4 << 20} {
-		check(t, OversizedMessageError(n))
+		check(t, ttrpc.OversizedMessageError(n))
 	}
-	err := OversizedMessageError(5 << 20)
+	err := ttrpc.OversizedMessageError(5 << 20)
 	wantOversized(t, err, 4<<20)
 	text := "message length 5242880 exceed maximum message size of 4194304"
 	equal(t, err.Error(), "rpc error: code = ResourceExhausted desc = "+text)
 	wantStatus(t, errors.Unwrap(err), codes.ResourceExhausted, text)
-	var none *OversizedMessageErr
+	var none *ttrpc.OversizedMessageErr
 	equal(t, none.MaximumLength(), 4<<20)
 }
 
 func TestTextsOfErrors(t *testing.T) {
 	for err, want := range map[error]string{
-		ErrProtocol: "protocol error", ErrClosed: "ttrpc: closed", ErrServerClosed: "ttrpc: server closed",
-		ErrStreamClosed: "ttrpc: stream closed", ErrStreamFull: "ttrpc: stream buffer full",
-		ErrStreamIDsExhausted: "ttrpc: stream ids exhausted",
+		ttrpc.ErrProtocol: "protocol error", ttrpc.ErrClosed: "ttrpc: closed", ttrpc.ErrServerClosed: "ttrpc: server closed",
+		ttrpc.ErrStreamClosed: "ttrpc: stream closed", ttrpc.ErrStreamFull: "ttrpc: stream buffer full",
+		ttrpc.ErrStreamIDsExhausted: "ttrpc: stream ids exhausted",
 	} {
 		equal(t, err.Error(), want)
 	}
@@ -46,9 +48,9 @@ func TestTextOfClosed(t *testing.T) {
 		for range 2 {
 			_, err = call(bg, c, "echo", "x")
 			equal(t, err.Error(), want)
-			wantIs(t, err, ErrClosed)
+			wantIs(t, err, ttrpc.ErrClosed)
 			equal(t, errors.Is(err, io.ErrUnexpectedEOF), sent > 0)
-			equal(t, err == ErrClosed, sent == 0)
+			equal(t, err == ttrpc.ErrClosed, sent == 0)
 		}
 	}
 }

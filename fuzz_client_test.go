@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/containerd/ttrpc"
 	"github.com/containerd/ttrpc/internal/pipe"
 )
 
@@ -25,7 +26,7 @@ import (
 type clientProgram struct {
 	program
 	t       *testing.T
-	c       *Client
+	c       *ttrpc.Client
 	peer    net.Conn // the server's end
 	fake    bool     // time costs nothing
 	calls   sync.WaitGroup
@@ -72,7 +73,7 @@ func (p *clientProgram) step() {
 		p.answer(p.oldID())
 	case 7:
 		st := &spb.Status{Code: int32(p.next(20)), Message: fmt.Sprintf("%q", p.bytes(p.next(10)))}
-		p.frame(rawFrame{id: p.oldID(), typ: 2, data: encode(&Response{Status: st, Payload: p.bytes(p.next(10))})})
+		p.frame(rawFrame{id: p.oldID(), typ: 2, data: encode(&ttrpc.Response{Status: st, Payload: p.bytes(p.next(10))})})
 	case 8, 9:
 		p.frame(rawFrame{id: p.oldID(), typ: 3, flags: byte(p.next(8)), data: p.payload()})
 	case 10:
@@ -153,7 +154,7 @@ func (p *clientProgram) call(kind int) {
 
 // stream opens a stream and has it used to its end, which comes with the connection's at the latest.
 func (p *clientProgram) stream(kind int) {
-	ctx, desc := p.context(kind%4), []*StreamDesc{both, up, down, both}[p.next(4)]
+	ctx, desc := p.context(kind%4), []*ttrpc.StreamDesc{both, up, down, both}[p.next(4)]
 	sends, lazy := p.next(5), p.fake && kind >= 4
 	p.begin(func(in string) {
 		cs, err := p.c.NewStream(ctx, desc, svc, "stream", text(in))
@@ -206,7 +207,7 @@ func (p *clientProgram) serve() {
 			close(p.opened)
 			return
 		}
-		req, in := new(Request), new(message)
+		req, in := new(ttrpc.Request), new(message)
 		if f.typ == 1 && proto.Unmarshal(f.data, req) == nil && proto.Unmarshal(req.Payload, in) == nil {
 			p.opened <- opened{f.id, in.Value}
 		}
@@ -230,8 +231,8 @@ func (p *clientProgram) check() {
 		case res.err != nil && res.patient && len(texts) > 0:
 			p.t.Fatalf("call %s, id %d: %v (%v), though %q was sent", res.in, id, res.err, p.c.Err(), texts)
 		}
-		if _, isStatus := status.FromError(res.err); !isStatus && !errors.Is(res.err, ErrClosed) &&
-			!errors.Is(res.err, ErrProtocol) && !errors.Is(res.err, context.Canceled) && !errors.Is(res.err, context.DeadlineExceeded) &&
+		if _, isStatus := status.FromError(res.err); !isStatus && !errors.Is(res.err, ttrpc.ErrClosed) &&
+			!errors.Is(res.err, ttrpc.ErrProtocol) && !errors.Is(res.err, context.Canceled) && !errors.Is(res.err, context.DeadlineExceeded) &&
 			!p.mixed[id] {
 			p.t.Fatalf("call %s, id %d: %v", res.in, id, res.err)
 		}
@@ -276,8 +277,8 @@ func (p *clientProgram) runOn(t *testing.T, near, far net.Conn) {
 	closed := make(chan struct{})
 	p.t, p.peer = t, far
 	p.opened, p.ended = make(chan opened, 10000), make(chan struct{})
-	p.c = NewClient(near, WithOnClose(func() { close(closed) }), WithClientMaxRecvMsgSize(fuzzMaxFrame),
-		WithClientStreamBuffer(600, 1500), WithClientWriteBacklog(300))
+	p.c = ttrpc.NewClient(near, ttrpc.WithOnClose(func() { close(closed) }), ttrpc.WithClientMaxRecvMsgSize(fuzzMaxFrame),
+		ttrpc.WithClientStreamBuffer(600, 1500), ttrpc.WithClientWriteBacklog(300))
 	go p.serve()
 	p.run()
 	p.lastCall()
@@ -286,10 +287,10 @@ func (p *clientProgram) runOn(t *testing.T, near, far net.Conn) {
 	wait(t, closed, "the on-close callback")
 	p.calls.Wait()
 	p.check()
-	if _, err := call(bg, p.c, "echo", ""); !errors.Is(err, ErrClosed) {
+	if _, err := call(bg, p.c, "echo", ""); !errors.Is(err, ttrpc.ErrClosed) {
 		t.Fatal("after the end:", err)
 	}
-	if left := ClientLeftovers(p.c); left != "" {
+	if left := ttrpc.ClientLeftovers(p.c); left != "" {
 		t.Fatal("left behind:", left)
 	}
 	for _, cancel := range p.cancels {

@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/containerd/ttrpc"
 	"github.com/containerd/ttrpc/internal/pipe"
 )
 
@@ -48,11 +49,11 @@ func (p *program) bytes(n int) []byte {
 const fuzzMaxFrame = 2000
 
 func fuzzServer(t *testing.T, l net.Listener) *rig {
-	leave := func(_ context.Context, ss StreamServer) error { _, err := recvText(ss); return err }
+	leave := func(_ context.Context, ss ttrpc.StreamServer) error { _, err := recvText(ss); return err }
 	return serve(t, l,
-		WithServerMaxRecvMsgSize(fuzzMaxFrame), WithServerMaxSendMsgSize(fuzzMaxFrame),
-		WithServerStreamBuffer(600, 1500), WithServerWriteBacklog(3000),
-		WithServerMaxCalls(8), WithServerRequestBuffer(8000),
+		ttrpc.WithServerMaxRecvMsgSize(fuzzMaxFrame), ttrpc.WithServerMaxSendMsgSize(fuzzMaxFrame),
+		ttrpc.WithServerStreamBuffer(600, 1500), ttrpc.WithServerWriteBacklog(3000),
+		ttrpc.WithServerMaxCalls(8), ttrpc.WithServerRequestBuffer(8000),
 		withStream("leave", bidi(leave)))
 }
 
@@ -162,9 +163,9 @@ func (p *program) payload() []byte {
 // echo is a call that has to succeed, whatever is with it.
 func (p *serverProgram) echo(id uint32) {
 	in := strings.Repeat("e", p.next(256))
-	req := &Request{Service: svc, Method: "echo", Payload: encode(text(in))}
+	req := &ttrpc.Request{Service: svc, Method: "echo", Payload: encode(text(in))}
 	for range p.next(3) {
-		req.Metadata = append(req.Metadata, &KeyValue{Key: "K", Value: "v"})
+		req.Metadata = append(req.Metadata, &ttrpc.KeyValue{Key: "K", Value: "v"})
 	}
 	if p.next(4) == 0 {
 		req.TimeoutNano = int64(p.next(256)) << p.next(64)
@@ -177,7 +178,7 @@ func (p *serverProgram) echo(id uint32) {
 
 func (p *serverProgram) open(id uint32) {
 	methods := []string{"chat", "mute", "list", "join", "hold", "fail", "empty", "leave", "nothing"}
-	req := &Request{Service: svc, Method: methods[p.next(len(methods))]}
+	req := &ttrpc.Request{Service: svc, Method: methods[p.next(len(methods))]}
 	if req.Method == "list" {
 		req.Payload = encode(text(fmt.Sprint(p.next(60))))
 	} else if p.next(3) == 0 {
@@ -299,7 +300,7 @@ func (a *answers) check(p *serverProgram) {
 
 // isExhausted reports whether a call was refused at a limit of the server's.
 func isExhausted(f rawFrame) bool {
-	resp := new(Response)
+	resp := new(ttrpc.Response)
 	return f.typ == 2 && proto.Unmarshal(f.data, resp) == nil && resp.Status.GetCode() == int32(codes.ResourceExhausted)
 }
 
@@ -358,12 +359,12 @@ func runOnServer(p *serverProgram, r *rig, readLate bool) {
 	<-written
 	got.await(p)
 	got.check(p)
-	leftovers := ServerLeftovers(r.Server)
+	leftovers := ttrpc.ServerLeftovers(r.Server)
 	other := r.l
 	if l, ok := other.(*pipe.Listener); ok {
 		conn, err := l.Dial(pipe.Options{}, pipe.Options{})
 		check(t, err)
-		c := NewClient(conn)
+		c := ttrpc.NewClient(conn)
 		wantEcho(t, c)
 		check(t, c.Close())
 	} else {

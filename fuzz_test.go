@@ -38,7 +38,7 @@ func FuzzHeader(f *testing.F) {
 // FuzzReader cuts a stream of bytes into frames, as it arrives in pieces of any size, and compares with a reader
 // that has all of it at once.
 func FuzzReader(f *testing.F) {
-	frames := append(request(1, "echo", "x").bytes(), rawFrame{id: 3, typ: 1, data: make([]byte, 200)}.bytes()...)
+	frames := append(rawFrame{id: 1, typ: 1, data: encode(&Request{Service: svc, Method: "echo", Payload: encode(text("x"))})}.bytes(), rawFrame{id: 3, typ: 1, data: make([]byte, 200)}.bytes()...)
 	f.Add(frames, uint64(1), uint16(100))
 	f.Add(append(frames, 0, 0, 0), uint64(2), uint16(1000))
 	f.Add(bytes.Repeat(data(1, 0, "x").bytes(), 1000), uint64(3), uint16(20))

@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/containerd/ttrpc"
 )
 
 // handshakeFunc is a function that is a Handshaker.
@@ -22,20 +24,20 @@ func (f handshakeFunc) Handshake(ctx context.Context, conn net.Conn) (net.Conn, 
 }
 
 func TestHandshakeData(t *testing.T) {
-	equal(t, HandshakeData(bg), nil)
+	equal(t, ttrpc.HandshakeData(bg), nil)
 	type peer struct{ name string }
 	var n atomic.Int32
 	look := func(ctx context.Context) string {
-		p, _ := HandshakeData(ctx).(peer)
+		p, _ := ttrpc.HandshakeData(ctx).(peer)
 		return p.name
 	}
 	r := serve(t,
-		WithServerHandshaker(handshakeFunc(func(_ context.Context, conn net.Conn) (net.Conn, any, error) {
+		ttrpc.WithServerHandshaker(handshakeFunc(func(_ context.Context, conn net.Conn) (net.Conn, any, error) {
 			return conn, peer{strings.Repeat("a", int(n.Add(1)))}, nil
 		})),
 		withMethod("look", unary(func(ctx context.Context, _ string) (string, error) { return look(ctx), nil })),
-		withStream("lookStream", bidi(func(ctx context.Context, ss StreamServer) error { return ss.SendMsg(text(look(ctx))) })),
-		WithUnaryServerInterceptor(func(ctx context.Context, u Unmarshaler, _ *UnaryServerInfo, m Method) (any, error) {
+		withStream("lookStream", bidi(func(ctx context.Context, ss ttrpc.StreamServer) error { return ss.SendMsg(text(look(ctx))) })),
+		ttrpc.WithUnaryServerInterceptor(func(ctx context.Context, u ttrpc.Unmarshaler, _ *ttrpc.UnaryServerInfo, m ttrpc.Method) (any, error) {
 			if look(ctx) == "" {
 				return nil, errors.New("an interceptor does not find it")
 			}
@@ -43,7 +45,7 @@ func TestHandshakeData(t *testing.T) {
 		}))
 	for _, want := range []string{"a", "aa"} {
 		c := r.client()
-		contexts := map[string]context.Context{"plain": bg, "with metadata": WithMetadata(bg, MD{"k": {"v"}})}
+		contexts := map[string]context.Context{"plain": bg, "with metadata": ttrpc.WithMetadata(bg, ttrpc.MD{"k": {"v"}})}
 		withDeadline, cancel := context.WithTimeout(bg, time.Hour)
 		defer cancel()
 		contexts["with a deadline"] = withDeadline
@@ -57,7 +59,7 @@ func TestHandshakeData(t *testing.T) {
 		}
 	}
 	out, err := call(bg, serve(t, withMethod("look", unary(func(ctx context.Context, _ string) (string, error) {
-		if HandshakeData(ctx) != nil {
+		if ttrpc.HandshakeData(ctx) != nil {
 			return "some", nil
 		}
 		return "none", nil
@@ -91,7 +93,7 @@ func xor(b []byte) {
 func TestHandshakeDecorates(t *testing.T) {
 	decorate := handshakeFunc(func(_ context.Context, conn net.Conn) (net.Conn, any, error) { return xorConn{conn}, nil, nil })
 	for _, transport := range []network{"unix", "tcp", "pipe"} {
-		r := serve(t, transport, WithServerHandshaker(decorate), WithClientHandshaker(decorate))
+		r := serve(t, transport, ttrpc.WithServerHandshaker(decorate), ttrpc.WithClientHandshaker(decorate))
 		c := r.client()
 		wantEcho(t, c)
 		cs := open(t, bg, c, both, "chat", text("a"))
@@ -118,7 +120,7 @@ func TestHandshakesOfBothSides(t *testing.T) {
 		_, err := io.ReadFull(conn, make([]byte, 6))
 		return conn, nil, err
 	})
-	wantEcho(t, serve(t, WithServerHandshaker(server), WithClientHandshaker(client)).client())
+	wantEcho(t, serve(t, ttrpc.WithServerHandshaker(server), ttrpc.WithClientHandshaker(client)).client())
 }
 
 // noConn is the error of a handshake that returned neither a connection nor an error.
@@ -133,7 +135,7 @@ func TestServerHandshakeRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var log logBuffer
 			var n atomic.Int32
-			r := serve(t, WithServerLogger(log.logger()), WithServerHandshaker(handshakeFunc(func(ctx context.Context, conn net.Conn) (net.Conn, any, error) {
+			r := serve(t, ttrpc.WithServerLogger(log.logger()), ttrpc.WithServerHandshaker(handshakeFunc(func(ctx context.Context, conn net.Conn) (net.Conn, any, error) {
 				if n.Add(1) < 3 {
 					return f(ctx, conn)
 				}
@@ -141,7 +143,7 @@ func TestServerHandshakeRefuses(t *testing.T) {
 			})))
 			for range 2 {
 				_, err := call(bg, r.client(), "echo", "x")
-				wantExactly(t, err, ErrClosed)
+				wantExactly(t, err, ttrpc.ErrClosed)
 			}
 			wantEcho(t, r.client()) // it accepts on
 			check(t, r.Shutdown(bg))
@@ -158,40 +160,40 @@ func TestClientHandshakeFails(t *testing.T) {
 	refused := errors.New("not you")
 	var log logBuffer
 	closed := make(chan struct{})
-	c, p := rawServer(t, "unix", WithClientLogger(log.logger()), WithOnClose(func() { close(closed) }),
-		WithClientHandshaker(handshakeFunc(func(context.Context, net.Conn) (net.Conn, any, error) { return nil, nil, refused })))
+	c, p := rawServer(t, "unix", ttrpc.WithClientLogger(log.logger()), ttrpc.WithOnClose(func() { close(closed) }),
+		ttrpc.WithClientHandshaker(handshakeFunc(func(context.Context, net.Conn) (net.Conn, any, error) { return nil, nil, refused })))
 	wait(t, closed, "the callback")
 	p.wantEnd()
 	_, err := call(bg, c, "echo", "x")
-	wantIs(t, err, ErrClosed, refused)
+	wantIs(t, err, ttrpc.ErrClosed, refused)
 	_, err = c.NewStream(bg, both, svc, "chat", nil)
-	wantIs(t, err, ErrClosed, refused)
-	wantIs(t, c.Err(), ErrClosed, refused)
+	wantIs(t, err, ttrpc.ErrClosed, refused)
+	wantIs(t, c.Err(), ttrpc.ErrClosed, refused)
 	check(t, c.UserOnCloseWait(bg))
 	check(t, c.Close())
 	equal(t, strings.Count(log.String(), "not you"), 1)
 
-	c, _ = rawServer(t, "unix", WithClientHandshaker(handshakeFunc(func(context.Context, net.Conn) (net.Conn, any, error) { return nil, nil, nil })))
-	wantIs(t, c.Err(), ErrClosed)
+	c, _ = rawServer(t, "unix", ttrpc.WithClientHandshaker(handshakeFunc(func(context.Context, net.Conn) (net.Conn, any, error) { return nil, nil, nil })))
+	wantIs(t, c.Err(), ttrpc.ErrClosed)
 	equal(t, c.Err().Error(), "ttrpc: closed: ttrpc: handshake: "+noConn)
 }
 
 // A handshake's deadline is on its context and on the connection, and gone from there afterwards.
 func TestHandshakeTimeouts(t *testing.T) {
 	for name, test := range map[string]struct {
-		opts []ClientOpts
+		opts []ttrpc.ClientOpts
 		want time.Duration
 	}{
 		"default": {nil, 30 * time.Second},
-		"option":  {[]ClientOpts{WithClientHandshakeTimeout(time.Minute)}, time.Minute},
+		"option":  {[]ttrpc.ClientOpts{ttrpc.WithClientHandshakeTimeout(time.Minute)}, time.Minute},
 	} {
 		for _, byContext := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					start := time.Now()
-					c, _ := rawServer(t, "pipe", append(test.opts, WithClientHandshaker(waitingHandshake{byContext}))...)
+					c, _ := rawServer(t, "pipe", append(test.opts, ttrpc.WithClientHandshaker(waitingHandshake{byContext}))...)
 					equal(t, time.Since(start), test.want)
-					wantIs(t, c.Err(), ErrClosed)
+					wantIs(t, c.Err(), ttrpc.ErrClosed)
 				})
 			})
 		}
@@ -205,15 +207,15 @@ func TestHandshakeTimeouts(t *testing.T) {
 				elapse(time.Hour)
 				return conn, nil, nil
 			})
-			c := serve(t, network("pipe"), WithServerHandshaker(look), WithServerHandshakeTimeout(0),
-				WithClientHandshaker(look), WithClientHandshakeTimeout(0)).client()
+			c := serve(t, network("pipe"), ttrpc.WithServerHandshaker(look), ttrpc.WithServerHandshakeTimeout(0),
+				ttrpc.WithClientHandshaker(look), ttrpc.WithClientHandshakeTimeout(0)).client()
 			wantEcho(t, c)
 		})
 	})
 	t.Run("cleared", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			pass := handshakeFunc(func(_ context.Context, conn net.Conn) (net.Conn, any, error) { return conn, nil, nil })
-			c := serve(t, network("pipe"), WithServerHandshaker(pass), WithClientHandshaker(pass)).client()
+			c := serve(t, network("pipe"), ttrpc.WithServerHandshaker(pass), ttrpc.WithClientHandshaker(pass)).client()
 			elapse(time.Hour)
 			wantEcho(t, c)
 		})
@@ -222,12 +224,12 @@ func TestHandshakeTimeouts(t *testing.T) {
 
 // Close and Shutdown end a handshake that is under way.
 func TestHandshakeEndsWithTheServer(t *testing.T) {
-	for name, end := range map[string]func(s *Server) error{
-		"Close": (*Server).Close, "Shutdown": func(s *Server) error { return s.Shutdown(bg) },
+	for name, end := range map[string]func(s *ttrpc.Server) error{
+		"Close": (*ttrpc.Server).Close, "Shutdown": func(s *ttrpc.Server) error { return s.Shutdown(bg) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			started := make(chan struct{})
-			r := serve(t, WithServerHandshaker(handshakeFunc(func(ctx context.Context, conn net.Conn) (net.Conn, any, error) {
+			r := serve(t, ttrpc.WithServerHandshaker(handshakeFunc(func(ctx context.Context, conn net.Conn) (net.Conn, any, error) {
 				close(started)
 				_, err := conn.Read(make([]byte, 1))
 				return conn, nil, err

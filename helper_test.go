@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"bytes"
@@ -21,6 +21,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/containerd/ttrpc"
 )
 
 // svc is the service that the tests' servers have: see standard.
@@ -28,9 +30,9 @@ const svc = "test.Service"
 
 var (
 	bg   = context.Background()
-	both = &StreamDesc{StreamingClient: true, StreamingServer: true}
-	up   = &StreamDesc{StreamingClient: true}
-	down = &StreamDesc{StreamingServer: true}
+	both = &ttrpc.StreamDesc{StreamingClient: true, StreamingServer: true}
+	up   = &ttrpc.StreamDesc{StreamingClient: true}
+	down = &ttrpc.StreamDesc{StreamingServer: true}
 )
 
 type message = wrapperspb.StringValue
@@ -38,7 +40,7 @@ type message = wrapperspb.StringValue
 func text(s string) *message { return wrapperspb.String(s) }
 
 // unary makes a method of a function from text to text.
-func unary(f func(ctx context.Context, in string) (string, error)) Method {
+func unary(f func(ctx context.Context, in string) (string, error)) ttrpc.Method {
 	return func(ctx context.Context, unmarshal func(any) error) (any, error) {
 		in := new(message)
 		if err := unmarshal(in); err != nil {
@@ -61,33 +63,33 @@ func hold(ctx context.Context, _ string) (string, error) {
 }
 
 // bidi and downStream make a stream of a function.
-func bidi(f func(context.Context, StreamServer) error) Stream {
-	return Stream{StreamingClient: true, StreamingServer: true, Handler: handler(f)}
+func bidi(f func(context.Context, ttrpc.StreamServer) error) ttrpc.Stream {
+	return ttrpc.Stream{StreamingClient: true, StreamingServer: true, Handler: handler(f)}
 }
 
-func downStream(f func(context.Context, StreamServer) error) Stream {
-	return Stream{StreamingServer: true, Handler: handler(f)}
+func downStream(f func(context.Context, ttrpc.StreamServer) error) ttrpc.Stream {
+	return ttrpc.Stream{StreamingServer: true, Handler: handler(f)}
 }
 
-func handler(f func(context.Context, StreamServer) error) StreamHandler {
-	return func(ctx context.Context, ss StreamServer) (any, error) { return nil, f(ctx, ss) }
+func handler(f func(context.Context, ttrpc.StreamServer) error) ttrpc.StreamHandler {
+	return func(ctx context.Context, ss ttrpc.StreamServer) (any, error) { return nil, f(ctx, ss) }
 }
 
 // standard is what every test server serves.
-func standard() *ServiceDesc {
-	return &ServiceDesc{
-		Methods: map[string]Method{
+func standard() *ttrpc.ServiceDesc {
+	return &ttrpc.ServiceDesc{
+		Methods: map[string]ttrpc.Method{
 			"echo":  unary(echo),
 			"hold":  unary(hold),
 			"fail":  unary(func(_ context.Context, in string) (string, error) { return "", status.Error(codes.NotFound, in) }),
 			"empty": unary(func(context.Context, string) (string, error) { return "", nil }),
 		},
-		Streams: map[string]Stream{
+		Streams: map[string]ttrpc.Stream{
 			"chat": bidi(chat),
-			"mute": bidi(func(ctx context.Context, _ StreamServer) error { <-ctx.Done(); return ctx.Err() }),
+			"mute": bidi(func(ctx context.Context, _ ttrpc.StreamServer) error { <-ctx.Done(); return ctx.Err() }),
 			"list": downStream(list),
 			"join": {StreamingClient: true, Handler: join},
-			"flood": downStream(func(_ context.Context, ss StreamServer) error {
+			"flood": downStream(func(_ context.Context, ss ttrpc.StreamServer) error {
 				for {
 					if err := ss.SendMsg(text(strings.Repeat("f", 1000))); err != nil {
 						return err
@@ -99,7 +101,7 @@ func standard() *ServiceDesc {
 }
 
 // chat sends back what it receives.
-func chat(_ context.Context, ss StreamServer) error {
+func chat(_ context.Context, ss ttrpc.StreamServer) error {
 	for {
 		in := new(message)
 		if err := ss.RecvMsg(in); errors.Is(err, io.EOF) {
@@ -114,7 +116,7 @@ func chat(_ context.Context, ss StreamServer) error {
 }
 
 // list sends as many messages as it is asked for: 0, 1, 2, ...
-func list(_ context.Context, ss StreamServer) error {
+func list(_ context.Context, ss ttrpc.StreamServer) error {
 	in := new(message)
 	if err := ss.RecvMsg(in); err != nil {
 		return err
@@ -127,7 +129,7 @@ func list(_ context.Context, ss StreamServer) error {
 }
 
 // join answers with all that it receives, in brackets.
-func join(_ context.Context, ss StreamServer) (any, error) {
+func join(_ context.Context, ss ttrpc.StreamServer) (any, error) {
 	var all strings.Builder
 	for {
 		in := new(message)
@@ -154,23 +156,23 @@ func (g *gate) pass(in string) {
 	<-g.release
 }
 
-func (g *gate) unary() Method {
+func (g *gate) unary() ttrpc.Method {
 	return unary(func(_ context.Context, in string) (string, error) { g.pass(in); return in, nil })
 }
 
-func (g *gate) stream() Stream {
-	return bidi(func(ctx context.Context, ss StreamServer) error { g.pass(""); return chat(ctx, ss) })
+func (g *gate) stream() ttrpc.Stream {
+	return bidi(func(ctx context.Context, ss ttrpc.StreamServer) error { g.pass(""); return chat(ctx, ss) })
 }
 
 func (g *gate) open() { close(g.release) }
 
 // rig is a server on a listener, and the options of the clients that it makes.
 type rig struct {
-	*Server
+	*ttrpc.Server
 	t          testing.TB
 	l          net.Listener
 	served     chan error // Serve's result
-	clientOpts []ClientOpts
+	clientOpts []ttrpc.ClientOpts
 }
 
 // network is a transport for serve and its kin: unix by default, tcp, or pipe (net.Pipe).
@@ -182,18 +184,18 @@ func serve(t testing.TB, opts ...any) *rig {
 	t.Helper()
 	r := &rig{t: t, served: make(chan error, 1)}
 	desc, transport := standard(), network("unix")
-	var serverOpts []ServerOpt
+	var serverOpts []ttrpc.ServerOpt
 	for _, opt := range opts {
 		switch opt := opt.(type) {
-		case ServerOpt:
+		case ttrpc.ServerOpt:
 			serverOpts = append(serverOpts, opt)
-		case ClientOpts:
+		case ttrpc.ClientOpts:
 			r.clientOpts = append(r.clientOpts, opt)
 		case network:
 			transport = opt
 		case net.Listener:
 			r.l = opt
-		case *ServiceDesc:
+		case *ttrpc.ServiceDesc:
 			for name, m := range opt.Methods {
 				desc.Methods[name] = m
 			}
@@ -204,7 +206,7 @@ func serve(t testing.TB, opts ...any) *rig {
 			t.Fatalf("no option of a rig: %T", opt)
 		}
 	}
-	s, err := NewServer(serverOpts...)
+	s, err := ttrpc.NewServer(serverOpts...)
 	check(t, err)
 	s.RegisterService(svc, desc)
 	r.Server = s
@@ -223,12 +225,12 @@ func serve(t testing.TB, opts ...any) *rig {
 }
 
 // method is a ServiceDesc with one unary method.
-func withMethod(name string, m Method) *ServiceDesc {
-	return &ServiceDesc{Methods: map[string]Method{name: m}}
+func withMethod(name string, m ttrpc.Method) *ttrpc.ServiceDesc {
+	return &ttrpc.ServiceDesc{Methods: map[string]ttrpc.Method{name: m}}
 }
 
-func withStream(name string, s Stream) *ServiceDesc {
-	return &ServiceDesc{Streams: map[string]Stream{name: s}}
+func withStream(name string, s ttrpc.Stream) *ttrpc.ServiceDesc {
+	return &ttrpc.ServiceDesc{Streams: map[string]ttrpc.Stream{name: s}}
 }
 
 func listen(t testing.TB, transport network) net.Listener {
@@ -268,9 +270,9 @@ func (r *rig) conn() net.Conn {
 }
 
 // client returns a new client of the rig, closed with the test.
-func (r *rig) client(opts ...ClientOpts) *Client {
+func (r *rig) client(opts ...ttrpc.ClientOpts) *ttrpc.Client {
 	r.t.Helper()
-	c := NewClient(r.conn(), append(r.clientOpts, opts...)...)
+	c := ttrpc.NewClient(r.conn(), append(r.clientOpts, opts...)...)
 	r.t.Cleanup(func() { c.Close() })
 	return c
 }
@@ -304,10 +306,10 @@ func pair(t testing.TB, transport network) (a, b net.Conn) {
 }
 
 // rawServer returns a client and the other end of its connection, on which the test speaks for the server.
-func rawServer(t testing.TB, transport network, opts ...ClientOpts) (*Client, *rawPeer) {
+func rawServer(t testing.TB, transport network, opts ...ttrpc.ClientOpts) (*ttrpc.Client, *rawPeer) {
 	t.Helper()
 	a, b := pair(t, transport)
-	c := NewClient(a, opts...)
+	c := ttrpc.NewClient(a, opts...)
 	t.Cleanup(func() { c.Close() })
 	return c, newRawPeer(t, b)
 }
@@ -345,14 +347,14 @@ func (l *pipeListener) Addr() net.Addr {
 }
 
 // call makes a unary call of the test service.
-func call(ctx context.Context, c *Client, method, in string) (string, error) {
+func call(ctx context.Context, c *ttrpc.Client, method, in string) (string, error) {
 	resp := new(message)
 	err := c.Call(ctx, svc, method, text(in), resp)
 	return resp.Value, err
 }
 
 // wantEcho makes sure that a connection works.
-func wantEcho(t testing.TB, c *Client) {
+func wantEcho(t testing.TB, c *ttrpc.Client) {
 	t.Helper()
 	out, err := call(bg, c, "echo", "still here")
 	check(t, err)
@@ -360,7 +362,7 @@ func wantEcho(t testing.TB, c *Client) {
 }
 
 // goCall starts a unary call and returns where its error will be.
-func goCall(ctx context.Context, c *Client, method, in string) <-chan error {
+func goCall(ctx context.Context, c *ttrpc.Client, method, in string) <-chan error {
 	result := make(chan error, 1)
 	go func() {
 		_, err := call(ctx, c, method, in)
@@ -369,7 +371,7 @@ func goCall(ctx context.Context, c *Client, method, in string) <-chan error {
 	return result
 }
 
-func open(t testing.TB, ctx context.Context, c *Client, desc *StreamDesc, method string, req any) ClientStream {
+func open(t testing.TB, ctx context.Context, c *ttrpc.Client, desc *ttrpc.StreamDesc, method string, req any) ttrpc.ClientStream {
 	t.Helper()
 	cs, err := c.NewStream(ctx, desc, svc, method, req)
 	check(t, err)

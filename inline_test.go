@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"

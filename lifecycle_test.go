@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/containerd/ttrpc"
 	"github.com/containerd/ttrpc/internal/pipe"
 )
 
@@ -34,9 +35,9 @@ func pipeTo(t testing.TB, r *rig) *pipe.Conn {
 	return conn
 }
 
-func pipeClient(t testing.TB, r *rig, opts ...ClientOpts) *Client {
+func pipeClient(t testing.TB, r *rig, opts ...ttrpc.ClientOpts) *ttrpc.Client {
 	t.Helper()
-	c := NewClient(pipeTo(t, r), opts...)
+	c := ttrpc.NewClient(pipeTo(t, r), opts...)
 	t.Cleanup(func() { c.Close() })
 	return c
 }
@@ -48,7 +49,7 @@ func libraryGoroutines() int {
 }
 
 // gatedCalls makes n calls at once, and lets them go when all have begun.
-func gatedCalls(t *testing.T, c *Client, g *gate, n int) {
+func gatedCalls(t *testing.T, c *ttrpc.Client, g *gate, n int) {
 	t.Helper()
 	var calls []<-chan error
 	for range n {
@@ -108,13 +109,13 @@ func TestServeWhenClosing(t *testing.T) {
 		go func() { done <- r.Shutdown(bg) }()
 		synctest.Wait()
 		l := pipe.Listen()
-		wantExactly(t, r.Serve(bg, l), ErrServerClosed)
+		wantExactly(t, r.Serve(bg, l), ttrpc.ErrServerClosed)
 		_, err := l.Accept()
 		wantIs(t, err, net.ErrClosed)
 		g.open()
 		check(t, <-result)
 		check(t, <-done)
-		wantExactly(t, r.Serve(bg, pipe.Listen()), ErrServerClosed)
+		wantExactly(t, r.Serve(bg, pipe.Listen()), ttrpc.ErrServerClosed)
 		check(t, r.Shutdown(bg))
 	})
 }
@@ -124,7 +125,7 @@ func TestServeShutdownCloseFromMany(t *testing.T) {
 	for seed := range uint64(100) {
 		synctest.Test(t, func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 0))
-			r := serve(t, pipe.Listen(), WithServerMaxConns(1+rnd.IntN(5)))
+			r := serve(t, pipe.Listen(), ttrpc.WithServerMaxConns(1+rnd.IntN(5)))
 			var all sync.WaitGroup
 			later := func(f func()) {
 				d := time.Duration(rnd.IntN(10)) * time.Millisecond
@@ -132,7 +133,7 @@ func TestServeShutdownCloseFromMany(t *testing.T) {
 			}
 			for range 4 {
 				l := pipe.Listen()
-				later(func() { wantExactly(t, r.Serve(bg, l), ErrServerClosed) })
+				later(func() { wantExactly(t, r.Serve(bg, l), ttrpc.ErrServerClosed) })
 				for range 3 {
 					later(func() { someCalls(l) })
 				}
@@ -148,7 +149,7 @@ func TestServeShutdownCloseFromMany(t *testing.T) {
 			later(func() { _ = r.Shutdown(bg) })
 			all.Wait()
 			check(t, r.Shutdown(bg))
-			wantExactly(t, <-r.served, ErrServerClosed)
+			wantExactly(t, <-r.served, ttrpc.ErrServerClosed)
 		})
 	}
 }
@@ -159,7 +160,7 @@ func someCalls(l *pipe.Listener) {
 	if err != nil {
 		return
 	}
-	c := NewClient(conn)
+	c := ttrpc.NewClient(conn)
 	for i := 0; err == nil && i < 5; i++ {
 		ctx, cancel := context.WithTimeout(bg, 2*time.Millisecond)
 		_, err = call(ctx, c, []string{"echo", "hold"}[i%2], "x")
@@ -186,7 +187,7 @@ func TestShutdownWaitsForExactlyTheCallsInFlight(t *testing.T) {
 		results := map[[2]int]<-chan error{}
 		for i := range conns {
 			ends[i] = pipeTo(t, r)
-			c := NewClient(ends[i])
+			c := ttrpc.NewClient(ends[i])
 			t.Cleanup(func() { c.Close() })
 			for j := range callsEach {
 				gates[i][j] = make(chan struct{})
@@ -248,11 +249,11 @@ func TestSlowClosesHoldUpNobody(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := pipe.Listen()
 				r := serve(t, slowListener{l})
-				var clients []*Client
+				var clients []*ttrpc.Client
 				for range 10 {
 					conn, err := l.Dial(pipe.Options{}, pipe.Options{})
 					check(t, err)
-					clients = append(clients, NewClient(conn))
+					clients = append(clients, ttrpc.NewClient(conn))
 					wantEcho(t, clients[len(clients)-1])
 				}
 				result := goCall(bg, clients[0], "hold", "")
@@ -262,7 +263,7 @@ func TestSlowClosesHoldUpNobody(t *testing.T) {
 				if d := time.Since(begin); d > time.Second {
 					t.Errorf("took %v", d)
 				}
-				wantIs(t, <-result, ErrClosed)
+				wantIs(t, <-result, ttrpc.ErrClosed)
 				check(t, r.Shutdown(bg))
 				if d := time.Since(begin); d > 7*time.Second {
 					t.Errorf("the end took %v", d)
@@ -279,12 +280,12 @@ func TestSlowClosesHoldUpNobody(t *testing.T) {
 func TestCallsEndBeforeASlowClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pipe.New(pipe.Options{}, pipe.Options{})
-		c := NewClient(slowClose{a})
+		c := ttrpc.NewClient(slowClose{a})
 		result := goCall(bg, c, "echo", "x")
 		synctest.Wait()
 		begin := time.Now()
 		go c.Close()
-		wantExactly(t, <-result, ErrClosed)
+		wantExactly(t, <-result, ttrpc.ErrClosed)
 		equal(t, time.Since(begin), 0)
 		check(t, c.UserOnCloseWait(bg))
 		check(t, b.Close())
@@ -296,23 +297,23 @@ func TestLastWords(t *testing.T) {
 	for _, tc := range []struct {
 		after time.Duration
 		want  error
-	}{{0, nil}, {time.Second - 1, nil}, {time.Second + 1, ErrClosed}} {
+	}{{0, nil}, {time.Second - 1, nil}, {time.Second + 1, ttrpc.ErrClosed}} {
 		synctest.Test(t, func(t *testing.T) {
 			near, far := pipe.New(pipe.Options{}, pipe.Options{})
-			c := NewClient(near)
+			c := ttrpc.NewClient(near)
 			first := goCall(bg, c, "echo", "")
 			synctest.Wait()
 			near.Break(pipe.Fault{Kind: pipe.Cut}) // what the client writes from here on fails
 			begin := time.Now()
 			second := goCall(bg, c, "echo", "")
 			synctest.Wait()
-			wantExactly(t, <-goCall(bg, c, "echo", ""), ErrClosed)
+			wantExactly(t, <-goCall(bg, c, "echo", ""), ttrpc.ErrClosed)
 			time.AfterFunc(tc.after, func() { _, _ = far.Write(answer(1, "").bytes()) })
 			wantExactly(t, <-first, tc.want)
-			wantExactly(t, <-second, ErrClosed)
+			wantExactly(t, <-second, ttrpc.ErrClosed)
 			equal(t, time.Since(begin), time.Second)
 			check(t, c.UserOnCloseWait(bg))
-			wantIs(t, c.Err(), ErrClosed, syscall.EPIPE)
+			wantIs(t, c.Err(), ttrpc.ErrClosed, syscall.EPIPE)
 			check(t, far.Close())
 			elapse(time.Minute)
 		})
@@ -327,7 +328,7 @@ func TestOnCloseOnce(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 0))
 			var closes, ended atomic.Int32
 			conn := pipeTo(t, r)
-			c := NewClient(conn, WithOnClose(func() {
+			c := ttrpc.NewClient(conn, ttrpc.WithOnClose(func() {
 				closes.Add(1)
 				elapse(time.Second)
 			}))
@@ -335,7 +336,7 @@ func TestOnCloseOnce(t *testing.T) {
 			for range 5 {
 				all.Go(func() {
 					_, err := call(bg, c, "hold", "")
-					wantIs(t, err, ErrClosed)
+					wantIs(t, err, ttrpc.ErrClosed)
 					ended.Add(1)
 				})
 				all.Go(func() {
@@ -402,10 +403,10 @@ func TestShutdownOfUsersConn(t *testing.T) {
 func TestLastWordsWithoutDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := pipe.New(pipe.Options{}, pipe.Options{})
-		c := NewClient(userConn{near, new(atomic.Int32)})
+		c := ttrpc.NewClient(userConn{near, new(atomic.Int32)})
 		near.Break(pipe.Fault{Kind: pipe.Cut})
 		begin := time.Now()
-		wantExactly(t, <-goCall(bg, c, "echo", ""), ErrClosed)
+		wantExactly(t, <-goCall(bg, c, "echo", ""), ttrpc.ErrClosed)
 		equal(t, time.Since(begin), time.Second)
 		check(t, c.UserOnCloseWait(bg))
 		check(t, far.Close())
@@ -423,9 +424,9 @@ func (l stubbornListener) Close() error {
 var errStubborn = errors.New("stubborn")
 
 func TestListenersErrorAtTheEnd(t *testing.T) {
-	for name, end := range map[string]func(*Server) error{
-		"shutdown": func(s *Server) error { return s.Shutdown(bg) },
-		"close":    (*Server).Close,
+	for name, end := range map[string]func(*ttrpc.Server) error{
+		"shutdown": func(s *ttrpc.Server) error { return s.Shutdown(bg) },
+		"close":    (*ttrpc.Server).Close,
 	} {
 		l := listen(t, "unix")
 		r := serve(t, stubbornListener{l})
@@ -434,7 +435,7 @@ func TestListenersErrorAtTheEnd(t *testing.T) {
 		if err := end(r.Server); err != errStubborn {
 			t.Errorf("%s: %v", name, err)
 		}
-		wantExactly(t, <-r.served, ErrServerClosed)
+		wantExactly(t, <-r.served, ttrpc.ErrServerClosed)
 		check(t, end(r.Server))
 	}
 }

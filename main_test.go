@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"fmt"
@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// TestMain runs the tests and then looks for what they have left behind: goroutines of this package, and
-// open sockets where /proc tells of them.
+// TestMain runs the tests and then looks for what they have left behind: goroutines of the package and
+// of its tests, and open sockets where /proc tells of them.
 func TestMain(m *testing.M) {
 	sockets := openSockets()
 	code := m.Run()
 	for end := time.Now().Add(10 * time.Second); code == 0; runtime.Gosched() {
-		left, open := goroutines("containerd/ttrpc."), openSockets()
+		left, open := append(goroutines("containerd/ttrpc."), goroutines("containerd/ttrpc_test.")...), openSockets()
 		if len(left) == 0 && open <= sockets {
 			break
 		}

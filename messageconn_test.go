@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"bufio"
@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/containerd/ttrpc"
 )
 
 // messageConn is one end of a conn like those of NRI's multiplexer: what one Write sends one Read receives, and fails if it
@@ -61,7 +63,7 @@ func TestMessageConns(t *testing.T) {
 	near, far := messageConns()
 	l.conns <- far
 	r := serve(t, l)
-	c := NewClient(near)
+	c := ttrpc.NewClient(near)
 	t.Cleanup(func() { c.Close() })
 	var callers sync.WaitGroup
 	for range 100 {
@@ -105,7 +107,7 @@ func TestMessageConnsWithTheOriginal(t *testing.T) {
 	serve(t, l)
 	client := newBufferedPeer(t, near)
 	near, far = messageConns()
-	c := NewClient(near)
+	c := ttrpc.NewClient(near)
 	t.Cleanup(func() { c.Close() })
 	server := newBufferedPeer(t, far)
 	id := uint32(1)

@@ -1,15 +1,17 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
 	"fmt"
 	"testing"
+
+	"github.com/containerd/ttrpc"
 )
 
 func TestMDGet(t *testing.T) {
-	md := MD{"key": {"1", "2"}, "Raw": {"0"}, "empty": {}, "nil": nil}
+	md := ttrpc.MD{"key": {"1", "2"}, "Raw": {"0"}, "empty": {}, "nil": nil}
 	for key, want := range map[string]string{
 		"key": "[1 2] true", "KEY": "[1 2] true", "Raw": "[] false", "raw": "[] false", "empty": "[] false",
 		"nil": "[] false", "none": "[] false", "": "[] false",
@@ -18,12 +20,12 @@ func TestMDGet(t *testing.T) {
 		equal(t, fmt.Sprint(values, " ", ok), want)
 		equal(t, values != nil, ok)
 	}
-	values, ok := MD(nil).Get("key")
+	values, ok := ttrpc.MD(nil).Get("key")
 	equal(t, values == nil && !ok, true)
 }
 
 func TestMDSetAndAppend(t *testing.T) {
-	md := MD{"Raw": {"0"}}
+	md := ttrpc.MD{"Raw": {"0"}}
 	for _, step := range []struct {
 		do   func()
 		want string
@@ -41,15 +43,15 @@ func TestMDSetAndAppend(t *testing.T) {
 		step.do()
 		equal(t, fmt.Sprint(md), step.want)
 	}
-	MD(nil).Set("key")
-	MD(nil).Append("key")
+	ttrpc.MD(nil).Set("key")
+	ttrpc.MD(nil).Append("key")
 }
 
 func TestMDClone(t *testing.T) {
-	if MD(nil).Clone() != nil || (MD{}).Clone() == nil {
+	if ttrpc.MD(nil).Clone() != nil || (ttrpc.MD{}).Clone() == nil {
 		t.Error("nil and empty are not kept apart")
 	}
-	md := MD{"key": {"1"}, "two": {"2", "3"}, "empty": {}, "nil": nil}
+	md := ttrpc.MD{"key": {"1"}, "two": {"2", "3"}, "empty": {}, "nil": nil}
 	clone := md.Clone()
 	equal(t, fmt.Sprint(clone), fmt.Sprint(md))
 	if clone["nil"] != nil || clone["empty"] == nil {
@@ -69,57 +71,57 @@ func TestMetadataOfContexts(t *testing.T) {
 		want string
 	}{
 		{bg, "map[] true false;  false"},
-		{WithMetadata(bg, nil), "map[] true true;  false"},
-		{WithMetadata(bg, MD{}), "map[] false true;  false"},
-		{WithMetadata(bg, MD{"key": {}}), "map[key:[]] false true;  false"},
-		{WithMetadata(bg, MD{"key": {"1", "2"}}), "map[key:[1 2]] false true; 1 true"},
-		{WithMetadata(bg, MD{"Key": {"1"}}), "map[Key:[1]] false true;  false"},
-		{WithMetadata(WithMetadata(bg, MD{"key": {"1"}}), MD{"other": {"2"}}), "map[other:[2]] false true;  false"},
+		{ttrpc.WithMetadata(bg, nil), "map[] true true;  false"},
+		{ttrpc.WithMetadata(bg, ttrpc.MD{}), "map[] false true;  false"},
+		{ttrpc.WithMetadata(bg, ttrpc.MD{"key": {}}), "map[key:[]] false true;  false"},
+		{ttrpc.WithMetadata(bg, ttrpc.MD{"key": {"1", "2"}}), "map[key:[1 2]] false true; 1 true"},
+		{ttrpc.WithMetadata(bg, ttrpc.MD{"Key": {"1"}}), "map[Key:[1]] false true;  false"},
+		{ttrpc.WithMetadata(ttrpc.WithMetadata(bg, ttrpc.MD{"key": {"1"}}), ttrpc.MD{"other": {"2"}}), "map[other:[2]] false true;  false"},
 	} {
-		md, ok := GetMetadata(test.ctx)
-		value, found := GetMetadataValue(test.ctx, "KEY")
+		md, ok := ttrpc.GetMetadata(test.ctx)
+		value, found := ttrpc.GetMetadataValue(test.ctx, "KEY")
 		equal(t, fmt.Sprint(md, md == nil, ok, "; ", value, " ", found), test.want)
 	}
 }
 
 // A context's metadata is nobody's to change.
 func TestMetadataOfContextsIsACopy(t *testing.T) {
-	mine := MD{"key": {"1"}}
-	ctx := WithMetadata(bg, mine)
+	mine := ttrpc.MD{"key": {"1"}}
+	ctx := ttrpc.WithMetadata(bg, mine)
 	mine.Set("key", "changed")
-	got, _ := GetMetadata(ctx)
+	got, _ := ttrpc.GetMetadata(ctx)
 	equal(t, fmt.Sprint(got), "map[key:[1]]")
 	got["key"][0] = "changed"
 	got.Set("more", "x")
-	got, _ = GetMetadata(ctx)
+	got, _ = ttrpc.GetMetadata(ctx)
 	equal(t, fmt.Sprint(got), "map[key:[1]]")
 }
 
 // Metadata as it arrives, by the keys under which handlers find it.
 func TestMetadataOverTheWire(t *testing.T) {
 	look := func(ctx context.Context) string {
-		md, ok := GetMetadata(ctx)
-		value, found := GetMetadataValue(ctx, "Foo")
+		md, ok := ttrpc.GetMetadata(ctx)
+		value, found := ttrpc.GetMetadataValue(ctx, "Foo")
 		return fmt.Sprint(md, ok, " ", value, found)
 	}
 	r := serve(t,
 		withMethod("look", unary(func(ctx context.Context, _ string) (string, error) { return look(ctx), nil })),
-		withStream("lookStream", bidi(func(ctx context.Context, ss StreamServer) error { return ss.SendMsg(text(look(ctx))) })))
-	for _, c := range []*Client{r.client(), r.client(WithUnaryClientInterceptor(passOn))} {
+		withStream("lookStream", bidi(func(ctx context.Context, ss ttrpc.StreamServer) error { return ss.SendMsg(text(look(ctx))) })))
+	for _, c := range []*ttrpc.Client{r.client(), r.client(ttrpc.WithUnaryClientInterceptor(passOn))} {
 		for _, test := range []struct {
-			md   MD
+			md   ttrpc.MD
 			want string
 		}{
 			{nil, "map[] false false"},
-			{MD{}, "map[] false false"},
-			{MD{"foo": {"1", "2"}}, "map[foo:[1 2]] true 1true"},
-			{MD{"Foo": {"1"}}, "map[foo:[1]] true 1true"},
-			{MD{"foo": {}}, "map[] false false"},
-			{MD{"foo": {""}}, "map[foo:[]] true true"},
-			{MD{"": {"x"}}, "map[:[x]] true false"},
-			{MD{"bar": {"é"}}, "map[bar:[é]] true false"},
+			{ttrpc.MD{}, "map[] false false"},
+			{ttrpc.MD{"foo": {"1", "2"}}, "map[foo:[1 2]] true 1true"},
+			{ttrpc.MD{"Foo": {"1"}}, "map[foo:[1]] true 1true"},
+			{ttrpc.MD{"foo": {}}, "map[] false false"},
+			{ttrpc.MD{"foo": {""}}, "map[foo:[]] true true"},
+			{ttrpc.MD{"": {"x"}}, "map[:[x]] true false"},
+			{ttrpc.MD{"bar": {"é"}}, "map[bar:[é]] true false"},
 		} {
-			ctx := WithMetadata(bg, test.md)
+			ctx := ttrpc.WithMetadata(bg, test.md)
 			out, err := call(ctx, c, "look", "")
 			check(t, err)
 			equal(t, out, test.want)

@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/containerd/ttrpc"
 )
 
 // The rules of PROTOCOL.md's section on bounds, mostly in fake time.
@@ -23,7 +25,7 @@ import (
 var kilo = text(strings.Repeat("k", 1000))
 
 // unread opens a stream that the other side does not read and sends n messages.
-func unread(t *testing.T, c *Client, n int) ClientStream {
+func unread(t *testing.T, c *ttrpc.Client, n int) ttrpc.ClientStream {
 	t.Helper()
 	cs := open(t, bg, c, both, "mute", nil)
 	for range n {
@@ -43,7 +45,7 @@ func TestP49UnreadStreamsHarmNobody(t *testing.T) {
 		}
 	})
 	t.Run("at the client", func(t *testing.T) {
-		r := serve(t, withStream("many", downStream(func(_ context.Context, ss StreamServer) error {
+		r := serve(t, withStream("many", downStream(func(_ context.Context, ss ttrpc.StreamServer) error {
 			for range n {
 				if err := ss.SendMsg(kilo); err != nil {
 					return err
@@ -52,7 +54,7 @@ func TestP49UnreadStreamsHarmNobody(t *testing.T) {
 			return nil
 		})))
 		c := r.client()
-		var unread []ClientStream
+		var unread []ttrpc.ClientStream
 		for range streams {
 			unread = append(unread, open(t, bg, c, down, "many", nil))
 			wantEcho(t, c)
@@ -83,7 +85,7 @@ func TestP50SlowConsumerLosesNothing(t *testing.T) {
 	t.Run("server", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			got := make(chan error, 1)
-			r := serve(t, network("pipe"), WithServerStreamBuffer(3000, 6000), withStream("slow", bidi(func(_ context.Context, ss StreamServer) error {
+			r := serve(t, network("pipe"), ttrpc.WithServerStreamBuffer(3000, 6000), withStream("slow", bidi(func(_ context.Context, ss ttrpc.StreamServer) error {
 				got <- slowly(ss, n)
 				return nil
 			})))
@@ -98,7 +100,7 @@ func TestP50SlowConsumerLosesNothing(t *testing.T) {
 	})
 	t.Run("client", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			c, p := rawServer(t, "pipe", WithClientStreamBuffer(3000, 6000))
+			c, p := rawServer(t, "pipe", ttrpc.WithClientStreamBuffer(3000, 6000))
 			go func() {
 				id := p.recv().id
 				for range n {
@@ -114,7 +116,7 @@ func TestP50SlowConsumerLosesNothing(t *testing.T) {
 // A message in the Request does not make the consumer look as if it had been stuck for ever.
 func TestP50FirstMessageStartsTheSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := serve(t, network("pipe"), WithServerStreamBuffer(3000, 6000), withStream("late", bidi(func(_ context.Context, ss StreamServer) error {
+		r := serve(t, network("pipe"), ttrpc.WithServerStreamBuffer(3000, 6000), withStream("late", bidi(func(_ context.Context, ss ttrpc.StreamServer) error {
 			elapse(900 * time.Millisecond)
 			return chat(context.Background(), ss)
 		})))
@@ -135,7 +137,7 @@ func TestP51StuckStreamFailsAlone(t *testing.T) {
 	t.Run("server", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ended := make(chan error, 3)
-			r := serve(t, network("pipe"), WithServerStreamBuffer(3000, 6000), withStream("stuck", bidi(func(ctx context.Context, ss StreamServer) error {
+			r := serve(t, network("pipe"), ttrpc.WithServerStreamBuffer(3000, 6000), withStream("stuck", bidi(func(ctx context.Context, ss ttrpc.StreamServer) error {
 				<-ctx.Done()
 				ended <- ctx.Err()
 				_, err := recvText(ss)
@@ -152,8 +154,8 @@ func TestP51StuckStreamFailsAlone(t *testing.T) {
 			p.wantStatus(1, codes.ResourceExhausted, "ttrpc: stream buffer full")
 			equal(t, time.Since(start), time.Second)
 			wantExactly(t, <-ended, context.Canceled)
-			wantExactly(t, <-ended, ErrStreamFull)
-			wantExactly(t, <-ended, ErrStreamFull)
+			wantExactly(t, <-ended, ttrpc.ErrStreamFull)
+			wantExactly(t, <-ended, ttrpc.ErrStreamFull)
 			p.send(data(1, 0, "x"))
 			p.wantStatus(1, codes.InvalidArgument, "StreamID is no longer active")
 			p.send(data(3, 0, "other"))
@@ -163,7 +165,7 @@ func TestP51StuckStreamFailsAlone(t *testing.T) {
 	})
 	t.Run("client", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			c, p := rawServer(t, "pipe", WithClientStreamBuffer(3000, 6000))
+			c, p := rawServer(t, "pipe", ttrpc.WithClientStreamBuffer(3000, 6000))
 			go func() { p.recv(); p.recv() }()
 			stuck, other := open(t, bg, c, both, "stuck", nil), open(t, bg, c, both, "other", nil)
 			start := time.Now()
@@ -173,10 +175,10 @@ func TestP51StuckStreamFailsAlone(t *testing.T) {
 			p.send(data(1, 0, kilo.Value), data(3, 1, "a")) // the reader has gone on
 			equal(t, time.Since(start), time.Second)
 			_, err := recvText(stuck)
-			wantExactly(t, err, ErrStreamFull)
-			wantExactly(t, stuck.SendMsg(text("x")), ErrStreamFull)
+			wantExactly(t, err, ttrpc.ErrStreamFull)
+			wantExactly(t, stuck.SendMsg(text("x")), ttrpc.ErrStreamFull)
 			_, err = recvText(stuck)
-			wantExactly(t, err, ErrStreamFull)
+			wantExactly(t, err, ttrpc.ErrStreamFull)
 			wantTexts(t, other, "a")
 			result := goCall(bg, c, "echo", "x")
 			p.recv()
@@ -189,7 +191,7 @@ func TestP51StuckStreamFailsAlone(t *testing.T) {
 // The second has usually passed when the buffer fills: then nobody waits.
 func TestP51LongStuckStreamFailsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := serve(t, network("pipe"), WithServerStreamBuffer(3000, 6000))
+		r := serve(t, network("pipe"), ttrpc.WithServerStreamBuffer(3000, 6000))
 		c := r.client()
 		cs := unread(t, c, 2)
 		elapse(2 * time.Second)
@@ -206,7 +208,7 @@ func TestP51LongStuckStreamFailsAtOnce(t *testing.T) {
 func TestP51FullConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		got := make(chan error, 1)
-		r := serve(t, network("pipe"), WithServerStreamBuffer(4000, 5000), withStream("slow", bidi(func(_ context.Context, ss StreamServer) error {
+		r := serve(t, network("pipe"), ttrpc.WithServerStreamBuffer(4000, 5000), withStream("slow", bidi(func(_ context.Context, ss ttrpc.StreamServer) error {
 			got <- slowly(ss, 20)
 			return nil
 		})))
@@ -227,7 +229,7 @@ func TestP51FullConnection(t *testing.T) {
 // Nobody reads an endless stream: at either side it ends in ErrStreamFull, for itself alone.
 func TestP51EndlessUnreadStreams(t *testing.T) {
 	r := serve(t)
-	c := r.client(WithClientStreamBuffer(1<<20, 4<<20))
+	c := r.client(ttrpc.WithClientStreamBuffer(1<<20, 4<<20))
 	flooded := open(t, bg, c, down, "flood", text(""))
 	sender := open(t, bg, c, both, "mute", nil)
 	ended := make(chan error, 1)
@@ -239,7 +241,7 @@ func TestP51EndlessUnreadStreams(t *testing.T) {
 			}
 		}
 	}()
-	wantExactly(t, wait(t, ended, "the sender's end"), ErrStreamClosed)
+	wantExactly(t, wait(t, ended, "the sender's end"), ttrpc.ErrStreamClosed)
 	_, err := recvText(sender)
 	wantStatus(t, err, codes.ResourceExhausted, "ttrpc: stream buffer full")
 	for range 50 {
@@ -248,7 +250,7 @@ func TestP51EndlessUnreadStreams(t *testing.T) {
 	for err = nil; err == nil; {
 		_, err = recvText(flooded) // what it received first may be read, or it has failed already
 	}
-	wantExactly(t, err, ErrStreamFull)
+	wantExactly(t, err, ttrpc.ErrStreamFull)
 	wantEcho(t, c)
 }
 
@@ -257,7 +259,7 @@ func TestP51EndlessUnreadStreams(t *testing.T) {
 func TestP52EndlessStreamStarvesNobody(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for _, reads := range []bool{true, false} {
-		c := serve(t).client(WithClientStreamBuffer(1<<20, 4<<20))
+		c := serve(t).client(ttrpc.WithClientStreamBuffer(1<<20, 4<<20))
 		cs := open(t, bg, c, down, "flood", text(""))
 		if reads {
 			go func() {
@@ -279,7 +281,7 @@ func TestP52EndlessStreamStarvesNobody(t *testing.T) {
 // The same for a client that sends without end: its own calls beside that get their turn.
 func TestP52EndlessSenderStarvesNobody(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	c := serve(t, withStream("sink", bidi(func(_ context.Context, ss StreamServer) error {
+	c := serve(t, withStream("sink", bidi(func(_ context.Context, ss ttrpc.StreamServer) error {
 		for {
 			if _, err := recvText(ss); err != nil {
 				return err
@@ -306,7 +308,7 @@ func TestP52EndlessSenderStarvesNobody(t *testing.T) {
 func TestP52UnreadAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sent := 0
-		r := serve(t, network("pipe"), WithServerWriteBacklog(10_000), withStream("counted", downStream(func(_ context.Context, ss StreamServer) error {
+		r := serve(t, network("pipe"), ttrpc.WithServerWriteBacklog(10_000), withStream("counted", downStream(func(_ context.Context, ss ttrpc.StreamServer) error {
 			for ; sent < 1000; sent++ {
 				if err := ss.SendMsg(kilo); err != nil {
 					return err
@@ -315,7 +317,7 @@ func TestP52UnreadAnswers(t *testing.T) {
 			return nil
 		})))
 		p := r.raw()
-		p.send(requestOf(1, 1, &Request{Service: svc, Method: "counted"}))
+		p.send(requestOf(1, 1, &ttrpc.Request{Service: svc, Method: "counted"}))
 		synctest.Wait()
 		if sent < 5 || sent > 30 {
 			t.Errorf("%d messages are sent while none is read", sent)
@@ -356,7 +358,7 @@ func TestP52RequestsOfOneRead(t *testing.T) {
 	const socket = 8 << 20 // more than it holds, much less than all answers
 	large := text(strings.Repeat("x", size))
 	var run, read, most atomic.Int64
-	r := serve(t, WithServerMaxCalls(calls), WithServerWriteBacklog(backlog), withMethod("large", func(context.Context, func(any) error) (any, error) {
+	r := serve(t, ttrpc.WithServerMaxCalls(calls), ttrpc.WithServerWriteBacklog(backlog), withMethod("large", func(context.Context, func(any) error) (any, error) {
 		n := (run.Add(1) - read.Load()) * size
 		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
 		}
@@ -368,7 +370,7 @@ func TestP52RequestsOfOneRead(t *testing.T) {
 	for i := range uint32(250) { // 8 KiB
 		burst = append(burst, request(3+2*i, "large", ""))
 	}
-	ForceInline(r.Server)
+	ttrpc.ForceInline(r.Server)
 	p.send(burst...)
 	p.peek()
 	elapse(100 * time.Millisecond) // in which the server does what it may while nobody reads
@@ -410,7 +412,7 @@ func TestP52CallsHandedOutBefore(t *testing.T) {
 func TestP52SendMsgEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan error, 1)
-		r := serve(t, network("pipe"), WithServerWriteBacklog(1000), withStream("endless", downStream(func(_ context.Context, ss StreamServer) error {
+		r := serve(t, network("pipe"), ttrpc.WithServerWriteBacklog(1000), withStream("endless", downStream(func(_ context.Context, ss ttrpc.StreamServer) error {
 			for {
 				if err := ss.SendMsg(kilo); err != nil {
 					ended <- err
@@ -419,14 +421,14 @@ func TestP52SendMsgEndsWithItsContext(t *testing.T) {
 			}
 		})))
 		p := r.raw()
-		p.send(requestOf(1, 1, &Request{Service: svc, Method: "endless", TimeoutNano: int64(time.Second)}))
+		p.send(requestOf(1, 1, &ttrpc.Request{Service: svc, Method: "endless", TimeoutNano: int64(time.Second)}))
 		wantExactly(t, <-ended, context.DeadlineExceeded)
 		p = r.raw()
-		p.send(requestOf(1, 1, &Request{Service: svc, Method: "endless"}))
+		p.send(requestOf(1, 1, &ttrpc.Request{Service: svc, Method: "endless"}))
 		synctest.Wait()
 		p.Close()
 		err := <-ended
-		if !errors.Is(err, ErrClosed) && !errors.Is(err, context.Canceled) {
+		if !errors.Is(err, ttrpc.ErrClosed) && !errors.Is(err, context.Canceled) {
 			t.Error("SendMsg on a closed connection:", err)
 		}
 	})
@@ -434,7 +436,7 @@ func TestP52SendMsgEndsWithItsContext(t *testing.T) {
 
 func TestP53CallsInFlight(t *testing.T) {
 	g := newGate()
-	p := serve(t, WithServerMaxCalls(2), withMethod("gated", g.unary()), withStream("gatedStream", g.stream())).raw()
+	p := serve(t, ttrpc.WithServerMaxCalls(2), withMethod("gated", g.unary()), withStream("gatedStream", g.stream())).raw()
 	p.send(request(1, "gated", "a"), opening(3, "gatedStream"), request(5, "echo", "x"), opening(7, "chat"))
 	p.wantStatus(5, codes.ResourceExhausted, "ttrpc: more than 2 calls in flight")
 	p.wantStatus(7, codes.ResourceExhausted, "ttrpc: more than 2 calls in flight")
@@ -445,7 +447,7 @@ func TestP53CallsInFlight(t *testing.T) {
 
 func TestP53BytesOfRequests(t *testing.T) {
 	g := newGate()
-	p := serve(t, WithServerRequestBuffer(1000), withMethod("gated", g.unary())).raw()
+	p := serve(t, ttrpc.WithServerRequestBuffer(1000), withMethod("gated", g.unary())).raw()
 	p.send(request(1, "gated", strings.Repeat("x", 2000)), request(3, "echo", "x"))
 	p.wantStatus(3, codes.ResourceExhausted, "ttrpc: requests in flight exceed 1000 bytes")
 	g.open()
@@ -455,7 +457,7 @@ func TestP53BytesOfRequests(t *testing.T) {
 
 func TestP53Connections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := serve(t, network("pipe"), WithServerMaxConns(2))
+		r := serve(t, network("pipe"), ttrpc.WithServerMaxConns(2))
 		first, second := r.raw(), r.raw()
 		first.wantUsable(1)
 		second.wantUsable(1)
@@ -487,9 +489,9 @@ func (h waitingHandshake) Handshake(ctx context.Context, conn net.Conn) (net.Con
 
 func TestP53Handshakes(t *testing.T) {
 	for name, opts := range map[string][]any{
-		"default": {WithServerHandshaker(waitingHandshake{})},
-		"context": {WithServerHandshaker(waitingHandshake{byContext: true})},
-		"option":  {WithServerHandshaker(waitingHandshake{}), WithServerHandshakeTimeout(time.Hour)},
+		"default": {ttrpc.WithServerHandshaker(waitingHandshake{})},
+		"context": {ttrpc.WithServerHandshaker(waitingHandshake{byContext: true})},
+		"option":  {ttrpc.WithServerHandshaker(waitingHandshake{}), ttrpc.WithServerHandshakeTimeout(time.Hour)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -516,7 +518,7 @@ func TestP53Handshakes(t *testing.T) {
 // An idle connection: one goroutine at either side.
 func TestP54IdleConnections(t *testing.T) {
 	const conns = 20
-	use := func(clients []*Client) {
+	use := func(clients []*ttrpc.Client) {
 		for _, c := range clients {
 			wantEcho(t, c)
 			check(t, open(t, bg, c, both, "chat", nil).CloseSend())
@@ -529,7 +531,7 @@ func TestP54IdleConnections(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := onPipe(t)
 			before := libraryGoroutines() // Serve
-			var clients []*Client
+			var clients []*ttrpc.Client
 			for range conns {
 				clients = append(clients, pipeClient(t, r))
 			}
@@ -541,7 +543,7 @@ func TestP54IdleConnections(t *testing.T) {
 	for _, transport := range []network{"unix", "tcp"} {
 		t.Run(string(transport), func(t *testing.T) {
 			r := serve(t, transport)
-			var clients []*Client
+			var clients []*ttrpc.Client
 			for range conns {
 				clients = append(clients, r.client())
 			}
@@ -557,9 +559,9 @@ func TestP54IdleConnections(t *testing.T) {
 
 func TestP55UsedIds(t *testing.T) {
 	reused := "StreamID cannot be re-used and must increment"
-	p := serve(t, WithServerMaxRecvMsgSize(1000)).raw()
+	p := serve(t, ttrpc.WithServerMaxRecvMsgSize(1000)).raw()
 	for i, f := range []rawFrame{
-		{typ: 1, data: []byte{0xff}}, request(0, "none", "x"), requestOf(0, 0, &Request{Service: "none"}), request(0, "fail", "x"),
+		{typ: 1, data: []byte{0xff}}, request(0, "none", "x"), requestOf(0, 0, &ttrpc.Request{Service: "none"}), request(0, "fail", "x"),
 	} {
 		f.id = uint32(10*i + 1)
 		p.send(f)

@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
@@ -26,6 +26,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/containerd/ttrpc"
 )
 
 // The tests here are those of PROTOCOL.md's rules, by number, against a peer that speaks bytes.
@@ -68,7 +70,7 @@ func sized(id uint32, n int) (rawFrame, string) {
 func TestP1LimitIsInclusive(t *testing.T) {
 	t.Run("server", func(t *testing.T) {
 		for _, limit := range []int{100, 4 << 20} {
-			r := serve(t, WithServerMaxRecvMsgSize(limit))
+			r := serve(t, ttrpc.WithServerMaxRecvMsgSize(limit))
 			p := r.raw()
 			f, in := sized(1, limit)
 			p.send(f)
@@ -80,11 +82,11 @@ func TestP1LimitIsInclusive(t *testing.T) {
 		}
 	})
 	t.Run("client", func(t *testing.T) {
-		c, p := rawServer(t, "unix", WithClientMaxRecvMsgSize(100))
+		c, p := rawServer(t, "unix", ttrpc.WithClientMaxRecvMsgSize(100))
 		for _, n := range []int{100, 101} {
 			result := goCall(bg, c, "echo", "")
 			f, _ := p.recvRequest()
-			f.typ, f.data = 2, encode(&Response{Payload: encode(text(strings.Repeat("x", n-4)))})
+			f.typ, f.data = 2, encode(&ttrpc.Response{Payload: encode(text(strings.Repeat("x", n-4)))})
 			equal(t, len(f.data), n)
 			p.send(f)
 			if err := wait(t, result, "call"); n == 100 {
@@ -96,12 +98,12 @@ func TestP1LimitIsInclusive(t *testing.T) {
 	})
 	t.Run("reserved byte", func(t *testing.T) {
 		// A length of 16 MiB is over every limit, also the highest that can be set.
-		r := serve(t, WithServerMaxRecvMsgSize(1<<24-1))
+		r := serve(t, ttrpc.WithServerMaxRecvMsgSize(1<<24-1))
 		p := r.raw()
 		p.send(rawFrame{id: 1, typ: 1, data: make([]byte, 1<<24)})
 		p.wantStatus(1, codes.ResourceExhausted, "message length 16777216 exceed maximum message size of 16777215")
 		p.wantUsable(3)
-		_, err := NewServer(WithServerMaxRecvMsgSize(1 << 24))
+		_, err := ttrpc.NewServer(ttrpc.WithServerMaxRecvMsgSize(1 << 24))
 		if err == nil || err.Error() != "ttrpc: size out of range" {
 			t.Error("got", err)
 		}
@@ -141,7 +143,7 @@ func TestP2MemoryGrowsWithWhatArrives(t *testing.T) {
 
 func TestP3OversizedFrameIsDropped(t *testing.T) {
 	big := make([]byte, 100_000)
-	r := serve(t, WithServerMaxRecvMsgSize(1000))
+	r := serve(t, ttrpc.WithServerMaxRecvMsgSize(1000))
 	text := "message length 100000 exceed maximum message size of 1000"
 	var many, refused []rawFrame
 	for id := uint32(1); id < 20; id += 2 {
@@ -154,7 +156,7 @@ func TestP3OversizedFrameIsDropped(t *testing.T) {
 		exchange{"many", many, refused},
 	)
 	t.Run("client", func(t *testing.T) {
-		c, p := rawServer(t, "unix", WithClientMaxRecvMsgSize(1000))
+		c, p := rawServer(t, "unix", ttrpc.WithClientMaxRecvMsgSize(1000))
 		p.send(rawFrame{id: 99, typ: 2, data: big}, rawFrame{id: 99, typ: 9, data: big})
 		result := goCall(bg, c, "echo", "x")
 		f, _ := p.recvRequest()
@@ -185,9 +187,9 @@ func TestP4UnknownTypesAreIgnored(t *testing.T) {
 func TestP5UnknownFlagsAreIgnored(t *testing.T) {
 	r := serve(t)
 	r.run(t,
-		exchange{"request", frames(requestOf(1, 0xf8, &Request{Service: svc, Method: "echo"})), frames(rawFrame{id: 1, typ: 2})},
+		exchange{"request", frames(requestOf(1, 0xf8, &ttrpc.Request{Service: svc, Method: "echo"})), frames(rawFrame{id: 1, typ: 2})},
 		exchange{"stream",
-			frames(requestOf(1, 0xf8|6, &Request{Service: svc, Method: "chat"}), data(1, 0xf8, "a"), rawFrame{id: 1, typ: 3, flags: 0xfd}),
+			frames(requestOf(1, 0xf8|6, &ttrpc.Request{Service: svc, Method: "chat"}), data(1, 0xf8, "a"), rawFrame{id: 1, typ: 3, flags: 0xfd}),
 			frames(data(1, 0, "a"), closing(1))},
 	)
 	t.Run("client", func(t *testing.T) {
@@ -269,17 +271,17 @@ func TestP8EndOfBytes(t *testing.T) {
 			check(t, err)
 			p.Close()
 			err = wait(t, result, "call")
-			wantIs(t, err, ErrClosed)
-			wantIs(t, c.Err(), ErrClosed, end.cause)
+			wantIs(t, err, ttrpc.ErrClosed)
+			wantIs(t, c.Err(), ttrpc.ErrClosed, end.cause)
 			if errors.Is(end.cause, io.ErrUnexpectedEOF) {
 				wantIs(t, err, io.ErrUnexpectedEOF)
 			} else {
-				wantExactly(t, err, ErrClosed)
+				wantExactly(t, err, ttrpc.ErrClosed)
 			}
 		})
 		t.Run("server/"+end.name, func(t *testing.T) {
 			var log logBuffer
-			r := serve(t, WithServerLogger(log.logger()))
+			r := serve(t, ttrpc.WithServerLogger(log.logger()))
 			p := r.raw()
 			p.wantUsable(1)
 			_, err := p.Write(end.bytes)
@@ -343,20 +345,20 @@ func TestP10IdsIncreaseOnTheWire(t *testing.T) {
 
 func TestP11IdsRunOut(t *testing.T) {
 	c, p := rawServer(t, "unix")
-	SetNextStreamID(c, math.MaxUint32-2)
+	ttrpc.SetNextStreamID(c, math.MaxUint32-2)
 	first, second := goCall(bg, c, "echo", "x"), goCall(bg, c, "echo", "x")
 	equal(t, p.recv().id, math.MaxUint32-2)
 	equal(t, p.recv().id, math.MaxUint32)
 	_, err := call(bg, c, "echo", "x")
-	wantIs(t, err, ErrClosed, ErrStreamIDsExhausted)
+	wantIs(t, err, ttrpc.ErrClosed, ttrpc.ErrStreamIDsExhausted)
 	_, err = c.NewStream(bg, both, svc, "chat", nil)
-	wantIs(t, err, ErrClosed, ErrStreamIDsExhausted)
+	wantIs(t, err, ttrpc.ErrClosed, ttrpc.ErrStreamIDsExhausted)
 	check(t, c.Err()) // those in flight go on
 	p.send(answer(math.MaxUint32-2, "x"), answer(math.MaxUint32, "x"))
 	check(t, wait(t, first, "call in flight"))
 	check(t, wait(t, second, "call in flight"))
 	p.wantEnd()
-	wantIs(t, c.Err(), ErrClosed, ErrStreamIDsExhausted)
+	wantIs(t, c.Err(), ttrpc.ErrClosed, ttrpc.ErrStreamIDsExhausted)
 }
 
 // A server gets everything that it answers in different ways, and answers each id once.
@@ -369,9 +371,9 @@ func TestP12OneAnswerEach(t *testing.T) {
 	for range 50 {
 		for _, f := range []rawFrame{
 			request(0, "echo", "x"), request(0, "fail", "x"), request(0, "none", "x"),
-			requestOf(0, 0, &Request{Service: "none"}), {typ: 1, data: []byte{0xff}},
-			requestOf(0, 0, &Request{Service: svc, Method: "hold", TimeoutNano: 1}),
-			requestOf(0, 1, &Request{Service: svc, Method: "list", Payload: encode(text("2"))}),
+			requestOf(0, 0, &ttrpc.Request{Service: "none"}), {typ: 1, data: []byte{0xff}},
+			requestOf(0, 0, &ttrpc.Request{Service: svc, Method: "hold", TimeoutNano: 1}),
+			requestOf(0, 1, &ttrpc.Request{Service: svc, Method: "list", Payload: encode(text("2"))}),
 			request(0, "gated", "x"), // when this one runs all before it has been read
 		} {
 			f.id = id
@@ -472,30 +474,30 @@ func TestP15SuccessHasNoStatus(t *testing.T) {
 		exchange{"empty reply", frames(request(1, "empty", "")), frames(rawFrame{id: 1, typ: 2})},
 		exchange{"reply", frames(request(1, "echo", "x")), frames(rawFrame{id: 1, typ: 2, data: field(2, encode(text("x")))})},
 	)
-	for _, interceptor := range []UnaryClientInterceptor{nil, passOn} {
-		c, p := rawServer(t, "unix", WithUnaryClientInterceptor(interceptor))
+	for _, interceptor := range []ttrpc.UnaryClientInterceptor{nil, passOn} {
+		c, p := rawServer(t, "unix", ttrpc.WithUnaryClientInterceptor(interceptor))
 		resp := make(chan string, 1)
 		go func() {
 			out, err := call(bg, c, "echo", "")
 			resp <- fmt.Sprint(out, err)
 		}()
 		f, _ := p.recvRequest()
-		f.typ, f.data = 2, encode(&Response{Status: &spb.Status{Message: "fine"}, Payload: encode(text("x"))})
+		f.typ, f.data = 2, encode(&ttrpc.Response{Status: &spb.Status{Message: "fine"}, Payload: encode(text("x"))})
 		p.send(f)
 		equal(t, wait(t, resp, "call"), "x<nil>")
 	}
 }
 
 // passOn is an interceptor that does nothing.
-func passOn(ctx context.Context, req *Request, resp *Response, _ *UnaryClientInfo, invoke Invoker) error {
+func passOn(ctx context.Context, req *ttrpc.Request, resp *ttrpc.Response, _ *ttrpc.UnaryClientInfo, invoke ttrpc.Invoker) error {
 	return invoke(ctx, req, resp)
 }
 
 func TestP16Names(t *testing.T) {
 	serve(t).run(t,
 		exchange{"nothing", frames(rawFrame{id: 1, typ: 1}), frames(refusal(1, codes.Unimplemented, "service "))},
-		exchange{"no method", frames(requestOf(1, 0, &Request{Service: svc})), frames(refusal(1, codes.Unimplemented, "method "))},
-		exchange{"slashes", frames(requestOf(1, 0, &Request{Service: "/" + svc, Method: "/echo"})),
+		exchange{"no method", frames(requestOf(1, 0, &ttrpc.Request{Service: svc})), frames(refusal(1, codes.Unimplemented, "method "))},
+		exchange{"slashes", frames(requestOf(1, 0, &ttrpc.Request{Service: "/" + svc, Method: "/echo"})),
 			frames(refusal(1, codes.Unimplemented, "service /"+svc))},
 	)
 	c, p := rawServer(t, "unix")
@@ -509,11 +511,11 @@ func TestP17RequestFlagsDecideNothing(t *testing.T) {
 	r := serve(t)
 	for flags := range byte(8) {
 		name := fmt.Sprintf("flags %d/", flags)
-		list := requestOf(1, flags, &Request{Service: svc, Method: "list", Payload: encode(text("1"))})
+		list := requestOf(1, flags, &ttrpc.Request{Service: svc, Method: "list", Payload: encode(text("1"))})
 		r.run(t,
-			exchange{name + "unary", frames(requestOf(1, flags, &Request{Service: svc, Method: "echo", Payload: encode(text("x"))})), frames(answer(1, "x"))},
+			exchange{name + "unary", frames(requestOf(1, flags, &ttrpc.Request{Service: svc, Method: "echo", Payload: encode(text("x"))})), frames(answer(1, "x"))},
 			exchange{name + "server stream", frames(list), frames(data(1, 0, "0"), closing(1))},
-			exchange{name + "both", frames(requestOf(1, flags, &Request{Service: svc, Method: "chat"}), data(1, 0, "a"), closing(1)), frames(data(1, 0, "a"), closing(1))},
+			exchange{name + "both", frames(requestOf(1, flags, &ttrpc.Request{Service: svc, Method: "chat"}), data(1, 0, "a"), closing(1)), frames(data(1, 0, "a"), closing(1))},
 		)
 	}
 }
@@ -521,14 +523,14 @@ func TestP17RequestFlagsDecideNothing(t *testing.T) {
 func TestP18FirstMessageInTheRequest(t *testing.T) {
 	r := serve(t)
 	chatWith := func(payload []byte) rawFrame {
-		return requestOf(1, 2, &Request{Service: svc, Method: "chat", Payload: payload})
+		return requestOf(1, 2, &ttrpc.Request{Service: svc, Method: "chat", Payload: payload})
 	}
 	r.run(t,
 		exchange{"with", frames(chatWith(encode(text("a"))), data(1, 0, "b"), closing(1)), frames(data(1, 0, "a"), data(1, 0, "b"), closing(1))},
 		exchange{"without", frames(chatWith(nil), data(1, 0, "b"), closing(1)), frames(data(1, 0, "b"), closing(1))},
 	)
 	c, p := rawServer(t, "unix")
-	for _, desc := range []*StreamDesc{up, both} {
+	for _, desc := range []*ttrpc.StreamDesc{up, both} {
 		open(t, bg, c, desc, "chat", nil)
 		f, req := p.recvRequest()
 		equal(t, f.flags, 2|4)
@@ -563,7 +565,7 @@ func TestP19Deadlines(t *testing.T) {
 	}
 	r := serve(t,
 		withMethod("look", unary(func(ctx context.Context, _ string) (string, error) { look(ctx); return "", nil })),
-		withStream("lookStream", bidi(func(ctx context.Context, _ StreamServer) error { look(ctx); return nil })))
+		withStream("lookStream", bidi(func(ctx context.Context, _ ttrpc.StreamServer) error { look(ctx); return nil })))
 	p := r.raw()
 	id := uint32(1)
 	for _, method := range []string{"look", "lookStream"} {
@@ -572,7 +574,7 @@ func TestP19Deadlines(t *testing.T) {
 			-1:            "true 0s context deadline exceeded",
 			math.MinInt64: "true -2562047h0m0s context deadline exceeded",
 		} {
-			p.send(requestOf(id, 0, &Request{Service: svc, Method: method, TimeoutNano: int64(timeout)}))
+			p.send(requestOf(id, 0, &ttrpc.Request{Service: svc, Method: method, TimeoutNano: int64(timeout)}))
 			got := wait(t, seen, "handler")
 			if timeout == math.MinInt64 {
 				got, want = got[len(got)-len("context deadline exceeded"):], "context deadline exceeded"
@@ -581,7 +583,7 @@ func TestP19Deadlines(t *testing.T) {
 			p.recv()
 			id += 2
 		}
-		p.send(requestOf(id, 0, &Request{Service: svc, Method: method}))
+		p.send(requestOf(id, 0, &ttrpc.Request{Service: svc, Method: method}))
 		if got := wait(t, seen, "handler"); !strings.HasPrefix(got, "false") {
 			t.Error("a deadline from nowhere:", got)
 		}
@@ -604,38 +606,38 @@ func TestP19Deadlines(t *testing.T) {
 }
 
 func TestP20Metadata(t *testing.T) {
-	md := MD{"key": {"2", "1", ""}, "Upper": {"x"}, "none": {}, "nil": nil, "": {"empty"}}
-	ctx := WithMetadata(bg, md)
-	for _, opt := range []ClientOpts{WithUnaryClientInterceptor(nil), WithUnaryClientInterceptor(passOn)} {
+	md := ttrpc.MD{"key": {"2", "1", ""}, "Upper": {"x"}, "none": {}, "nil": nil, "": {"empty"}}
+	ctx := ttrpc.WithMetadata(bg, md)
+	for _, opt := range []ttrpc.ClientOpts{ttrpc.WithUnaryClientInterceptor(nil), ttrpc.WithUnaryClientInterceptor(passOn)} {
 		c, p := rawServer(t, "unix", opt)
 		goCall(ctx, c, "echo", "x")
 		open(t, ctx, c, both, "chat", nil)
 		for range 2 {
 			_, req := p.recvRequest()
-			got := MD{}
+			got := ttrpc.MD{}
 			for _, kv := range req.Metadata {
 				got[kv.Key] = append(got[kv.Key], kv.Value)
 			}
-			equal(t, fmt.Sprint(got), fmt.Sprint(MD{"key": {"2", "1", ""}, "Upper": {"x"}, "": {"empty"}}))
+			equal(t, fmt.Sprint(got), fmt.Sprint(ttrpc.MD{"key": {"2", "1", ""}, "Upper": {"x"}, "": {"empty"}}))
 		}
 	}
 
 	seen := make(chan string, 1)
 	look := func(ctx context.Context) {
-		md, ok := GetMetadata(ctx)
-		value, _ := GetMetadataValue(ctx, "FOO")
+		md, ok := ttrpc.GetMetadata(ctx)
+		value, _ := ttrpc.GetMetadataValue(ctx, "FOO")
 		foo, _ := md.Get("Foo")
 		seen <- fmt.Sprint(value, foo, len(md), ok)
 	}
 	p := serve(t,
 		withMethod("look", unary(func(ctx context.Context, _ string) (string, error) { look(ctx); return "", nil })),
-		withStream("lookStream", bidi(func(ctx context.Context, _ StreamServer) error { look(ctx); return nil }))).raw()
+		withStream("lookStream", bidi(func(ctx context.Context, _ ttrpc.StreamServer) error { look(ctx); return nil }))).raw()
 	for i, method := range []string{"look", "lookStream"} {
-		p.send(requestOf(uint32(4*i+1), 0, &Request{Service: svc, Method: method, Metadata: []*KeyValue{
+		p.send(requestOf(uint32(4*i+1), 0, &ttrpc.Request{Service: svc, Method: method, Metadata: []*ttrpc.KeyValue{
 			{Key: "Foo", Value: "1"}, {Key: "other"}, {Key: "foo", Value: "2"}, {Key: "FOO", Value: "3"},
 		}}))
 		equal(t, wait(t, seen, "handler"), "1[1 2 3] 2 true")
-		p.send(requestOf(uint32(4*i+3), 0, &Request{Service: svc, Method: method}))
+		p.send(requestOf(uint32(4*i+3), 0, &ttrpc.Request{Service: svc, Method: method}))
 		equal(t, wait(t, seen, "handler"), "[] 0 false")
 	}
 }
@@ -654,7 +656,7 @@ func TestP21OversizedRequest(t *testing.T) {
 // Data over the limit costs the stream that it was for: its handler's context ends, and nothing else comes.
 func TestP21OversizedDataEndsItsStream(t *testing.T) {
 	ended := make(chan error, 1)
-	p := serve(t, WithServerMaxRecvMsgSize(100), withStream("watch", bidi(func(ctx context.Context, ss StreamServer) error {
+	p := serve(t, ttrpc.WithServerMaxRecvMsgSize(100), withStream("watch", bidi(func(ctx context.Context, ss ttrpc.StreamServer) error {
 		<-ctx.Done()
 		ended <- ss.SendMsg(text("too late"))
 		return errors.New("unheard")
@@ -682,7 +684,7 @@ func TestP22RequestThatDoesNotParse(t *testing.T) {
 
 // parseError is what the protobuf module says of a Request.
 func parseError(t *testing.T, b []byte) error {
-	err := proto.Unmarshal(b, new(Request))
+	err := proto.Unmarshal(b, new(ttrpc.Request))
 	if err == nil {
 		t.Fatal("it parses")
 	}
@@ -737,7 +739,7 @@ func TestP25DataForNoStream(t *testing.T) {
 }
 
 func TestP26UnknownService(t *testing.T) {
-	serve(t).run(t, exchange{"none", frames(requestOf(1, 0, &Request{Service: "none", Method: "echo"})),
+	serve(t).run(t, exchange{"none", frames(requestOf(1, 0, &ttrpc.Request{Service: "none", Method: "echo"})),
 		frames(refusal(1, codes.Unimplemented, "service none"))})
 }
 
@@ -750,7 +752,7 @@ func TestP28PayloadThatDoesNotParse(t *testing.T) {
 	invalid := "ttrpc: error unmarshalling payload: " + parseError(t, bad).Error()
 	r := serve(t)
 	for _, method := range []string{"echo", "list", "chat"} {
-		r.run(t, exchange{method, frames(requestOf(1, 0, &Request{Service: svc, Method: method, Payload: bad})),
+		r.run(t, exchange{method, frames(requestOf(1, 0, &ttrpc.Request{Service: svc, Method: method, Payload: bad})),
 			frames(refusal(1, codes.Internal, invalid))})
 	}
 	r.run(t, exchange{"data", frames(opening(1, "chat"), rawFrame{id: 1, typ: 3, data: bad}), frames(refusal(1, codes.Internal, invalid))})
@@ -773,10 +775,10 @@ func TestP29DataOnUnaryStream(t *testing.T) {
 
 func TestP30ReplyOverTheLimit(t *testing.T) {
 	large := strings.Repeat("x", 1000)
-	r := serve(t, WithServerMaxSendMsgSize(500),
-		withStream("large", Stream{StreamingClient: true, Handler: func(context.Context, StreamServer) (any, error) { return text(large), nil }}),
-		withStream("largeData", downStream(func(_ context.Context, ss StreamServer) error { return ss.SendMsg(text(large)) })),
-		withStream("largeLast", Stream{StreamingServer: true, Handler: func(context.Context, StreamServer) (any, error) { return text(large), nil }}))
+	r := serve(t, ttrpc.WithServerMaxSendMsgSize(500),
+		withStream("large", ttrpc.Stream{StreamingClient: true, Handler: func(context.Context, ttrpc.StreamServer) (any, error) { return text(large), nil }}),
+		withStream("largeData", downStream(func(_ context.Context, ss ttrpc.StreamServer) error { return ss.SendMsg(text(large)) })),
+		withStream("largeLast", ttrpc.Stream{StreamingServer: true, Handler: func(context.Context, ttrpc.StreamServer) (any, error) { return text(large), nil }}))
 	too := func(n int) string { return fmt.Sprintf("message length %d exceed maximum message size of 500", n) }
 	r.run(t,
 		exchange{"unary", frames(request(1, "echo", large)), frames(refusal(1, codes.ResourceExhausted, too(1006)))},
@@ -801,7 +803,7 @@ func TestP30ReplyOverTheLimit(t *testing.T) {
 // A peer sends faults and does not read: it is not read either, and nobody else notices.
 func TestP31FaultsWithoutAReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := serve(t, network("pipe"), WithServerWriteBacklog(1000))
+		r := serve(t, network("pipe"), ttrpc.WithServerWriteBacklog(1000))
 		p := r.raw()
 		const faults = 1000
 		sent := make(chan int, faults)
@@ -852,10 +854,10 @@ func TestP32EmptyMessages(t *testing.T) {
 }
 
 func TestP33EndOfAServersStream(t *testing.T) {
-	last := func(context.Context, StreamServer) (any, error) { return text("last"), nil }
-	none := func(context.Context, StreamServer) (any, error) { return nil, nil }
-	typedNil := func(context.Context, StreamServer) (any, error) { return (*message)(nil), nil }
-	r := serve(t, &ServiceDesc{Streams: map[string]Stream{
+	last := func(context.Context, ttrpc.StreamServer) (any, error) { return text("last"), nil }
+	none := func(context.Context, ttrpc.StreamServer) (any, error) { return nil, nil }
+	typedNil := func(context.Context, ttrpc.StreamServer) (any, error) { return (*message)(nil), nil }
+	r := serve(t, &ttrpc.ServiceDesc{Streams: map[string]ttrpc.Stream{
 		"down-last": {StreamingServer: true, Handler: last}, "down-none": {StreamingServer: true, Handler: none},
 		"down-typed-nil": {StreamingServer: true, Handler: typedNil},
 		"both-last":      {StreamingServer: true, StreamingClient: true, Handler: last},
@@ -873,7 +875,7 @@ func TestP33EndOfAServersStream(t *testing.T) {
 }
 
 func TestP34FailureOfAStream(t *testing.T) {
-	fails := Stream{StreamingServer: true, StreamingClient: true, Handler: func(_ context.Context, ss StreamServer) (any, error) {
+	fails := ttrpc.Stream{StreamingServer: true, StreamingClient: true, Handler: func(_ context.Context, ss ttrpc.StreamServer) (any, error) {
 		for _, s := range []string{"a", "b"} {
 			if err := ss.SendMsg(text(s)); err != nil {
 				return nil, err
@@ -898,7 +900,7 @@ func TestP34FailureOfAStream(t *testing.T) {
 func TestP35DataAfterTheEnd(t *testing.T) {
 	g := newGate()
 	started := make(chan context.Context, 1)
-	p := serve(t, withStream("watch", bidi(func(ctx context.Context, _ StreamServer) error {
+	p := serve(t, withStream("watch", bidi(func(ctx context.Context, _ ttrpc.StreamServer) error {
 		started <- ctx
 		<-g.release
 		return errors.New("unheard")
@@ -914,8 +916,8 @@ func TestP35DataAfterTheEnd(t *testing.T) {
 	c, p := rawServer(t, "unix")
 	cs := open(t, bg, c, both, "chat", nil)
 	check(t, cs.CloseSend())
-	wantExactly(t, cs.SendMsg(text("x")), ErrStreamClosed)
-	wantExactly(t, cs.CloseSend(), ErrStreamClosed)
+	wantExactly(t, cs.SendMsg(text("x")), ttrpc.ErrStreamClosed)
+	wantExactly(t, cs.CloseSend(), ttrpc.ErrStreamClosed)
 	p.recv()
 	p.want(closing(1))
 	goCall(bg, c, "echo", "x")
@@ -934,7 +936,7 @@ func TestP36NothingAfterTheFinalFrame(t *testing.T) {
 			p.recv()
 			p.send(final, answer(3, "x"))
 			check(t, wait(t, result, "call")) // the final frame has been seen
-			wantExactly(t, cs.SendMsg(text("x")), ErrStreamClosed)
+			wantExactly(t, cs.SendMsg(text("x")), ttrpc.ErrStreamClosed)
 			check(t, cs.CloseSend())
 			goCall(bg, c, "echo", "x")
 			equal(t, p.recv().id, 5)
@@ -944,7 +946,7 @@ func TestP36NothingAfterTheFinalFrame(t *testing.T) {
 
 func TestP37FramesAfterTheFinalOne(t *testing.T) {
 	var log logBuffer
-	c, p := rawServer(t, "unix", WithClientLogger(log.logger()))
+	c, p := rawServer(t, "unix", ttrpc.WithClientLogger(log.logger()))
 	cs := open(t, bg, c, both, "chat", nil)
 	p.recv()
 	p.send(data(1, 1, "a"), data(1, 0, "b"), refusal(1, codes.Aborted, "oh"), answer(1, "c"), closing(1))
@@ -994,8 +996,8 @@ func TestP38ErrorsBecomeStatuses(t *testing.T) {
 		{fmt.Errorf("wrapped: %w", context.Canceled), codes.Unknown, ""},
 		{errors.New("plain"), codes.Unknown, ""},
 		{errors.New(""), codes.Unknown, ""},
-		{ErrClosed, codes.Unknown, ""},
-		{OversizedMessageError(5 << 20), codes.ResourceExhausted,
+		{ttrpc.ErrClosed, codes.Unknown, ""},
+		{ttrpc.OversizedMessageError(5 << 20), codes.ResourceExhausted,
 			"rpc error: code = ResourceExhausted desc = message length 5242880 exceed maximum message size of 4194304"},
 		{notFound, codes.NotFound, "not found"},
 		{fmt.Errorf("wrapped: %w", notFound), codes.NotFound, "wrapped: rpc error: code = NotFound desc = not found"},
@@ -1010,7 +1012,7 @@ func TestP38ErrorsBecomeStatuses(t *testing.T) {
 	}
 	c := serve(t,
 		withMethod("which", unary(func(_ context.Context, in string) (string, error) { return "unheard", which(in) })),
-		withStream("whichStream", bidi(func(_ context.Context, ss StreamServer) error {
+		withStream("whichStream", bidi(func(_ context.Context, ss ttrpc.StreamServer) error {
 			in, err := recvText(ss)
 			if err != nil {
 				return err
@@ -1043,7 +1045,7 @@ func TestP39TextThatIsNotUTF8(t *testing.T) {
 		{wrapped, codes.NotFound, mended + " rpc error: code = NotFound desc = x"},
 	} {
 		c := serve(t, withMethod("bad", unary(func(context.Context, string) (string, error) { return "", test.err })),
-			withStream("badStream", bidi(func(context.Context, StreamServer) error { return test.err }))).client()
+			withStream("badStream", bidi(func(context.Context, ttrpc.StreamServer) error { return test.err }))).client()
 		_, err := call(bg, c, "bad", "")
 		wantStatus(t, err, test.code, test.text)
 		_, err = recvText(open(t, bg, c, both, "badStream", nil))
@@ -1057,8 +1059,8 @@ func TestP40StatusesWithDetails(t *testing.T) {
 	check(t, err)
 	sent := status.FromProto(&spb.Status{Code: int32(codes.Aborted), Message: "oh", Details: []*anypb.Any{detail}})
 	r := serve(t, withMethod("detailed", unary(func(context.Context, string) (string, error) { return "", sent.Err() })))
-	for _, interceptor := range []UnaryClientInterceptor{nil, passOn} {
-		c := r.client(WithUnaryClientInterceptor(interceptor))
+	for _, interceptor := range []ttrpc.UnaryClientInterceptor{nil, passOn} {
+		c := r.client(ttrpc.WithUnaryClientInterceptor(interceptor))
 		_, err = call(bg, c, "detailed", "")
 		wantStatus(t, err, codes.Aborted, "oh")
 		st, _ := status.FromError(err)
@@ -1066,10 +1068,10 @@ func TestP40StatusesWithDetails(t *testing.T) {
 		equal(t, st.Details()[0].(*message).Value, "detail")
 	}
 	// A payload that does not parse does not hide it.
-	var c *Client
+	var c *ttrpc.Client
 	var p *rawPeer
-	for _, interceptor := range []UnaryClientInterceptor{nil, passOn} {
-		c, p = rawServer(t, "unix", WithUnaryClientInterceptor(interceptor))
+	for _, interceptor := range []ttrpc.UnaryClientInterceptor{nil, passOn} {
+		c, p = rawServer(t, "unix", ttrpc.WithUnaryClientInterceptor(interceptor))
 		result := goCall(bg, c, "echo", "x")
 		f := p.recv()
 		p.send(rawFrame{id: f.id, typ: 2, data: slices.Concat(field(2, []byte{0xff}), field(1, slices.Concat(number(1, 5), field(2, []byte("gone")))))})
@@ -1084,14 +1086,14 @@ func TestP40StatusesWithDetails(t *testing.T) {
 
 // A call's context ends while it waits for its answer, in a write, or to write; by cancelling and by a deadline.
 func TestP41ContextEndsACall(t *testing.T) {
-	situations := map[string]func(t *testing.T, c *Client, p *rawPeer){
-		"waits for its answer": func(_ *testing.T, _ *Client, p *rawPeer) { go p.recv() },
-		"in a write":           func(*testing.T, *Client, *rawPeer) {},
-		"behind another's write": func(_ *testing.T, c *Client, _ *rawPeer) {
+	situations := map[string]func(t *testing.T, c *ttrpc.Client, p *rawPeer){
+		"waits for its answer": func(_ *testing.T, _ *ttrpc.Client, p *rawPeer) { go p.recv() },
+		"in a write":           func(*testing.T, *ttrpc.Client, *rawPeer) {},
+		"behind another's write": func(_ *testing.T, c *ttrpc.Client, _ *rawPeer) {
 			goCall(bg, c, "echo", "x")
 			synctest.Wait()
 		},
-		"waits to write": func(_ *testing.T, c *Client, _ *rawPeer) {
+		"waits to write": func(_ *testing.T, c *ttrpc.Client, _ *rawPeer) {
 			goCall(bg, c, "echo", strings.Repeat("x", 2000)) // the backlog is full
 			synctest.Wait()
 		},
@@ -1100,7 +1102,7 @@ func TestP41ContextEndsACall(t *testing.T) {
 		for _, transport := range []string{"unary", "stream"} {
 			t.Run(name+"/"+transport, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					c, p := rawServer(t, "pipe", WithClientWriteBacklog(1000))
+					c, p := rawServer(t, "pipe", ttrpc.WithClientWriteBacklog(1000))
 					prepare(t, c, p)
 					do := func(ctx context.Context) error {
 						if transport == "unary" {
@@ -1134,7 +1136,7 @@ func TestP41ContextEndsACall(t *testing.T) {
 // After all that the connection is as good as new.
 func TestP41LateAnswersAreDropped(t *testing.T) {
 	var log logBuffer
-	c, p := rawServer(t, "unix", WithClientLogger(log.logger()))
+	c, p := rawServer(t, "unix", ttrpc.WithClientLogger(log.logger()))
 	for i := range uint32(100) {
 		ctx, cancel := context.WithCancel(bg)
 		result := goCall(ctx, c, "echo", "x")
@@ -1152,8 +1154,8 @@ func TestP41LateAnswersAreDropped(t *testing.T) {
 
 func TestP42OversizedRequestIsNotSent(t *testing.T) {
 	large := strings.Repeat("x", 1000)
-	for _, interceptor := range []UnaryClientInterceptor{nil, passOn} {
-		c, p := rawServer(t, "unix", WithClientMaxSendMsgSize(1000), WithUnaryClientInterceptor(interceptor))
+	for _, interceptor := range []ttrpc.UnaryClientInterceptor{nil, passOn} {
+		c, p := rawServer(t, "unix", ttrpc.WithClientMaxSendMsgSize(1000), ttrpc.WithUnaryClientInterceptor(interceptor))
 		_, err := call(bg, c, "echo", large)
 		wantOversized(t, err, 1000)
 		_, err = c.NewStream(bg, both, svc, "chat", text(large))
@@ -1174,7 +1176,7 @@ func TestP42OversizedRequestIsNotSent(t *testing.T) {
 
 func wantOversized(t *testing.T, err error, limit int) {
 	t.Helper()
-	var large *OversizedMessageErr
+	var large *ttrpc.OversizedMessageErr
 	if !errors.As(err, &large) || large.MaximumLength() != limit || large.RejectedLength() <= limit {
 		t.Fatalf("got error %v (%T), want an *OversizedMessageErr over %d", err, err, limit)
 	}
@@ -1184,7 +1186,7 @@ func wantOversized(t *testing.T, err error, limit int) {
 
 func TestP43ReplyOverTheClientsLimit(t *testing.T) {
 	r := serve(t)
-	c := r.client(WithClientMaxRecvMsgSize(1000))
+	c := r.client(ttrpc.WithClientMaxRecvMsgSize(1000))
 	g := goCall(bg, c, "hold", "")
 	large := strings.Repeat("x", 2000)
 	_, err := call(bg, c, "echo", large)
@@ -1202,7 +1204,7 @@ func TestP43ReplyOverTheClientsLimit(t *testing.T) {
 
 func TestP44FramesForUnknownIds(t *testing.T) {
 	var log logBuffer
-	c, p := rawServer(t, "unix", WithClientLogger(log.logger()))
+	c, p := rawServer(t, "unix", ttrpc.WithClientLogger(log.logger()))
 	for _, id := range []uint32{0, 2, 9, 77, math.MaxUint32} { // none that the calls below get
 		p.send(answer(id, "x"), refusal(id, codes.Aborted, "x"), data(id, 0, "x"), closing(id))
 	}
@@ -1216,15 +1218,15 @@ func TestP44FramesForUnknownIds(t *testing.T) {
 }
 
 func TestP45EndOfTheConnectionEndsItsCalls(t *testing.T) {
-	ways := map[string]func(c *Client, p *rawPeer){
-		"Close":       func(c *Client, _ *rawPeer) { c.Close() },
-		"peer closes": func(_ *Client, p *rawPeer) { p.Close() },
-		"half closed": func(_ *Client, p *rawPeer) { _ = p.Conn.(*net.TCPConn).CloseWrite() },
-		"reset": func(_ *Client, p *rawPeer) {
+	ways := map[string]func(c *ttrpc.Client, p *rawPeer){
+		"Close":       func(c *ttrpc.Client, _ *rawPeer) { c.Close() },
+		"peer closes": func(_ *ttrpc.Client, p *rawPeer) { p.Close() },
+		"half closed": func(_ *ttrpc.Client, p *rawPeer) { _ = p.Conn.(*net.TCPConn).CloseWrite() },
+		"reset": func(_ *ttrpc.Client, p *rawPeer) {
 			_ = p.Conn.(*net.TCPConn).SetLinger(0)
 			p.Close()
 		},
-		"mid-frame": func(_ *Client, p *rawPeer) { _, _ = p.Write(make([]byte, 5)); p.Close() },
+		"mid-frame": func(_ *ttrpc.Client, p *rawPeer) { _, _ = p.Write(make([]byte, 5)); p.Close() },
 	}
 	for name, end := range ways {
 		t.Run(name, func(t *testing.T) {
@@ -1243,19 +1245,19 @@ func TestP45EndOfTheConnectionEndsItsCalls(t *testing.T) {
 			end(c, p)
 			for _, result := range results {
 				err := wait(t, result, "call")
-				wantIs(t, err, ErrClosed)
+				wantIs(t, err, ttrpc.ErrClosed)
 				if name != "mid-frame" {
-					wantExactly(t, err, ErrClosed)
+					wantExactly(t, err, ttrpc.ErrClosed)
 				}
 			}
-			wantIs(t, cs.SendMsg(text("x")), ErrClosed)
-			wantIs(t, cs.CloseSend(), ErrClosed)
+			wantIs(t, cs.SendMsg(text("x")), ttrpc.ErrClosed)
+			wantIs(t, cs.CloseSend(), ttrpc.ErrClosed)
 			_, err := recvText(cs)
-			wantIs(t, err, ErrClosed)
+			wantIs(t, err, ttrpc.ErrClosed)
 			_, err = call(bg, c, "echo", "x")
-			wantIs(t, err, ErrClosed)
+			wantIs(t, err, ttrpc.ErrClosed)
 			_, err = c.NewStream(bg, both, svc, "chat", nil)
-			wantIs(t, err, ErrClosed)
+			wantIs(t, err, ttrpc.ErrClosed)
 		})
 	}
 }
@@ -1265,7 +1267,7 @@ func TestP46HalfClosedIsGone(t *testing.T) {
 	hold := func(ctx context.Context) error { started <- ctx; <-ctx.Done(); return ctx.Err() }
 	p := serve(t,
 		withMethod("watch", unary(func(ctx context.Context, _ string) (string, error) { return "", hold(ctx) })),
-		withStream("watchStream", bidi(func(ctx context.Context, _ StreamServer) error { return hold(ctx) }))).raw()
+		withStream("watchStream", bidi(func(ctx context.Context, _ ttrpc.StreamServer) error { return hold(ctx) }))).raw()
 	p.send(request(1, "watch", ""), opening(3, "watchStream"))
 	for range 2 {
 		wait(t, started, "handler")
@@ -1318,14 +1320,14 @@ func TestP47ReadErrorClosesTheConnection(t *testing.T) {
 		var log logBuffer
 		a, b := pair(t, "pipe")
 		conn, p := newErrConn(a), newRawPeer(t, b)
-		c := NewClient(conn, WithClientLogger(log.logger()))
+		c := ttrpc.NewClient(conn, ttrpc.WithClientLogger(log.logger()))
 		result := goCall(bg, c, "echo", "x")
 		p.recv()
 		conn.err <- broken
 		p.send(rawFrame{typ: 9})
-		wantIs(t, wait(t, result, "call"), ErrClosed, broken)
+		wantIs(t, wait(t, result, "call"), ttrpc.ErrClosed, broken)
 		wait(t, conn.closed, "Close")
-		wantIs(t, c.Err(), ErrClosed, broken)
+		wantIs(t, c.Err(), ttrpc.ErrClosed, broken)
 		check(t, c.UserOnCloseWait(bg))
 		if !strings.Contains(log.String(), "cable cut") {
 			t.Error("it is not in the log:", log.String())
@@ -1336,7 +1338,7 @@ func TestP47ReadErrorClosesTheConnection(t *testing.T) {
 		a, b := pair(t, "pipe")
 		conn, p := newErrConn(a), newRawPeer(t, b)
 		g := newGate()
-		r := serve(t, net.Listener(newOneListener(conn)), WithServerLogger(log.logger()), withMethod("gate", g.unary()))
+		r := serve(t, net.Listener(newOneListener(conn)), ttrpc.WithServerLogger(log.logger()), withMethod("gate", g.unary()))
 		p.wantUsable(1)
 		p.send(request(3, "gate", ""))
 		wait(t, g.started, "call") // so the read that brought it has returned
@@ -1365,7 +1367,7 @@ func TestP48Shutdown(t *testing.T) {
 	shut := make(chan error, 1)
 	go func() { shut <- r.Shutdown(bg) }()
 	idle.wantEnd()
-	wantExactly(t, wait(t, r.served, "Serve"), ErrServerClosed)
+	wantExactly(t, wait(t, r.served, "Serve"), ttrpc.ErrServerClosed)
 	ended, cancel := context.WithCancel(bg)
 	cancel()
 	wantExactly(t, r.Shutdown(ended), context.Canceled) // which does not wait, but has told all connections
@@ -1392,18 +1394,18 @@ func TestP48CloseCutsCalls(t *testing.T) {
 	watch := func(ctx context.Context) error { started <- ctx; <-ctx.Done(); return ctx.Err() }
 	r := serve(t,
 		withMethod("watch", unary(func(ctx context.Context, _ string) (string, error) { return "", watch(ctx) })),
-		withStream("watchStream", bidi(func(ctx context.Context, _ StreamServer) error { return watch(ctx) })))
+		withStream("watchStream", bidi(func(ctx context.Context, _ ttrpc.StreamServer) error { return watch(ctx) })))
 	c := r.client()
 	result := goCall(bg, c, "watch", "")
 	cs := open(t, bg, c, both, "watchStream", nil)
 	contexts := []context.Context{wait(t, started, "handler"), wait(t, started, "handler")}
 	check(t, r.Close())
-	wantExactly(t, wait(t, result, "call"), ErrClosed)
+	wantExactly(t, wait(t, result, "call"), ttrpc.ErrClosed)
 	_, err := recvText(cs)
-	wantExactly(t, err, ErrClosed)
+	wantExactly(t, err, ttrpc.ErrClosed)
 	for _, ctx := range contexts {
 		wait(t, ctx.Done(), "the handler's context")
 		wantExactly(t, ctx.Err(), context.Canceled)
 	}
-	wantExactly(t, wait(t, r.served, "Serve"), ErrServerClosed)
+	wantExactly(t, wait(t, r.served, "Serve"), ttrpc.ErrServerClosed)
 }

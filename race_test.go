@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
@@ -16,6 +16,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/containerd/ttrpc"
 )
 
 // These tests do at once what is documented as safe to be done at once. The race detector looks on; each also
@@ -26,14 +28,14 @@ func TestRaceClient(t *testing.T) {
 	r := serve(t)
 	for range 20 {
 		var closes, done atomic.Int32
-		c := r.client(WithOnClose(func() { closes.Add(1) }))
-		ctx := WithMetadata(bg, MD{"key": {"value"}})
+		c := r.client(ttrpc.WithOnClose(func() { closes.Add(1) }))
+		ctx := ttrpc.WithMetadata(bg, ttrpc.MD{"key": {"value"}})
 		var all sync.WaitGroup
 		for i := range 8 {
 			all.Go(func() {
 				defer done.Add(1)
 				for n := 0; ; n++ {
-					if err := raceStep(ctx, c, i, n); errors.Is(err, ErrClosed) {
+					if err := raceStep(ctx, c, i, n); errors.Is(err, ttrpc.ErrClosed) {
 						return
 					} else if err != nil {
 						t.Error(err)
@@ -48,7 +50,7 @@ func TestRaceClient(t *testing.T) {
 					_ = c.Err()
 				}
 				check(t, c.UserOnCloseWait(bg))
-				wantIs(t, c.Err(), ErrClosed)
+				wantIs(t, c.Err(), ttrpc.ErrClosed)
 				equal(t, closes.Load(), 1)
 			})
 			all.Go(func() {
@@ -62,19 +64,19 @@ func TestRaceClient(t *testing.T) {
 	}
 }
 
-func wantOrClosed(t *testing.T, c *Client) {
+func wantOrClosed(t *testing.T, c *ttrpc.Client) {
 	t.Helper()
 	switch out, err := call(bg, c, "echo", "x"); {
 	case err == nil:
 		equal(t, out, "x")
-	case errors.Is(err, ErrClosed) || status.Code(err) == codes.Unavailable: // the latter from a server that drains
+	case errors.Is(err, ttrpc.ErrClosed) || status.Code(err) == codes.Unavailable: // the latter from a server that drains
 	default:
 		t.Error(err)
 	}
 }
 
 // raceStep makes one call of a goroutine's.
-func raceStep(ctx context.Context, c *Client, i, n int) error {
+func raceStep(ctx context.Context, c *ttrpc.Client, i, n int) error {
 	in := fmt.Sprint(i, n)
 	switch i % 4 {
 	case 0:
@@ -102,18 +104,18 @@ func raceStep(ctx context.Context, c *Client, i, n int) error {
 // A server's methods: services come, listeners come, calls are made, it ends.
 func TestRaceServer(t *testing.T) {
 	for round := range 10 {
-		r := serve(t, WithServerMaxConns(3))
+		r := serve(t, ttrpc.WithServerMaxConns(3))
 		var all sync.WaitGroup
 		for i := range 4 {
 			l := listen(t, "unix")
-			all.Go(func() { wantExactly(t, r.Serve(bg, l), ErrServerClosed) })
+			all.Go(func() { wantExactly(t, r.Serve(bg, l), ttrpc.ErrServerClosed) })
 			all.Go(func() {
 				r.RegisterService(fmt.Sprint("added", i), standard())
 				r.Register(fmt.Sprint("more", i), standard().Methods)
 			})
 			all.Go(func() {
 				if conn, err := net.Dial("unix", l.Addr().String()); err == nil {
-					c := NewClient(conn)
+					c := ttrpc.NewClient(conn)
 					for range 20 {
 						wantOrClosed(t, c)
 					}
@@ -136,7 +138,7 @@ func TestRaceServer(t *testing.T) {
 // sender's messages keep their order.
 func TestRaceStream(t *testing.T) {
 	const senders, receivers, each = 4, 3, 300
-	fanOut := func(ctx context.Context, ss StreamServer) error {
+	fanOut := func(ctx context.Context, ss ttrpc.StreamServer) error {
 		var all sync.WaitGroup
 		for range receivers {
 			all.Go(func() {
@@ -214,7 +216,7 @@ func TestRaceStreamsOfOneConnection(t *testing.T) {
 // Goroutines that a handler leaves behind may go on with its stream and its unmarshal: they get errors.
 func TestRaceLeftBehind(t *testing.T) {
 	var left sync.WaitGroup
-	stray := func(ctx context.Context, ss StreamServer) error {
+	stray := func(ctx context.Context, ss ttrpc.StreamServer) error {
 		for range 2 {
 			left.Go(func() {
 				for ss.SendMsg(text("stray")) == nil {
@@ -258,7 +260,7 @@ func TestRaceLeftBehind(t *testing.T) {
 
 // A handler that returns while its client still sends: the client gets what the handler returned, first.
 func TestResultOfAHandlerThatDoesNotTakeAll(t *testing.T) {
-	r := serve(t, withStream("early", bidi(func(_ context.Context, ss StreamServer) error {
+	r := serve(t, withStream("early", bidi(func(_ context.Context, ss ttrpc.StreamServer) error {
 		_, _ = recvText(ss)
 		return status.Error(codes.NotFound, "early")
 	})))
@@ -284,16 +286,16 @@ func TestResultOfAHandlerThatDoesNotTakeAll(t *testing.T) {
 // to theirs, is nobody else's business.
 func TestRaceMetadata(t *testing.T) {
 	r := serve(t, withMethod("change", unary(func(ctx context.Context, _ string) (string, error) {
-		md, _ := GetMetadata(ctx)
+		md, _ := ttrpc.GetMetadata(ctx)
 		md.Append("key", "more")
 		md.Set("other", "x")
 		md["key"][0] = "changed"
-		v, _ := GetMetadataValue(ctx, "key")
+		v, _ := ttrpc.GetMetadataValue(ctx, "key")
 		return v, nil
 	})))
 	c := r.client()
-	md := MD{"key": {"value"}}
-	ctx := WithMetadata(bg, md)
+	md := ttrpc.MD{"key": {"value"}}
+	ctx := ttrpc.WithMetadata(bg, md)
 	md.Set("key", "mine")
 	var all sync.WaitGroup
 	for range 8 {

@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"bufio"
@@ -15,6 +15,8 @@ import (
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/containerd/ttrpc"
 )
 
 // rawPeer speaks the protocol by hand, with none of the package's code: what PROTOCOL.md says of bytes is
@@ -102,24 +104,24 @@ func (p *rawPeer) recv() rawFrame {
 }
 
 // recvRequest reads a Request.
-func (p *rawPeer) recvRequest() (rawFrame, *Request) {
+func (p *rawPeer) recvRequest() (rawFrame, *ttrpc.Request) {
 	p.t.Helper()
-	f, req := p.recv(), new(Request)
+	f, req := p.recv(), new(ttrpc.Request)
 	equal(p.t, f.typ, 1)
 	check(p.t, proto.Unmarshal(f.data, req))
 	return f, req
 }
 
 // recvResponse reads a Response.
-func (p *rawPeer) recvResponse() (rawFrame, *Response) {
+func (p *rawPeer) recvResponse() (rawFrame, *ttrpc.Response) {
 	p.t.Helper()
 	f := p.recv()
 	return f, f.response(p.t)
 }
 
-func (f rawFrame) response(t testing.TB) *Response {
+func (f rawFrame) response(t testing.TB) *ttrpc.Response {
 	t.Helper()
-	resp := new(Response)
+	resp := new(ttrpc.Response)
 	if f.typ != 2 || f.flags != 0 || proto.Unmarshal(f.data, resp) != nil {
 		t.Fatalf("not a Response: %v", f)
 	}
@@ -175,16 +177,16 @@ func encode(m proto.Message) []byte {
 
 // request is a unary call of the test service.
 func request(id uint32, method, in string) rawFrame {
-	return requestOf(id, 0, &Request{Service: svc, Method: method, Payload: encode(text(in))})
+	return requestOf(id, 0, &ttrpc.Request{Service: svc, Method: method, Payload: encode(text(in))})
 }
 
-func requestOf(id uint32, flags byte, req *Request) rawFrame {
+func requestOf(id uint32, flags byte, req *ttrpc.Request) rawFrame {
 	return rawFrame{id: id, typ: 1, flags: flags, data: encode(req)}
 }
 
 // opening is the Request of a stream without a message.
 func opening(id uint32, method string) rawFrame {
-	return requestOf(id, 6, &Request{Service: svc, Method: method})
+	return requestOf(id, 6, &ttrpc.Request{Service: svc, Method: method})
 }
 
 // data is a Data frame with a text.
@@ -197,10 +199,10 @@ func closing(id uint32) rawFrame { return rawFrame{id: id, typ: 3, flags: 5} }
 
 // answer is a successful Response with a text.
 func answer(id uint32, out string) rawFrame {
-	return rawFrame{id: id, typ: 2, data: encode(&Response{Payload: encode(text(out))})}
+	return rawFrame{id: id, typ: 2, data: encode(&ttrpc.Response{Payload: encode(text(out))})}
 }
 
 // refusal is a Response with a status.
 func refusal(id uint32, code codes.Code, msg string) rawFrame {
-	return rawFrame{id: id, typ: 2, data: encode(&Response{Status: &spb.Status{Code: int32(code), Message: msg}})}
+	return rawFrame{id: id, typ: 2, data: encode(&ttrpc.Response{Status: &spb.Status{Code: int32(code), Message: msg}})}
 }

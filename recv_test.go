@@ -123,7 +123,7 @@ func TestRecvGrowsItsBuffer(t *testing.T) {
 }
 
 func TestP54WaitingReaderHasNoBuffer(t *testing.T) {
-	for _, transport := range []network{"unix", "tcp"} {
+	for _, transport := range []string{"unix", "tcp"} {
 		a, b := pair(t, transport)
 		ch := newChannel(a, defaultMaxMessage, defaultBacklog, nil)
 		if ch.reader.raw == nil {

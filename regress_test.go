@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
@@ -20,6 +20,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/containerd/ttrpc"
 )
 
 // One test for each fault that users of the original have met. Issue numbers are those of containerd/ttrpc, or
@@ -100,7 +102,7 @@ func TestIssue229PausingReaderLosesNothing(t *testing.T) {
 	m := strings.Repeat("m", 100)
 	synctest.Test(t, func(t *testing.T) {
 		sent := false
-		r := serve(t, network("pipe"), withStream("many", downStream(func(_ context.Context, ss StreamServer) error {
+		r := serve(t, network("pipe"), withStream("many", downStream(func(_ context.Context, ss ttrpc.StreamServer) error {
 			for range n {
 				if err := ss.SendMsg(text(m)); err != nil {
 					return err
@@ -130,7 +132,7 @@ func TestIssue229PausingReaderLosesNothing(t *testing.T) {
 
 // A timeout did not cover the time in the outbound queue (containerd/ttrpc-rust).
 func TestTTRPCRust317TimeoutCoversTheQueue(t *testing.T) {
-	c, p := rawServer(t, "unix", WithClientWriteBacklog(1000))
+	c, p := rawServer(t, "unix", ttrpc.WithClientWriteBacklog(1000))
 	goCall(bg, c, "echo", strings.Repeat("x", 4_000_000))
 	p.peek()
 	ctx, cancel := context.WithTimeout(bg, 5*time.Millisecond)
@@ -141,7 +143,7 @@ func TestTTRPCRust317TimeoutCoversTheQueue(t *testing.T) {
 
 // The last frame of a stream overtook the one before it (containerd/ttrpc-rust).
 func TestTTRPCRust312LastFrameInOrder(t *testing.T) {
-	last := Stream{StreamingServer: true, Handler: func(_ context.Context, ss StreamServer) (any, error) {
+	last := ttrpc.Stream{StreamingServer: true, Handler: func(_ context.Context, ss ttrpc.StreamServer) (any, error) {
 		for i := range 20 {
 			if err := ss.SendMsg(text(fmt.Sprint(i))); err != nil {
 				return nil, err
@@ -173,7 +175,7 @@ func TestTTRPCRust312LastFrameInOrder(t *testing.T) {
 
 // A peer that says nothing in its handshake stopped all accepts.
 func TestSilentHandshakeStopsNoAccepts(t *testing.T) {
-	r := serve(t, WithServerHandshaker(waitingHandshake{}))
+	r := serve(t, ttrpc.WithServerHandshaker(waitingHandshake{}))
 	for range 10 {
 		r.raw() // silent
 	}
@@ -229,26 +231,26 @@ func TestContainerd6247ReplyOverLimit(t *testing.T) {
 // (also containerd 11138 and 3504).
 func TestIssue194ConcurrentMetadata(t *testing.T) {
 	change := func(ctx context.Context) {
-		md, _ := GetMetadata(ctx)
+		md, _ := ttrpc.GetMetadata(ctx)
 		md.Set("key", "changed")
 		md.Append("more", "x")
 	}
 	c := serve(t,
-		WithUnaryServerInterceptor(func(ctx context.Context, u Unmarshaler, _ *UnaryServerInfo, m Method) (any, error) {
+		ttrpc.WithUnaryServerInterceptor(func(ctx context.Context, u ttrpc.Unmarshaler, _ *ttrpc.UnaryServerInfo, m ttrpc.Method) (any, error) {
 			go change(ctx)
 			return m(ctx, u)
 		}),
 		withMethod("look", unary(func(ctx context.Context, _ string) (string, error) {
-			value, _ := GetMetadataValue(ctx, "key")
+			value, _ := ttrpc.GetMetadataValue(ctx, "key")
 			return value, nil
 		})),
-		WithUnaryClientInterceptor(func(ctx context.Context, req *Request, resp *Response, _ *UnaryClientInfo, invoke Invoker) error {
+		ttrpc.WithUnaryClientInterceptor(func(ctx context.Context, req *ttrpc.Request, resp *ttrpc.Response, _ *ttrpc.UnaryClientInfo, invoke ttrpc.Invoker) error {
 			change(ctx)
-			req.Metadata = append(req.Metadata, &KeyValue{Key: "more", Value: "y"})
+			req.Metadata = append(req.Metadata, &ttrpc.KeyValue{Key: "more", Value: "y"})
 			return invoke(ctx, req, resp)
 		})).client()
-	md := MD{"key": {"value"}}
-	ctx := WithMetadata(bg, md)
+	md := ttrpc.MD{"key": {"value"}}
+	ctx := ttrpc.WithMetadata(bg, md)
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
@@ -306,8 +308,8 @@ func TestIssue51HandlerReturnsNil(t *testing.T) {
 func TestIssue172LimitIsConfigurable(t *testing.T) {
 	const limit = 1<<24 - 1
 	large := strings.Repeat("x", limit-100)
-	r := serve(t, WithServerMaxRecvMsgSize(limit), WithServerMaxSendMsgSize(limit))
-	c := r.client(WithClientMaxRecvMsgSize(limit), WithClientMaxSendMsgSize(limit))
+	r := serve(t, ttrpc.WithServerMaxRecvMsgSize(limit), ttrpc.WithServerMaxSendMsgSize(limit))
+	c := r.client(ttrpc.WithClientMaxRecvMsgSize(limit), ttrpc.WithClientMaxSendMsgSize(limit))
 	out, err := call(bg, c, "echo", large)
 	check(t, err)
 	equal(t, len(out), len(large))
@@ -320,7 +322,7 @@ func TestIssue172LimitIsConfigurable(t *testing.T) {
 // A reply over the limit closed the connection, with all its other calls.
 func TestOversizedReplyCostsOneCall(t *testing.T) {
 	g := newGate()
-	c := serve(t, WithServerMaxSendMsgSize(1000), withMethod("gated", g.unary())).client()
+	c := serve(t, ttrpc.WithServerMaxSendMsgSize(1000), withMethod("gated", g.unary())).client()
 	var others []<-chan error
 	for range 5 {
 		others = append(others, goCall(bg, c, "gated", "x"))
@@ -355,12 +357,12 @@ func TestShutdownWaitsForCallAfterIdleness(t *testing.T) {
 // Each rejected request counted the calls in flight down, below zero.
 func TestRejectedRequestsKeepTheCount(t *testing.T) {
 	g := newGate()
-	r := serve(t, WithServerMaxRecvMsgSize(1000), withMethod("gated", g.unary()))
+	r := serve(t, ttrpc.WithServerMaxRecvMsgSize(1000), withMethod("gated", g.unary()))
 	p := r.raw()
 	p.send(request(1, "gated", "x"))
 	wait(t, g.started, "call")
 	rejected := []rawFrame{
-		request(3, "none", ""), requestOf(5, 0, &Request{Service: "none"}), request(2, "echo", ""), request(1, "echo", ""),
+		request(3, "none", ""), requestOf(5, 0, &ttrpc.Request{Service: "none"}), request(2, "echo", ""), request(1, "echo", ""),
 		data(7, 0, "x"), {id: 9, typ: 1, data: []byte{0xff}}, {id: 11, typ: 1, data: make([]byte, 2000)}, request(13, "fail", "x"),
 	}
 	for _, f := range rejected {
@@ -395,7 +397,7 @@ func TestShutdownReturnsWithTheLastAnswer(t *testing.T) {
 // Serve against an immediate Shutdown (also issue 175).
 func TestIssue130ServeAgainstShutdown(t *testing.T) {
 	for i := range 200 {
-		s, err := NewServer()
+		s, err := ttrpc.NewServer()
 		check(t, err)
 		l := listen(t, "unix")
 		served := make(chan error, 1)
@@ -405,7 +407,7 @@ func TestIssue130ServeAgainstShutdown(t *testing.T) {
 		} else {
 			check(t, s.Close())
 		}
-		wantExactly(t, wait(t, served, "Serve"), ErrServerClosed)
+		wantExactly(t, wait(t, served, "Serve"), ttrpc.ErrServerClosed)
 		_, err = l.Accept()
 		wantIs(t, err, net.ErrClosed)
 	}
@@ -418,12 +420,12 @@ func TestIssue129ConnectionsAgainstShutdown(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 10 {
 			wg.Go(func() {
-				c := NewClient(r.conn())
+				c := ttrpc.NewClient(r.conn())
 				defer c.Close()
 				for range 20 {
 					if out, err := call(bg, c, "echo", "x"); err == nil && out != "x" {
 						t.Error("wrong answer", out)
-					} else if err != nil && !errors.Is(err, ErrClosed) && status.Code(err) != codes.Unavailable {
+					} else if err != nil && !errors.Is(err, ttrpc.ErrClosed) && status.Code(err) != codes.Unavailable {
 						t.Error(err)
 					}
 				}
@@ -441,7 +443,7 @@ func TestIssue129ConnectionsAgainstShutdown(t *testing.T) {
 // Descriptors leaked on reset and on EOF in mid-message (also issue 143, containerd 8308 and 8390,
 // firecracker-containerd 749).
 func TestIssue136DescriptorsLeak(t *testing.T) {
-	r := serve(t, network("tcp"), WithServerMaxConns(3))
+	r := serve(t, network("tcp"), ttrpc.WithServerMaxConns(3))
 	wantEcho(t, r.client())
 	before := openSockets()
 	ways := []func(p *rawPeer){
@@ -461,7 +463,7 @@ func TestIssue136DescriptorsLeak(t *testing.T) {
 		}
 		for range 5 {
 			a, b := pair(t, "tcp")
-			c := NewClient(a)
+			c := ttrpc.NewClient(a)
 			result := goCall(bg, c, "echo", "x")
 			p := newRawPeer(t, b)
 			p.recv()
@@ -484,7 +486,7 @@ func (foreignContext) Value(any) any { return nil }
 
 // A goroutine and a map entry stayed for each stream (also issue 235).
 func TestIssue231StreamsAreFreed(t *testing.T) {
-	r := serve(t, WithServerMaxSendMsgSize(1000), WithServerMaxConns(1))
+	r := serve(t, ttrpc.WithServerMaxSendMsgSize(1000), ttrpc.WithServerMaxConns(1))
 	c := r.client()
 	wantEcho(t, c)
 	ways := map[string]func(ctx context.Context, cancel func()){
@@ -515,7 +517,7 @@ func TestIssue231StreamsAreFreed(t *testing.T) {
 			ctx, cancel := context.WithCancel(bg)
 			way(foreignContext{ctx}, cancel)
 		}
-		eventually(t, name+" calls to be forgotten", func() bool { return ClientLeftovers(c) == "" })
+		eventually(t, name+" calls to be forgotten", func() bool { return ttrpc.ClientLeftovers(c) == "" })
 	}
 	eventually(t, "the contexts' goroutines to end", func() bool { return len(goroutines("created by context.")) == 0 })
 	eventually(t, "the client to be idle", func() bool { return len(goroutines("ttrpc.(*Client).")) <= 1 })
@@ -526,11 +528,11 @@ func TestIssue231StreamsAreFreed(t *testing.T) {
 // After a read error other than EOF a connection stayed open, and nobody read it.
 func TestReadErrorLeavesConnectionOpen(t *testing.T) {
 	a, b := pair(t, "unix")
-	c, p := NewClient(a), newRawPeer(t, b)
+	c, p := ttrpc.NewClient(a), newRawPeer(t, b)
 	result := goCall(bg, c, "echo", "x")
 	p.recv()
 	check(t, a.SetReadDeadline(time.Now()))
-	wantIs(t, wait(t, result, "call"), ErrClosed, os.ErrDeadlineExceeded)
+	wantIs(t, wait(t, result, "call"), ttrpc.ErrClosed, os.ErrDeadlineExceeded)
 	p.wantEnd()
 
 	a, b = pair(t, "unix")
@@ -545,11 +547,11 @@ func TestReadErrorLeavesConnectionOpen(t *testing.T) {
 func TestIssue87OnCloseOrder(t *testing.T) {
 	for range 100 {
 		var called atomic.Bool
-		c, p := rawServer(t, "unix", WithOnClose(func() { called.Store(true) }))
+		c, p := rawServer(t, "unix", ttrpc.WithOnClose(func() { called.Store(true) }))
 		result := goCall(bg, c, "echo", "x")
 		p.recv()
 		p.Close()
-		wantExactly(t, wait(t, result, "call"), ErrClosed)
+		wantExactly(t, wait(t, result, "call"), ttrpc.ErrClosed)
 		check(t, c.UserOnCloseWait(bg))
 		if !called.Load() {
 			t.Fatal("UserOnCloseWait did not wait")
@@ -562,13 +564,13 @@ func TestIssue87OnCloseOrder(t *testing.T) {
 // Reset, EOF, broken pipe and local Close all read the same (also nri 292 and cri-o 3924).
 func TestFirecrackerContainerd691CauseOfClosed(t *testing.T) {
 	for name, test := range map[string]struct {
-		end   func(c *Client, p *rawPeer)
+		end   func(c *ttrpc.Client, p *rawPeer)
 		cause error
 	}{
-		"EOF":   {func(_ *Client, p *rawPeer) { p.Close() }, io.EOF},
-		"Close": {func(c *Client, _ *rawPeer) { c.Close() }, net.ErrClosed},
-		"reset": {func(_ *Client, p *rawPeer) { _ = p.Conn.(*net.TCPConn).SetLinger(0); p.Close() }, syscall.ECONNRESET},
-		"EOF in mid-frame": {func(_ *Client, p *rawPeer) {
+		"EOF":   {func(_ *ttrpc.Client, p *rawPeer) { p.Close() }, io.EOF},
+		"Close": {func(c *ttrpc.Client, _ *rawPeer) { c.Close() }, net.ErrClosed},
+		"reset": {func(_ *ttrpc.Client, p *rawPeer) { _ = p.Conn.(*net.TCPConn).SetLinger(0); p.Close() }, syscall.ECONNRESET},
+		"EOF in mid-frame": {func(_ *ttrpc.Client, p *rawPeer) {
 			p.send(rawFrame{id: 1, typ: 2, claim: 9})
 			p.Close()
 		}, io.ErrUnexpectedEOF},
@@ -579,8 +581,8 @@ func TestFirecrackerContainerd691CauseOfClosed(t *testing.T) {
 			result := goCall(bg, c, "echo", "x")
 			p.recv()
 			test.end(c, p)
-			wantIs(t, wait(t, result, "call"), ErrClosed)
-			wantIs(t, c.Err(), ErrClosed, test.cause)
+			wantIs(t, wait(t, result, "call"), ttrpc.ErrClosed)
+			wantIs(t, c.Err(), ttrpc.ErrClosed, test.cause)
 			if want := "ttrpc: closed: "; !strings.HasPrefix(c.Err().Error(), want) || len(c.Err().Error()) == len(want) {
 				t.Error("it does not print its cause:", c.Err())
 			}
@@ -592,8 +594,8 @@ func TestFirecrackerContainerd691CauseOfClosed(t *testing.T) {
 func TestIssue117LateRepliesAreSilent(t *testing.T) {
 	var log logBuffer
 	g := newGate()
-	r := serve(t, withMethod("gated", g.unary()), withStream("gatedStream", g.stream()), WithServerLogger(log.logger()))
-	c := r.client(WithClientLogger(log.logger()))
+	r := serve(t, withMethod("gated", g.unary()), withStream("gatedStream", g.stream()), ttrpc.WithServerLogger(log.logger()))
+	c := r.client(ttrpc.WithClientLogger(log.logger()))
 	ctx, cancel := context.WithCancel(bg)
 	var results []<-chan error
 	for range 50 {
@@ -616,13 +618,13 @@ func TestIssue117LateRepliesAreSilent(t *testing.T) {
 // Streams are second class.
 
 func TestIssue159StreamMetadataAndDeadline(t *testing.T) {
-	look := bidi(func(ctx context.Context, ss StreamServer) error {
-		value, _ := GetMetadataValue(ctx, "key")
+	look := bidi(func(ctx context.Context, ss ttrpc.StreamServer) error {
+		value, _ := ttrpc.GetMetadataValue(ctx, "key")
 		deadline, ok := ctx.Deadline()
 		return ss.SendMsg(text(fmt.Sprint(value, " ", ok, " ", time.Until(deadline).Round(time.Hour))))
 	})
 	c := serve(t, withStream("look", look)).client()
-	ctx, cancel := context.WithTimeout(WithMetadata(bg, MD{"key": {"value"}}), time.Hour)
+	ctx, cancel := context.WithTimeout(ttrpc.WithMetadata(bg, ttrpc.MD{"key": {"value"}}), time.Hour)
 	defer cancel()
 	wantTexts(t, open(t, ctx, c, both, "look", nil), "value true 1h0m0s")
 }
@@ -636,20 +638,20 @@ func TestIssue148StreamInterceptors(t *testing.T) {
 		defer mu.Unlock()
 		seen = append(seen, s)
 	}
-	onServer := func(name string) StreamServerInterceptor {
-		return func(ctx context.Context, ss StreamServer, info *StreamServerInfo, h StreamHandler) (any, error) {
+	onServer := func(name string) ttrpc.StreamServerInterceptor {
+		return func(ctx context.Context, ss ttrpc.StreamServer, info *ttrpc.StreamServerInfo, h ttrpc.StreamHandler) (any, error) {
 			note(fmt.Sprint(name, info.FullMethod, info.StreamingClient, info.StreamingServer))
 			return h(ctx, ss)
 		}
 	}
-	onClient := func(name string) ClientStreamInterceptor {
-		return func(ctx context.Context, desc *StreamDesc, service, method string, req any, open Streamer) (ClientStream, error) {
+	onClient := func(name string) ttrpc.ClientStreamInterceptor {
+		return func(ctx context.Context, desc *ttrpc.StreamDesc, service, method string, req any, open ttrpc.Streamer) (ttrpc.ClientStream, error) {
 			note(name + method)
 			return open(ctx, desc, service, method, req)
 		}
 	}
-	c := serve(t, WithStreamServerInterceptor(onServer("s1")), WithChainStreamServerInterceptor(onServer("s2"), nil, onServer("s3"))).
-		client(WithClientStreamInterceptor(onClient("c1"), nil, onClient("c2")), WithClientStreamInterceptor(onClient("c3")))
+	c := serve(t, ttrpc.WithStreamServerInterceptor(onServer("s1")), ttrpc.WithChainStreamServerInterceptor(onServer("s2"), nil, onServer("s3"))).
+		client(ttrpc.WithClientStreamInterceptor(onClient("c1"), nil, onClient("c2")), ttrpc.WithClientStreamInterceptor(onClient("c3")))
 	wantTexts(t, open(t, bg, c, down, "list", text("1")), "0")
 	mu.Lock()
 	equal(t, fmt.Sprint(seen), "[c1list c2list c3list s1/test.Service/listfalse true s2/test.Service/listfalse true s3/test.Service/listfalse true]")
@@ -661,7 +663,7 @@ func TestIssue148StreamInterceptors(t *testing.T) {
 // An empty client-streaming Request lacked the no-data flag: Rust servers saw a bogus first message.
 func TestTTRPCRust221NoDataFlag(t *testing.T) {
 	c, p := rawServer(t, "unix")
-	for _, desc := range []*StreamDesc{up, both} {
+	for _, desc := range []*ttrpc.StreamDesc{up, both} {
 		open(t, bg, c, desc, "join", nil)
 		f, req := p.recvRequest()
 		equal(t, f.flags, 0x02|0x04)
@@ -697,7 +699,7 @@ func TestNRI114ServerWorksOn(t *testing.T) {
 			ended <- ctx.Err()
 			return "", nil
 		})),
-		withStream("watchStream", bidi(func(ctx context.Context, ss StreamServer) error {
+		withStream("watchStream", bidi(func(ctx context.Context, ss ttrpc.StreamServer) error {
 			started <- struct{}{}
 			_, err := recvText(ss) // which its context ends, too
 			ended <- err
@@ -728,7 +730,7 @@ func TestNRI114ServerWorksOn(t *testing.T) {
 // Sends are bounded: a peer that does not read costs its backlog, not memory without end (also issue 174).
 func TestIssue3BoundedSends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, p := rawServer(t, "pipe", WithClientWriteBacklog(10_000))
+		c, p := rawServer(t, "pipe", ttrpc.WithClientWriteBacklog(10_000))
 		go p.recv()
 		ctx, cancel := context.WithCancel(bg)
 		defer cancel()

@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/containerd/ttrpc"
 )
 
 // borrowing tries what handlers do that the reader runs. Its stream "moody" echoes what it receives; told to, in a run by the reader,
@@ -20,12 +22,12 @@ type borrowing struct {
 	*rig
 	*rawPeer
 	t    *testing.T
-	mood func(ctx context.Context, ss StreamServer) error
+	mood func(ctx context.Context, ss ttrpc.StreamServer) error
 	id   uint32 // of the last call
 }
 
-func newBorrowing(t *testing.T, mood func(ctx context.Context, ss StreamServer) error, opts ...any) *borrowing {
-	if !CanRunInline {
+func newBorrowing(t *testing.T, mood func(ctx context.Context, ss ttrpc.StreamServer) error, opts ...any) *borrowing {
+	if !ttrpc.CanRunInline {
 		t.Skip("the reader runs no handlers here")
 	}
 	b := &borrowing{t: t, mood: mood, id: 1}
@@ -34,7 +36,7 @@ func newBorrowing(t *testing.T, mood func(ctx context.Context, ss StreamServer) 
 	return b
 }
 
-func (b *borrowing) moody(ctx context.Context, ss StreamServer) error {
+func (b *borrowing) moody(ctx context.Context, ss ttrpc.StreamServer) error {
 	in, err := recvText(ss)
 	switch {
 	case err != nil:
@@ -57,7 +59,7 @@ func (b *borrowing) start(timeout time.Duration) {
 	for {
 		b.trust()
 		b.id += 2
-		b.send(requestOf(b.id, 6, &Request{Service: svc, Method: "moody", TimeoutNano: int64(timeout)}))
+		b.send(requestOf(b.id, 6, &ttrpc.Request{Service: svc, Method: "moody", TimeoutNano: int64(timeout)}))
 		b.send(data(b.id, 0, "mood"))
 		f := b.recv()
 		if f.equal(data(b.id, 0, "reader")) {
@@ -81,7 +83,7 @@ func (b *borrowing) trust() {
 	b.t.Helper()
 	b.wantUsable(b.id + 2)
 	b.id += 2
-	ForceInline(b.Server)
+	ttrpc.ForceInline(b.Server)
 }
 
 // usable makes calls beside the mood.
@@ -96,7 +98,7 @@ func (b *borrowing) usable() {
 func TestLentReaderBlocks(t *testing.T) {
 	for _, receives := range []int{0, 1, 2} {
 		g := newGate()
-		b := newBorrowing(t, func(_ context.Context, ss StreamServer) error {
+		b := newBorrowing(t, func(_ context.Context, ss ttrpc.StreamServer) error {
 			for range receives {
 				if _, err := recvText(ss); err != nil {
 					return err
@@ -115,7 +117,7 @@ func TestLentReaderBlocks(t *testing.T) {
 			g.release <- struct{}{}
 			b.want(closing(b.id))
 			b.id += 6
-			return Distrust(b.Server, svc, "moody") > 0 || receives > 1 // it has waited between the monitor's looks
+			return ttrpc.Distrust(b.Server, svc, "moody") > 0 || receives > 1 // it has waited between the monitor's looks
 		})
 	}
 }
@@ -123,23 +125,23 @@ func TestLentReaderBlocks(t *testing.T) {
 // A handler whose messages the peer does not take is not to be blamed, and others read meanwhile.
 func TestLentReaderSends(t *testing.T) {
 	g := newGate()
-	b := newBorrowing(t, func(_ context.Context, ss StreamServer) error {
+	b := newBorrowing(t, func(_ context.Context, ss ttrpc.StreamServer) error {
 		for range 1000 {
 			if err := ss.SendMsg(text(strings.Repeat("b", 1000))); err != nil {
 				return err
 			}
 		}
 		return nil
-	}, WithServerWriteBacklog(20000), withMethod("gate", g.unary()))
+	}, ttrpc.WithServerWriteBacklog(20000), withMethod("gate", g.unary()))
 	inARow := 0
 	eventually(t, "it to be trusted all the same", func() bool {
-		ResetDistrust(b.Server, svc, "moody")
+		ttrpc.ResetDistrust(b.Server, svc, "moody")
 		b.start(0)
-		eventually(t, "the backlog to be full", func() bool { return BacklogIsFull(b.Server) })
+		eventually(t, "the backlog to be full", func() bool { return ttrpc.BacklogIsFull(b.Server) })
 		b.send(request(b.id+2, "gate", "beside"))
 		wait(t, g.started, "a call beside it")
 		elapse(5 * time.Millisecond)
-		if inARow++; Distrust(b.Server, svc, "moody") > 0 {
+		if inARow++; ttrpc.Distrust(b.Server, svc, "moody") > 0 {
 			inARow = 0
 		}
 		g.release <- struct{}{}
@@ -159,7 +161,7 @@ func TestLentReaderLeavesAConsumerBehind(t *testing.T) {
 	reads := make(chan bool, 1)
 	var b *borrowing
 	var waits atomic.Bool
-	b = newBorrowing(t, func(_ context.Context, ss StreamServer) error {
+	b = newBorrowing(t, func(_ context.Context, ss ttrpc.StreamServer) error {
 		go func() {
 			_, err := recvText(ss)
 			left <- err
@@ -167,14 +169,14 @@ func TestLentReaderLeavesAConsumerBehind(t *testing.T) {
 		if waits.Load() {
 			elapse(200 * time.Microsecond) // so that the consumer reads, or another goroutine by now
 		}
-		reads <- CallerReads(b.Server)
+		reads <- ttrpc.CallerReads(b.Server)
 		return nil
 	})
 	for did := 0; did < 10; {
 		waits.Store(!waits.Load())
 		b.start(0)
 		b.want(closing(b.id))
-		if err := wait(t, left, "the consumer"); !errors.Is(err, ErrStreamClosed) && !errors.Is(err, context.Canceled) {
+		if err := wait(t, left, "the consumer"); !errors.Is(err, ttrpc.ErrStreamClosed) && !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 		if <-reads {
@@ -191,7 +193,7 @@ func isReaders() bool { return strings.Contains(string(debug.Stack()), "runInlin
 func TestWaitingIsNotHeldAgainstAStream(t *testing.T) {
 	b := newBorrowing(t, nil)
 	const waits = 5 * time.Millisecond
-	SetAverageRun(b.Server, svc, "moody", int64(2*waits))
+	ttrpc.SetAverageRun(b.Server, svc, "moody", int64(2*waits))
 	eventually(t, "the method to look quick", func() bool {
 		b.id += 2
 		b.send(opening(b.id, "moody"))
@@ -200,6 +202,6 @@ func TestWaitingIsNotHeldAgainstAStream(t *testing.T) {
 		b.want(data(b.id, 0, "x"))
 		b.send(closing(b.id))
 		b.want(closing(b.id))
-		return AverageRun(b.Server, svc, "moody") < int64(waits/2)
+		return ttrpc.AverageRun(b.Server, svc, "moody") < int64(waits/2)
 	})
 }

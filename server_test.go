@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
@@ -18,19 +18,21 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/containerd/ttrpc"
 )
 
 func TestUnusedServer(t *testing.T) {
-	for name, end := range map[string]func(s *Server) error{
-		"Close": (*Server).Close, "Shutdown": func(s *Server) error { return s.Shutdown(bg) },
+	for name, end := range map[string]func(s *ttrpc.Server) error{
+		"Close": (*ttrpc.Server).Close, "Shutdown": func(s *ttrpc.Server) error { return s.Shutdown(bg) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := NewServer()
+			s, err := ttrpc.NewServer()
 			check(t, err)
 			check(t, end(s))
 			check(t, end(s))
 			l := listen(t, "unix")
-			wantExactly(t, s.Serve(bg, l), ErrServerClosed)
+			wantExactly(t, s.Serve(bg, l), ttrpc.ErrServerClosed)
 			_, err = l.Accept()
 			wantIs(t, err, net.ErrClosed)
 			check(t, s.Close())
@@ -53,15 +55,15 @@ func TestServerWithListeners(t *testing.T) {
 	wantEcho(t, c)
 	wantEcho(t, r.client())
 	check(t, r.Close())
-	wantExactly(t, wait(t, r.served, "Serve"), ErrServerClosed)
-	for _, c := range []*Client{c, other} {
+	wantExactly(t, wait(t, r.served, "Serve"), ttrpc.ErrServerClosed)
+	for _, c := range []*ttrpc.Client{c, other} {
 		_, err := call(bg, c, "echo", "x")
-		wantExactly(t, err, ErrClosed)
+		wantExactly(t, err, ttrpc.ErrClosed)
 	}
 }
 
 func TestServeOfClosedListener(t *testing.T) {
-	s, err := NewServer()
+	s, err := ttrpc.NewServer()
 	check(t, err)
 	l := listen(t, "unix")
 	l.Close()
@@ -73,12 +75,12 @@ func TestServeOfClosedListener(t *testing.T) {
 func TestServeContext(t *testing.T) {
 	type key struct{}
 	ctx, cancel := context.WithCancel(context.WithValue(bg, key{}, "value"))
-	s, err := NewServer()
+	s, err := ttrpc.NewServer()
 	check(t, err)
-	s.RegisterService(svc, &ServiceDesc{Methods: map[string]Method{
+	s.RegisterService(svc, &ttrpc.ServiceDesc{Methods: map[string]ttrpc.Method{
 		"value": unary(func(ctx context.Context, _ string) (string, error) { return fmt.Sprint(ctx.Value(key{})), ctx.Err() }),
 		"hold":  unary(hold), "echo": unary(echo),
-	}, Streams: map[string]Stream{"mute": standard().Streams["mute"]}})
+	}, Streams: map[string]ttrpc.Stream{"mute": standard().Streams["mute"]}})
 	r := &rig{t: t, Server: s, l: listen(t, "unix"), served: make(chan error, 1)}
 	go func() { r.served <- s.Serve(ctx, r.l) }()
 	c := r.client()
@@ -93,7 +95,7 @@ func TestServeContext(t *testing.T) {
 	wantEcho(t, c)
 	wantEcho(t, r.client())
 	check(t, s.Close())
-	wantExactly(t, wait(t, r.served, "Serve"), ErrServerClosed)
+	wantExactly(t, wait(t, r.served, "Serve"), ttrpc.ErrServerClosed)
 }
 
 // flakyListener fails to accept, some times.
@@ -124,7 +126,7 @@ func TestServeWaitsForTemporaryErrors(t *testing.T) {
 		for range 10 {
 			l.errs <- acceptError{temporary: true}
 		}
-		r := serve(t, net.Listener(l), WithServerLogger(log.logger()))
+		r := serve(t, net.Listener(l), ttrpc.WithServerLogger(log.logger()))
 		r.l = l.Listener
 		start := time.Now()
 		c := r.client()
@@ -148,7 +150,7 @@ func TestCloseWhileServeWaitsForTemporaryErrors(t *testing.T) {
 		elapse(1600 * time.Millisecond)
 		start := time.Now()
 		check(t, r.Close())
-		wantExactly(t, <-r.served, ErrServerClosed)
+		wantExactly(t, <-r.served, ttrpc.ErrServerClosed)
 		equal(t, time.Since(start), 0)
 	})
 }
@@ -158,21 +160,21 @@ func TestRecovery(t *testing.T) {
 	panics := func(context.Context, string) (string, error) { panic(oh) }
 	var log trace
 	c := serve(t,
-		WithRecovery(func(ctx context.Context, method string, value any, stack []byte) error {
+		ttrpc.WithRecovery(func(ctx context.Context, method string, value any, stack []byte) error {
 			if ctx.Err() != nil || value != any(oh) || !strings.Contains(string(stack), "TestRecovery") {
 				t.Errorf("recovers %v, %v, %s", ctx.Err(), value, stack)
 			}
 			log.add(method)
 			return status.Error(codes.Internal, "mended")
 		}),
-		WithUnaryServerInterceptor(func(ctx context.Context, u Unmarshaler, info *UnaryServerInfo, m Method) (any, error) {
+		ttrpc.WithUnaryServerInterceptor(func(ctx context.Context, u ttrpc.Unmarshaler, info *ttrpc.UnaryServerInfo, m ttrpc.Method) (any, error) {
 			if strings.HasSuffix(info.FullMethod, "fail") {
 				panic(oh)
 			}
 			return m(ctx, u)
 		}),
 		withMethod("panics", unary(panics)),
-		withStream("panicsToo", bidi(func(ctx context.Context, ss StreamServer) error {
+		withStream("panicsToo", bidi(func(ctx context.Context, ss ttrpc.StreamServer) error {
 			check(t, ss.SendMsg(text("a")))
 			_, err := panics(ctx, "")
 			return err
@@ -191,7 +193,7 @@ func TestRecovery(t *testing.T) {
 
 // Recovery that finds nothing to answer makes it an error all the same.
 func TestRecoveryWithoutError(t *testing.T) {
-	c := serve(t, WithRecovery(func(context.Context, string, any, []byte) error { return nil }),
+	c := serve(t, ttrpc.WithRecovery(func(context.Context, string, any, []byte) error { return nil }),
 		withMethod("panics", unary(func(context.Context, string) (string, error) { panic("oh") }))).client()
 	_, err := call(bg, c, "panics", "")
 	if status.Code(err) == codes.OK {
@@ -202,7 +204,7 @@ func TestRecoveryWithoutError(t *testing.T) {
 
 // runtime.Goexit in a handler answers its call, also where the handler runs in the reader's goroutine.
 func TestGoexitInHandler(t *testing.T) {
-	for _, opts := range [][]any{nil, {WithRecovery(func(context.Context, string, any, []byte) error { return errors.New("recovered") })}} {
+	for _, opts := range [][]any{nil, {ttrpc.WithRecovery(func(context.Context, string, any, []byte) error { return errors.New("recovered") })}} {
 		r := serve(t, append(opts,
 			withMethod("exits", unary(func(_ context.Context, in string) (string, error) {
 				if in == "exit" {
@@ -210,7 +212,7 @@ func TestGoexitInHandler(t *testing.T) {
 				}
 				return in, nil
 			})),
-			withStream("exitsToo", bidi(func(context.Context, StreamServer) error { runtime.Goexit(); return nil })))...)
+			withStream("exitsToo", bidi(func(context.Context, ttrpc.StreamServer) error { runtime.Goexit(); return nil })))...)
 		c := r.client()
 		for range 5 {
 			for range 100 {
@@ -240,15 +242,15 @@ func TestPanicEndsTheProcess(t *testing.T) {
 		check(t, err)
 		l.conns <- conn
 		r := serve(t, l, withMethod("panics", unary(func(context.Context, string) (string, error) { return "", panics() })),
-			withStream("panicsToo", bidi(func(context.Context, StreamServer) error { return panics() })))
+			withStream("panicsToo", bidi(func(context.Context, ttrpc.StreamServer) error { return panics() })))
 		check(t, <-r.served) // it does not come to that
 		return
 	}
 	self, err := os.Executable()
 	check(t, err)
-	for method, visit := range map[string]func(*Client) error{
-		"panics":    func(c *Client) error { _, err := call(bg, c, "panics", ""); return err },
-		"panicsToo": func(c *Client) error { _, err := recvText(open(t, bg, c, both, "panicsToo", nil)); return err },
+	for method, visit := range map[string]func(*ttrpc.Client) error{
+		"panics":    func(c *ttrpc.Client) error { _, err := call(bg, c, "panics", ""); return err },
+		"panicsToo": func(c *ttrpc.Client) error { _, err := recvText(open(t, bg, c, both, "panicsToo", nil)); return err },
 	} {
 		l := listen(t, "unix")
 		var out strings.Builder
@@ -258,8 +260,8 @@ func TestPanicEndsTheProcess(t *testing.T) {
 		check(t, cmd.Start())
 		conn, err := l.Accept()
 		check(t, err)
-		c := NewClient(conn)
-		wantExactly(t, visit(c), ErrClosed)
+		c := ttrpc.NewClient(conn)
+		wantExactly(t, visit(c), ttrpc.ErrClosed)
 		check(t, c.Close())
 		var exit *exec.ExitError
 		if err := cmd.Wait(); !errors.As(err, &exit) || !strings.Contains(out.String(), "panic: oh, no") {
@@ -279,7 +281,7 @@ func TestQuickMethodThatBlocks(t *testing.T) {
 			return in, nil
 		}))}
 		if intercepted {
-			opts = append(opts, WithUnaryServerInterceptor(new(trace).server("a")))
+			opts = append(opts, ttrpc.WithUnaryServerInterceptor(new(trace).server("a")))
 		}
 		p := serve(t, opts...).raw()
 		id := uint32(1)
@@ -309,9 +311,9 @@ func TestQuickMethodThatBlocks(t *testing.T) {
 
 // The connection ends, or the server, while a quick method blocks.
 func TestQuickMethodBlocksAtTheEnd(t *testing.T) {
-	for name, end := range map[string]func(r *rig, c *Client){
-		"client closes": func(_ *rig, c *Client) { c.Close() },
-		"server closes": func(r *rig, _ *Client) { r.Close() },
+	for name, end := range map[string]func(r *rig, c *ttrpc.Client){
+		"client closes": func(_ *rig, c *ttrpc.Client) { c.Close() },
+		"server closes": func(r *rig, _ *ttrpc.Client) { r.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			started, ended := make(chan struct{}), make(chan error, 1)
@@ -333,7 +335,7 @@ func TestQuickMethodBlocksAtTheEnd(t *testing.T) {
 			wantEcho(t, c)
 			end(r, c)
 			wantExactly(t, wait(t, ended, "the handler"), context.Canceled)
-			wantExactly(t, wait(t, result, "the call"), ErrClosed)
+			wantExactly(t, wait(t, result, "the call"), ttrpc.ErrClosed)
 			check(t, r.Shutdown(bg))
 		})
 	}
@@ -361,7 +363,7 @@ func TestHandlerEndsItsServer(t *testing.T) {
 
 	r = serve(t, withMethod("close", unary(func(context.Context, string) (string, error) { return "", r.Close() })))
 	_, err = call(bg, r.client(), "close", "")
-	wantExactly(t, err, ErrClosed)
+	wantExactly(t, err, ttrpc.ErrClosed)
 	check(t, r.Shutdown(bg))
 }
 
@@ -393,7 +395,7 @@ func TestServeShutdownCloseFromManyGoroutines(t *testing.T) {
 				if err != nil {
 					return
 				}
-				c := NewClient(conn)
+				c := ttrpc.NewClient(conn)
 				defer c.Close()
 				for range i {
 					if out, err := call(bg, c, "echo", "x"); err == nil && out != "x" {
@@ -411,7 +413,7 @@ func TestServeShutdownCloseFromManyGoroutines(t *testing.T) {
 			wg.Go(func() { r.Close() })
 		}
 		wg.Wait()
-		wantExactly(t, wait(t, r.served, "Serve"), ErrServerClosed)
+		wantExactly(t, wait(t, r.served, "Serve"), ttrpc.ErrServerClosed)
 	}
 }
 

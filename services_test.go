@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
@@ -9,17 +9,19 @@ import (
 	"testing"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/containerd/ttrpc"
 )
 
 func TestRegisterTwicePanics(t *testing.T) {
-	twice := map[string]func(s *Server){
-		"Register":                       func(s *Server) { s.Register("a.b", nil); s.Register("a.b", nil) },
-		"RegisterService":                func(s *Server) { s.RegisterService("a.b", nil); s.RegisterService("a.b", standard()) },
-		"Register, then RegisterService": func(s *Server) { s.Register("a.b", nil); s.RegisterService("a.b", nil) },
+	twice := map[string]func(s *ttrpc.Server){
+		"Register":                       func(s *ttrpc.Server) { s.Register("a.b", nil); s.Register("a.b", nil) },
+		"RegisterService":                func(s *ttrpc.Server) { s.RegisterService("a.b", nil); s.RegisterService("a.b", standard()) },
+		"Register, then RegisterService": func(s *ttrpc.Server) { s.Register("a.b", nil); s.RegisterService("a.b", nil) },
 	}
 	for name, register := range twice {
 		t.Run(name, func(t *testing.T) {
-			s, err := NewServer()
+			s, err := ttrpc.NewServer()
 			check(t, err)
 			defer func() { equal(t, fmt.Sprint(recover()), "duplicate service a.b registered") }()
 			register(s)
@@ -29,13 +31,13 @@ func TestRegisterTwicePanics(t *testing.T) {
 
 func TestRegisteredNames(t *testing.T) {
 	var tr trace
-	r := serve(t, WithUnaryServerInterceptor(func(ctx context.Context, u Unmarshaler, info *UnaryServerInfo, m Method) (any, error) {
+	r := serve(t, ttrpc.WithUnaryServerInterceptor(func(ctx context.Context, u ttrpc.Unmarshaler, info *ttrpc.UnaryServerInfo, m ttrpc.Method) (any, error) {
 		tr.add(info.FullMethod)
 		return m(ctx, u)
 	}))
-	r.Register("", map[string]Method{"": unary(echo)})
-	r.Register("/a/b", map[string]Method{"/c": unary(echo)})
-	r.Register("a", map[string]Method{"b": unary(echo), "nil": nil})
+	r.Register("", map[string]ttrpc.Method{"": unary(echo)})
+	r.Register("/a/b", map[string]ttrpc.Method{"/c": unary(echo)})
+	r.Register("a", map[string]ttrpc.Method{"b": unary(echo), "nil": nil})
 	r.RegisterService("nothing", nil)
 	c := r.client()
 	for _, name := range [][2]string{{"", ""}, {"/a/b", "/c"}, {"a", "b"}} {
@@ -54,7 +56,7 @@ func TestRegisteredNames(t *testing.T) {
 }
 
 // openOf opens a stream of any service.
-func openOf(t *testing.T, c *Client, service, method string) ClientStream {
+func openOf(t *testing.T, c *ttrpc.Client, service, method string) ttrpc.ClientStream {
 	t.Helper()
 	cs, err := c.NewStream(bg, both, service, method, nil)
 	check(t, err)
@@ -62,7 +64,7 @@ func openOf(t *testing.T, c *Client, service, method string) ClientStream {
 }
 
 func TestServerWithoutServices(t *testing.T) {
-	s, err := NewServer()
+	s, err := ttrpc.NewServer()
 	check(t, err)
 	l := listen(t, "unix")
 	go s.Serve(bg, l)
@@ -74,9 +76,9 @@ func TestServerWithoutServices(t *testing.T) {
 
 // A method and a stream of one name: the method is served. A stream without a handler is none.
 func TestMethodAndStreamOfOneName(t *testing.T) {
-	c := serve(t, &ServiceDesc{
-		Methods: map[string]Method{"twin": unary(echo)},
-		Streams: map[string]Stream{"twin": bidi(chat), "nil": {StreamingClient: true}},
+	c := serve(t, &ttrpc.ServiceDesc{
+		Methods: map[string]ttrpc.Method{"twin": unary(echo)},
+		Streams: map[string]ttrpc.Stream{"twin": bidi(chat), "nil": {StreamingClient: true}},
 	}).client()
 	out, err := call(bg, c, "twin", "x")
 	check(t, err)
@@ -92,7 +94,7 @@ func TestRegisterWhileServing(t *testing.T) {
 	for i := range 20 {
 		wg.Go(func() {
 			name := fmt.Sprint("service", i)
-			r.Register(name, map[string]Method{"echo": unary(echo)})
+			r.Register(name, map[string]ttrpc.Method{"echo": unary(echo)})
 			if err := c.Call(bg, name, "echo", text("x"), new(message)); err != nil {
 				t.Error(err)
 			}

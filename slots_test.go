@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/containerd/ttrpc"
 	"github.com/containerd/ttrpc/internal/pipe"
 )
 
@@ -48,7 +49,7 @@ func TestSlotsAreFreed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := newGate()
-				r := onPipe(t, WithServerMaxConns(1), withMethod("gate", g.unary()))
+				r := onPipe(t, ttrpc.WithServerMaxConns(1), withMethod("gate", g.unary()))
 				use(t, g, pipeTo(t, r))
 				wantEcho(t, pipeClient(t, r))
 			})
@@ -75,7 +76,7 @@ func TestSlotsOfHandshakesAreFreed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				first := true
-				r := onPipe(t, WithServerMaxConns(1), WithServerHandshaker(handshakeFunc(
+				r := onPipe(t, ttrpc.WithServerMaxConns(1), ttrpc.WithServerHandshaker(handshakeFunc(
 					func(_ context.Context, conn net.Conn) (net.Conn, any, error) {
 						if !first {
 							return conn, nil, nil
@@ -95,12 +96,12 @@ func TestSlotsOfHandshakesAreFreed(t *testing.T) {
 // Streams that are refused leave nothing in the connection's account of bytes received.
 func TestRefusedStreamsHoldNoBuffer(t *testing.T) {
 	g := newGate()
-	r := serve(t, WithServerMaxCalls(1), WithServerStreamBuffer(1000, 3000), withStream("gate", g.stream()))
+	r := serve(t, ttrpc.WithServerMaxCalls(1), ttrpc.WithServerStreamBuffer(1000, 3000), withStream("gate", g.stream()))
 	p := r.raw()
 	p.send(opening(1, "gate"))
 	wait(t, g.started, "the handler")
 	for id := uint32(3); id < 23; id += 2 {
-		p.send(requestOf(id, 2, &Request{Service: svc, Method: "chat", Payload: make([]byte, 900)}))
+		p.send(requestOf(id, 2, &ttrpc.Request{Service: svc, Method: "chat", Payload: make([]byte, 900)}))
 		f := p.recv()
 		equal(t, codes.Code(f.response(t).Status.GetCode()), codes.ResourceExhausted)
 	}
@@ -116,7 +117,7 @@ func TestRefusedStreamsHoldNoBuffer(t *testing.T) {
 // What a client has sent counts until the handler has taken it, also when the client has closed its half.
 func TestClosedHalvesCountInTheConnectionsBuffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := onPipe(t, WithServerStreamBuffer(10<<10, 20<<10))
+		r := onPipe(t, ttrpc.WithServerStreamBuffer(10<<10, 20<<10))
 		conn := pipeTo(t, r)
 		p := newRawPeer(t, conn)
 		const n = 20
@@ -136,14 +137,14 @@ func TestClosedHalvesCountInTheConnectionsBuffer(t *testing.T) {
 // Slots are for connections, not for listeners that wait for one.
 func TestMaxConnsWithSeveralListeners(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := onPipe(t, WithServerMaxConns(1))
+		r := onPipe(t, ttrpc.WithServerMaxConns(1))
 		synctest.Wait()
 		second := pipe.Listen()
 		go r.Serve(bg, second)
 		synctest.Wait()
 		conn, err := second.Dial(pipe.Options{}, pipe.Options{})
 		check(t, err)
-		c := NewClient(conn)
+		c := ttrpc.NewClient(conn)
 		wantEcho(t, c)
 		check(t, c.Close())
 		wantEcho(t, pipeClient(t, r))
@@ -152,14 +153,14 @@ func TestMaxConnsWithSeveralListeners(t *testing.T) {
 
 // Metadata counts by what it takes in memory, not by the two bytes that an entry may have on the wire.
 func TestMetadataCountsInTheRequestBuffer(t *testing.T) {
-	r := serve(t, WithServerRequestBuffer(1<<20))
+	r := serve(t, ttrpc.WithServerRequestBuffer(1<<20))
 	p := r.raw()
-	many := make([]*KeyValue, 20000)
+	many := make([]*ttrpc.KeyValue, 20000)
 	for i := range many {
-		many[i] = new(KeyValue)
+		many[i] = new(ttrpc.KeyValue)
 	}
-	p.send(requestOf(1, 0, &Request{Service: svc, Method: "hold", Metadata: many}),
-		requestOf(3, 0, &Request{Service: svc, Method: "echo", Metadata: many}))
+	p.send(requestOf(1, 0, &ttrpc.Request{Service: svc, Method: "hold", Metadata: many}),
+		requestOf(3, 0, &ttrpc.Request{Service: svc, Method: "echo", Metadata: many}))
 	p.wantStatus(3, codes.ResourceExhausted, "ttrpc: requests in flight exceed 1048576 bytes")
 }
 

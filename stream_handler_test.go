@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
@@ -14,6 +14,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/containerd/ttrpc"
 )
 
 // moodRounds is how often a test has a stream begin: where quick handlers are run by the reader, some of them are.
@@ -25,18 +27,18 @@ type moodRig struct {
 	*rig
 	*rawPeer
 	t    *testing.T
-	mood func(ctx context.Context, ss StreamServer) error
+	mood func(ctx context.Context, ss ttrpc.StreamServer) error
 	id   uint32 // of the last call
 }
 
-func newMoodRig(t *testing.T, mood func(ctx context.Context, ss StreamServer) error, opts ...any) *moodRig {
+func newMoodRig(t *testing.T, mood func(ctx context.Context, ss ttrpc.StreamServer) error, opts ...any) *moodRig {
 	b := &moodRig{t: t, mood: mood, id: 1}
 	b.rig = serve(t, append(opts, withStream("moody", bidi(b.moody)))...)
 	b.rawPeer = b.raw()
 	return b
 }
 
-func (b *moodRig) moody(ctx context.Context, ss StreamServer) error {
+func (b *moodRig) moody(ctx context.Context, ss ttrpc.StreamServer) error {
 	in, err := recvText(ss)
 	if err != nil {
 		return err
@@ -55,7 +57,7 @@ func (b *moodRig) quick() {
 	b.t.Helper()
 	b.wantUsable(b.id + 2)
 	b.id += 2
-	ForceInline(b.Server)
+	ttrpc.ForceInline(b.Server)
 }
 
 // start begins a stream in the mood.
@@ -64,7 +66,7 @@ func (b *moodRig) start(timeout time.Duration) {
 	for {
 		b.quick()
 		b.id += 2
-		b.send(requestOf(b.id, 6, &Request{Service: svc, Method: "moody", TimeoutNano: int64(timeout)}))
+		b.send(requestOf(b.id, 6, &ttrpc.Request{Service: svc, Method: "moody", TimeoutNano: int64(timeout)}))
 		b.send(data(b.id, 0, "mood"))
 		f := b.recv()
 		if f.equal(data(b.id, 0, "mood")) {
@@ -122,7 +124,7 @@ func TestStreamHandlerWaitsForMessages(t *testing.T) {
 func TestStreamHandlerThatBlocks(t *testing.T) {
 	for _, receives := range []int{0, 1, 2} {
 		g := newGate()
-		b := newMoodRig(t, func(_ context.Context, ss StreamServer) error {
+		b := newMoodRig(t, func(_ context.Context, ss ttrpc.StreamServer) error {
 			for range receives {
 				if _, err := recvText(ss); err != nil {
 					return err
@@ -150,19 +152,19 @@ func TestStreamHandlerThatBlocks(t *testing.T) {
 func TestStreamHandlerKeepsWhatWasRead(t *testing.T) {
 	large := text(strings.Repeat("b", 1500<<10)) // more than a socket holds
 	ended := make(chan error, 1)
-	b := newMoodRig(t, func(_ context.Context, ss StreamServer) error {
+	b := newMoodRig(t, func(_ context.Context, ss ttrpc.StreamServer) error {
 		err := ss.SendMsg(large)
 		if err == nil {
 			_, err = recvText(ss)
 		}
 		ended <- err
 		return err
-	}, WithServerWriteBacklog(20000))
+	}, ttrpc.WithServerWriteBacklog(20000))
 	for range 5 {
 		b.quick()
 		b.id += 2
 		id := b.id
-		frames := []rawFrame{requestOf(id, 2, &Request{
+		frames := []rawFrame{requestOf(id, 2, &ttrpc.Request{
 			Service: svc, Method: "moody", TimeoutNano: int64(200 * time.Millisecond), Payload: encode(text("mood")),
 		})}
 		missing := map[uint32]bool{}
@@ -194,7 +196,7 @@ func TestStreamHandlerKeepsWhatWasRead(t *testing.T) {
 func TestStreamHandlerSendsInVain(t *testing.T) {
 	g := newGate()
 	sent := make(chan struct{}, 1000)
-	b := newMoodRig(t, func(_ context.Context, ss StreamServer) error {
+	b := newMoodRig(t, func(_ context.Context, ss ttrpc.StreamServer) error {
 		for range 1000 {
 			if err := ss.SendMsg(text(strings.Repeat("b", 1000))); err != nil {
 				return err
@@ -202,7 +204,7 @@ func TestStreamHandlerSendsInVain(t *testing.T) {
 			sent <- struct{}{}
 		}
 		return nil
-	}, WithServerWriteBacklog(20000), withMethod("gate", g.unary()))
+	}, ttrpc.WithServerWriteBacklog(20000), withMethod("gate", g.unary()))
 	for range moodRounds {
 		b.start(0)
 		id := b.id
@@ -226,7 +228,7 @@ func TestStreamHandlerSendsInVain(t *testing.T) {
 
 // Another goroutine than the handler's may receive.
 func TestStreamHandlerReceivesElsewhere(t *testing.T) {
-	b := newMoodRig(t, func(_ context.Context, ss StreamServer) error {
+	b := newMoodRig(t, func(_ context.Context, ss ttrpc.StreamServer) error {
 		got := make(chan error)
 		go func() {
 			_, err := recvText(ss)
@@ -250,7 +252,7 @@ func TestStreamHandlerReceivesElsewhere(t *testing.T) {
 func TestStreamHandlerLeavesAConsumer(t *testing.T) {
 	left := make(chan error, 1)
 	var waits atomic.Bool
-	b := newMoodRig(t, func(_ context.Context, ss StreamServer) error {
+	b := newMoodRig(t, func(_ context.Context, ss ttrpc.StreamServer) error {
 		receives := make(chan struct{})
 		go func() {
 			close(receives)
@@ -267,7 +269,7 @@ func TestStreamHandlerLeavesAConsumer(t *testing.T) {
 		waits.Store(!waits.Load())
 		b.start(0)
 		b.want(closing(b.id))
-		if err := wait(t, left, "the consumer"); !errors.Is(err, ErrStreamClosed) && !errors.Is(err, context.Canceled) {
+		if err := wait(t, left, "the consumer"); !errors.Is(err, ttrpc.ErrStreamClosed) && !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 		b.usable()
@@ -277,21 +279,26 @@ func TestStreamHandlerLeavesAConsumer(t *testing.T) {
 // Ways of a handler to end that has waited for messages.
 func TestStreamHandlerEnds(t *testing.T) {
 	const handlerExit = "ttrpc: handler exited without returning"
-	again := func(ss StreamServer) {
+	again := func(ss ttrpc.StreamServer) {
 		_, err := recvText(ss)
 		check(t, err)
 	}
 	for name, test := range map[string]struct {
-		mood    func(ctx context.Context, ss StreamServer) error
+		mood    func(ctx context.Context, ss ttrpc.StreamServer) error
 		timeout time.Duration
 		want    func(b *moodRig)
 	}{
 		"Goexit": {
-			mood: func(_ context.Context, ss StreamServer) error { again(ss); runtime.Goexit(); return nil },
+			mood: func(_ context.Context, ss ttrpc.StreamServer) error { again(ss); runtime.Goexit(); return nil },
 			want: func(b *moodRig) { b.wantStatus(b.id, codes.Unknown, handlerExit) },
 		},
 		"Goexit, later": {
-			mood: func(_ context.Context, ss StreamServer) error { again(ss); again(ss); runtime.Goexit(); return nil },
+			mood: func(_ context.Context, ss ttrpc.StreamServer) error {
+				again(ss)
+				again(ss)
+				runtime.Goexit()
+				return nil
+			},
 			want: func(b *moodRig) {
 				elapse(3 * time.Millisecond)
 				b.send(data(b.id, 0, "z"))
@@ -299,15 +306,15 @@ func TestStreamHandlerEnds(t *testing.T) {
 			},
 		},
 		"panic": {
-			mood: func(_ context.Context, ss StreamServer) error { again(ss); panic("no") },
+			mood: func(_ context.Context, ss ttrpc.StreamServer) error { again(ss); panic("no") },
 			want: func(b *moodRig) { b.wantStatus(b.id, codes.Internal, "recovered: no") },
 		},
 		"error": {
-			mood: func(_ context.Context, ss StreamServer) error { again(ss); return errors.New("no") },
+			mood: func(_ context.Context, ss ttrpc.StreamServer) error { again(ss); return errors.New("no") },
 			want: func(b *moodRig) { b.wantStatus(b.id, codes.Unknown, "no") },
 		},
 		"deadline": {
-			mood:    func(_ context.Context, ss StreamServer) error { _, err := recvText(ss); return err },
+			mood:    func(_ context.Context, ss ttrpc.StreamServer) error { _, err := recvText(ss); return err },
 			timeout: 200 * time.Millisecond,
 			want: func(b *moodRig) {
 				b.wantStatus(b.id, codes.DeadlineExceeded, context.DeadlineExceeded.Error())
@@ -315,7 +322,7 @@ func TestStreamHandlerEnds(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newMoodRig(t, test.mood, WithRecovery(func(_ context.Context, _ string, v any, _ []byte) error {
+			b := newMoodRig(t, test.mood, ttrpc.WithRecovery(func(_ context.Context, _ string, v any, _ []byte) error {
 				return status.Errorf(codes.Internal, "recovered: %v", v)
 			}))
 			for range 5 {
@@ -347,10 +354,10 @@ func TestStreamHandlerOfAConnectionThatEnds(t *testing.T) {
 			check(t, b.Server.Close())
 		},
 	}
-	moods := map[string]func(ctx context.Context, ss StreamServer) error{
-		"receives": func(_ context.Context, ss StreamServer) error { _, err := recvText(ss); return err },
-		"blocks":   func(ctx context.Context, _ StreamServer) error { <-ctx.Done(); return ctx.Err() },
-		"blocks later": func(ctx context.Context, ss StreamServer) error {
+	moods := map[string]func(ctx context.Context, ss ttrpc.StreamServer) error{
+		"receives": func(_ context.Context, ss ttrpc.StreamServer) error { _, err := recvText(ss); return err },
+		"blocks":   func(ctx context.Context, _ ttrpc.StreamServer) error { <-ctx.Done(); return ctx.Err() },
+		"blocks later": func(ctx context.Context, ss ttrpc.StreamServer) error {
 			if _, err := recvText(ss); err != nil {
 				return err
 			}
@@ -362,7 +369,7 @@ func TestStreamHandlerOfAConnectionThatEnds(t *testing.T) {
 		for mood, f := range moods {
 			t.Run(fmt.Sprint(name, ", ", mood), func(t *testing.T) {
 				result := make(chan error, 1)
-				b := newMoodRig(t, func(ctx context.Context, ss StreamServer) error {
+				b := newMoodRig(t, func(ctx context.Context, ss ttrpc.StreamServer) error {
 					err := f(ctx, ss)
 					result <- err
 					return err
@@ -388,7 +395,7 @@ func TestStreamHandlerAtShutdown(t *testing.T) {
 		b.start(0)
 		done := make(chan error, 1)
 		go func() { done <- b.Shutdown(bg) }()
-		wantExactly(t, wait(t, b.served, "Serve"), ErrServerClosed)
+		wantExactly(t, wait(t, b.served, "Serve"), ttrpc.ErrServerClosed)
 		b.send(data(b.id, 0, "y"))
 		b.want(data(b.id, 0, "y"))
 		b.send(closing(b.id))
@@ -401,7 +408,7 @@ func TestStreamHandlerAtShutdown(t *testing.T) {
 // A quick stream of the server's that blocks amid its messages does not hold up others.
 func TestServersStreamThatBlocks(t *testing.T) {
 	g := newGate()
-	b := newMoodRig(t, nil, withStream("list", downStream(func(_ context.Context, ss StreamServer) error {
+	b := newMoodRig(t, nil, withStream("list", downStream(func(_ context.Context, ss ttrpc.StreamServer) error {
 		in, err := recvText(ss)
 		check(t, ss.SendMsg(text("first")))
 		g.pass("")
@@ -411,7 +418,7 @@ func TestServersStreamThatBlocks(t *testing.T) {
 		b.quick()
 		b.id += 2
 		id := b.id
-		b.send(requestOf(id, 1, &Request{Service: svc, Method: "list", Payload: encode(text("x"))}))
+		b.send(requestOf(id, 1, &ttrpc.Request{Service: svc, Method: "list", Payload: encode(text("x"))}))
 		b.want(data(id, 0, "first"))
 		wait(t, g.started, "the handler")
 		b.usable()

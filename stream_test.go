@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
@@ -19,28 +19,33 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/containerd/ttrpc"
 )
 
 // After its end a stream says the same as often as it is asked.
 func TestStreamsEnd(t *testing.T) {
 	failure := status.Error(codes.Aborted, "oh")
-	r := serve(t, &ServiceDesc{Streams: map[string]Stream{
-		"fails": bidi(func(_ context.Context, ss StreamServer) error {
+	r := serve(t, &ttrpc.ServiceDesc{Streams: map[string]ttrpc.Stream{
+		"fails": bidi(func(_ context.Context, ss ttrpc.StreamServer) error {
 			if err := ss.SendMsg(text("a")); err != nil {
 				return err
 			}
 			return failure
 		}),
-		"last": {StreamingServer: true, Handler: func(_ context.Context, ss StreamServer) (any, error) {
+		"last": {StreamingServer: true, Handler: func(_ context.Context, ss ttrpc.StreamServer) (any, error) {
 			return text("last"), ss.SendMsg(text("a"))
 		}},
-		"eof":   bidi(func(context.Context, StreamServer) error { return io.EOF }),
-		"plain": {Handler: func(_ context.Context, ss StreamServer) (any, error) { in, err := recvText(ss); return text(in), err }},
+		"eof": bidi(func(context.Context, ttrpc.StreamServer) error { return io.EOF }),
+		"plain": {Handler: func(_ context.Context, ss ttrpc.StreamServer) (any, error) {
+			in, err := recvText(ss)
+			return text(in), err
+		}},
 	}})
 	c := r.client()
 	for _, test := range []struct {
 		method string
-		desc   *StreamDesc
+		desc   *ttrpc.StreamDesc
 		first  any
 		want   []string
 		end    error
@@ -49,7 +54,7 @@ func TestStreamsEnd(t *testing.T) {
 		{"list", down, text("2"), []string{"0", "1"}, io.EOF},
 		{"join", up, text("a"), []string{"[a]"}, io.EOF},
 		{"last", down, text(""), []string{"a", "last"}, io.EOF},
-		{"plain", &StreamDesc{}, text("a"), []string{"a"}, io.EOF},
+		{"plain", &ttrpc.StreamDesc{}, text("a"), []string{"a"}, io.EOF},
 		{"fails", both, nil, []string{"a"}, failure},
 		{"eof", both, nil, nil, status.Error(codes.OutOfRange, "EOF")},
 		{"none", both, nil, nil, status.Error(codes.Unimplemented, "method none")},
@@ -74,7 +79,7 @@ func TestStreamsEnd(t *testing.T) {
 				}
 			}
 			if test.desc.StreamingClient {
-				wantExactly(t, cs.SendMsg(text("x")), ErrStreamClosed)
+				wantExactly(t, cs.SendMsg(text("x")), ttrpc.ErrStreamClosed)
 			}
 		})
 	}
@@ -83,13 +88,13 @@ func TestStreamsEnd(t *testing.T) {
 
 func TestSendOnStreamsThatDoNotSend(t *testing.T) {
 	c, p := rawServer(t, "unix")
-	for _, desc := range []*StreamDesc{down, {}} {
+	for _, desc := range []*ttrpc.StreamDesc{down, {}} {
 		cs := open(t, bg, c, desc, "list", text("1"))
 		equal(t, p.recv().flags, 1)
 		equal(t, cs.SendMsg(text("x")).Error(), "protocol error: cannot send data from non-streaming client")
 		equal(t, cs.CloseSend().Error(), "protocol error: cannot close non-streaming client")
-		wantIs(t, cs.SendMsg(text("x")), ErrProtocol)
-		wantIs(t, cs.CloseSend(), ErrProtocol)
+		wantIs(t, cs.SendMsg(text("x")), ttrpc.ErrProtocol)
+		wantIs(t, cs.CloseSend(), ttrpc.ErrProtocol)
 	}
 	goCall(bg, c, "echo", "x")
 	equal(t, p.recv().id, 5)
@@ -97,13 +102,13 @@ func TestSendOnStreamsThatDoNotSend(t *testing.T) {
 
 // A server that sends messages where one answer was due breaks the protocol.
 func TestDataFromServerThatDoesNotStream(t *testing.T) {
-	c := serve(t, withStream("liar", Stream{StreamingClient: true, StreamingServer: true, Handler: func(_ context.Context, ss StreamServer) (any, error) {
+	c := serve(t, withStream("liar", ttrpc.Stream{StreamingClient: true, StreamingServer: true, Handler: func(_ context.Context, ss ttrpc.StreamServer) (any, error) {
 		return nil, ss.SendMsg(text("a"))
 	}})).client()
 	cs := open(t, bg, c, up, "liar", nil)
 	for range 2 {
 		_, err := recvText(cs)
-		wantIs(t, err, ErrProtocol)
+		wantIs(t, err, ttrpc.ErrProtocol)
 		equal(t, err.Error(), "received data from non-streaming server: protocol error")
 	}
 	_, err := call(bg, c, "liar", "")
@@ -115,7 +120,7 @@ func TestDataFromServerThatDoesNotStream(t *testing.T) {
 func TestHandlersViewOfTheEnd(t *testing.T) {
 	seen := make(chan string, 1)
 	c := serve(t,
-		withStream("look", bidi(func(ctx context.Context, ss StreamServer) error {
+		withStream("look", bidi(func(ctx context.Context, ss ttrpc.StreamServer) error {
 			var all []string
 			for range 3 {
 				m := text("before")
@@ -126,7 +131,7 @@ func TestHandlersViewOfTheEnd(t *testing.T) {
 			seen <- fmt.Sprint(strings.Join(all, ", "), "; ", err, " ", ctx.Err())
 			return nil
 		})),
-		withStream("lookDown", downStream(func(_ context.Context, ss StreamServer) error {
+		withStream("lookDown", downStream(func(_ context.Context, ss ttrpc.StreamServer) error {
 			_, first := recvText(ss)
 			_, second := recvText(ss)
 			seen <- fmt.Sprint(first, " ", second)
@@ -142,20 +147,20 @@ func TestHandlersViewOfTheEnd(t *testing.T) {
 
 // Once the handler has returned, its stream is of no more use, and does no harm.
 func TestStreamServerAfterTheHandler(t *testing.T) {
-	kept := make(chan StreamServer, 1)
-	c := serve(t, withStream("keep", bidi(func(_ context.Context, ss StreamServer) error { kept <- ss; return nil }))).client()
+	kept := make(chan ttrpc.StreamServer, 1)
+	c := serve(t, withStream("keep", bidi(func(_ context.Context, ss ttrpc.StreamServer) error { kept <- ss; return nil }))).client()
 	wantTexts(t, open(t, bg, c, both, "keep", text("a")))
 	ss := wait(t, kept, "the stream")
-	wantIs(t, ss.SendMsg(text("late")), ErrStreamClosed)
+	wantIs(t, ss.SendMsg(text("late")), ttrpc.ErrStreamClosed)
 	_, err := recvText(ss)
-	wantIs(t, err, ErrStreamClosed)
+	wantIs(t, err, ttrpc.ErrStreamClosed)
 	wantEcho(t, c)
 }
 
 // A goroutine of the handler's is in RecvMsg when the handler returns.
 func TestHandlerLeavesAReceiver(t *testing.T) {
 	received := make(chan error, 1)
-	c := serve(t, withStream("leave", bidi(func(_ context.Context, ss StreamServer) error {
+	c := serve(t, withStream("leave", bidi(func(_ context.Context, ss ttrpc.StreamServer) error {
 		waiting := make(chan struct{})
 		go func() {
 			close(waiting)
@@ -167,14 +172,14 @@ func TestHandlerLeavesAReceiver(t *testing.T) {
 	}))).client()
 	for range 20 {
 		wantTexts(t, open(t, bg, c, both, "leave", nil))
-		wantIs(t, wait(t, received, "RecvMsg"), ErrStreamClosed)
+		wantIs(t, wait(t, received, "RecvMsg"), ttrpc.ErrStreamClosed)
 		wantEcho(t, c)
 	}
 }
 
 // A message that cannot be sent, or decoded, leaves the stream as it was.
 func TestStreamOutlivesBadMessages(t *testing.T) {
-	c := serve(t).client(WithClientMaxSendMsgSize(1000))
+	c := serve(t).client(ttrpc.WithClientMaxSendMsgSize(1000))
 	cs := open(t, bg, c, both, "chat", nil)
 	for _, bad := range []any{"text", text(strings.Repeat("x", 2000)), text("\xff"), &sizedMessage{text: "x", fail: io.ErrNoProgress}} {
 		if cs.SendMsg(bad) == nil {
@@ -193,14 +198,14 @@ func TestStreamOutlivesBadMessages(t *testing.T) {
 
 func TestStreamsContext(t *testing.T) {
 	c := serve(t).client()
-	for name, begin := range map[string]func(t *testing.T) (ctx context.Context, cs ClientStream, want error){
-		"cancelled": func(t *testing.T) (context.Context, ClientStream, error) {
+	for name, begin := range map[string]func(t *testing.T) (ctx context.Context, cs ttrpc.ClientStream, want error){
+		"cancelled": func(t *testing.T) (context.Context, ttrpc.ClientStream, error) {
 			ctx, cancel := context.WithCancel(bg)
 			cs := open(t, ctx, c, both, "mute", nil)
 			time.AfterFunc(time.Millisecond, cancel)
 			return ctx, cs, context.Canceled
 		},
-		"deadline": func(t *testing.T) (context.Context, ClientStream, error) {
+		"deadline": func(t *testing.T) (context.Context, ttrpc.ClientStream, error) {
 			for timeout := 5 * time.Millisecond; ; timeout *= 2 {
 				ctx, cancel := context.WithTimeout(bg, timeout)
 				t.Cleanup(cancel)
@@ -278,7 +283,7 @@ func TestStreamFromManyGoroutines(t *testing.T) {
 // The same on the server, with a handler of many goroutines.
 func TestStreamServerFromManyGoroutines(t *testing.T) {
 	const workers, each = 8, 200
-	c := serve(t, withStream("many", bidi(func(_ context.Context, ss StreamServer) error {
+	c := serve(t, withStream("many", bidi(func(_ context.Context, ss ttrpc.StreamServer) error {
 		var wg sync.WaitGroup
 		for range workers {
 			wg.Go(func() {
@@ -350,7 +355,7 @@ func transfer(t *testing.T, transport network, total int, pause func(received in
 	runtime.GC() // twice, for what is in pools
 	runtime.ReadMemStats(&before)
 	part := text(strings.Repeat("x", size))
-	c := serve(t, transport, withStream("bulk", downStream(func(_ context.Context, ss StreamServer) error {
+	c := serve(t, transport, withStream("bulk", downStream(func(_ context.Context, ss ttrpc.StreamServer) error {
 		for range total / size {
 			if err := ss.SendMsg(part); err != nil {
 				return err
@@ -414,7 +419,7 @@ func TestBulkTransferInRealTime(t *testing.T) {
 func TestGatedConsumer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := serve(t, network("pipe"))
-		c := r.client(WithClientStreamBuffer(10_000, 20_000))
+		c := r.client(ttrpc.WithClientStreamBuffer(10_000, 20_000))
 		cs := open(t, bg, c, down, "list", text("5000"))
 		for i := range 5000 {
 			if i%37 == 0 {
@@ -428,7 +433,7 @@ func TestGatedConsumer(t *testing.T) {
 }
 
 // rhythm asks and answers on a stream until both sides have got used to it.
-func rhythm(t *testing.T, cs ClientStream) {
+func rhythm(t *testing.T, cs ttrpc.ClientStream) {
 	t.Helper()
 	for range 300 {
 		check(t, cs.SendMsg(text("a")))
@@ -437,8 +442,8 @@ func rhythm(t *testing.T, cs ClientStream) {
 }
 
 // moody is chat, until it is asked to wait for its context.
-func moody(started chan<- struct{}, ended chan<- error) Stream {
-	return bidi(func(ctx context.Context, ss StreamServer) error {
+func moody(started chan<- struct{}, ended chan<- error) ttrpc.Stream {
+	return bidi(func(ctx context.Context, ss ttrpc.StreamServer) error {
 		for {
 			in, err := recvText(ss)
 			if err != nil {
@@ -463,8 +468,8 @@ func moody(started chan<- struct{}, ended chan<- error) Stream {
 func TestQuickStreamThatStops(t *testing.T) {
 	type stage struct {
 		*rig
-		c              *Client
-		cs             ClientStream
+		c              *ttrpc.Client
+		cs             ttrpc.ClientStream
 		started        chan struct{}
 		ended          chan error
 		wantClientsEnd error
@@ -475,8 +480,8 @@ func TestQuickStreamThatStops(t *testing.T) {
 	}
 	clientWaits := func(*testing.T, *stage) {}
 	ends := map[string]func(t *testing.T, s *stage){
-		"client closes": func(t *testing.T, s *stage) { check(t, s.c.Close()); s.wantClientsEnd = ErrClosed },
-		"server closes": func(t *testing.T, s *stage) { check(t, s.Close()); s.wantClientsEnd = ErrClosed },
+		"client closes": func(t *testing.T, s *stage) { check(t, s.c.Close()); s.wantClientsEnd = ttrpc.ErrClosed },
+		"server closes": func(t *testing.T, s *stage) { check(t, s.Close()); s.wantClientsEnd = ttrpc.ErrClosed },
 		"deadline":      func(_ *testing.T, s *stage) { s.wantClientsEnd = context.DeadlineExceeded },
 	}
 	for start, begin := range map[string]func(*testing.T, *stage){"handler waits": handlerWaits, "client waits": clientWaits} {
@@ -511,7 +516,7 @@ func TestQuickStreamThatStops(t *testing.T) {
 				if name == "deadline" {
 					wantExactly(t, err, context.DeadlineExceeded)
 					wantEcho(t, s.c)
-				} else if !errors.Is(err, context.Canceled) && !errors.Is(err, ErrClosed) {
+				} else if !errors.Is(err, context.Canceled) && !errors.Is(err, ttrpc.ErrClosed) {
 					t.Error("the handler got", err)
 				}
 			})
@@ -562,7 +567,7 @@ func TestQuickStreamsTakeTurns(t *testing.T) {
 func TestCloseLosesNoMessage(t *testing.T) {
 	for _, closeSend := range []bool{true, false} {
 		a, b := pair(t, "unix")
-		c, p := NewClient(a), newRawPeer(t, b)
+		c, p := ttrpc.NewClient(a), newRawPeer(t, b)
 		cs := open(t, bg, c, up, "join", nil)
 		for i := range 200 {
 			check(t, cs.SendMsg(text(strconv.Itoa(i))))
@@ -597,7 +602,7 @@ func TestCloseWaitsForASecond(t *testing.T) {
 		go func() { received <- cs.RecvMsg(new(message)) }()
 		check(t, c.Close())
 		equal(t, time.Since(begin), time.Second)
-		wantExactly(t, <-received, ErrClosed)
+		wantExactly(t, <-received, ttrpc.ErrClosed)
 		p.Close()
 	})
 }

@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"crypto/ecdsa"
@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/containerd/ttrpc"
 )
 
 // tlsPair returns the configurations of a server with a certificate of its own, and of a client that knows it.
@@ -75,7 +77,7 @@ func TestTransports(t *testing.T) {
 			if test.wrapConn != nil {
 				conn = test.wrapConn(conn)
 			}
-			c := NewClient(conn)
+			c := ttrpc.NewClient(conn)
 			t.Cleanup(func() { c.Close() })
 			useAll(t, r, c)
 		})
@@ -83,7 +85,7 @@ func TestTransports(t *testing.T) {
 }
 
 // useAll does a bit of everything on a client, and ends with its server.
-func useAll(t *testing.T, r *rig, c *Client) {
+func useAll(t *testing.T, r *rig, c *ttrpc.Client) {
 	t.Helper()
 	wantEcho(t, c)
 	large := strings.Repeat("x", 2<<20)
@@ -111,7 +113,7 @@ func useAll(t *testing.T, r *rig, c *Client) {
 	held := goCall(bg, c, "hold", "")
 	wantEcho(t, c)
 	check(t, r.Close())
-	wantIs(t, wait(t, held, "the call at the end"), ErrClosed)
+	wantIs(t, wait(t, held, "the call at the end"), ttrpc.ErrClosed)
 	check(t, c.UserOnCloseWait(bg))
 	check(t, r.Shutdown(bg))
 }

@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package ttrpc_test
 
 import (
 	"context"
@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/containerd/ttrpc"
 )
 
 // socketVariable tells a process of this test's that it is another user, who dials.
@@ -30,7 +32,7 @@ func abstract(t *testing.T) net.Listener {
 
 // whoami answers with the credentials of the peer.
 func whoami(ctx context.Context, _ string) (string, error) {
-	cred, ok := HandshakeData(ctx).(*unix.Ucred)
+	cred, ok := ttrpc.HandshakeData(ctx).(*unix.Ucred)
 	if !ok {
 		return "", errors.New("no credentials")
 	}
@@ -41,14 +43,14 @@ func TestUnixCredentials(t *testing.T) {
 	uid, gid := os.Geteuid(), os.Getegid()
 	own := errors.New("not today")
 	for name, test := range map[string]struct {
-		require UnixCredentialsFunc
+		require ttrpc.UnixCredentialsFunc
 		ok      bool
 	}{
-		"same user":   {UnixSocketRequireSameUser(), true},
-		"own ids":     {UnixSocketRequireUidGid(uid, gid), true},
-		"other user":  {UnixSocketRequireUidGid(uid+1, gid), false},
-		"other group": {UnixSocketRequireUidGid(uid, gid+1), false},
-		"root":        {UnixSocketRequireRoot(), uid == 0 && gid == 0},
+		"same user":   {ttrpc.UnixSocketRequireSameUser(), true},
+		"own ids":     {ttrpc.UnixSocketRequireUidGid(uid, gid), true},
+		"other user":  {ttrpc.UnixSocketRequireUidGid(uid+1, gid), false},
+		"other group": {ttrpc.UnixSocketRequireUidGid(uid, gid+1), false},
+		"root":        {ttrpc.UnixSocketRequireRoot(), uid == 0 && gid == 0},
 		"own check":   {func(cred *unix.Ucred) error { return own }, false},
 	} {
 		for transport, l := range map[string]net.Listener{"file": listen(t, "unix"), "abstract": nil} {
@@ -57,14 +59,14 @@ func TestUnixCredentials(t *testing.T) {
 					l = abstract(t)
 				}
 				var log logBuffer
-				r := serve(t, l, WithServerHandshaker(test.require), WithServerLogger(log.logger()), withMethod("whoami", unary(whoami)))
+				r := serve(t, l, ttrpc.WithServerHandshaker(test.require), ttrpc.WithServerLogger(log.logger()), withMethod("whoami", unary(whoami)))
 				out, err := call(bg, r.client(), "whoami", "")
 				if test.ok {
 					check(t, err)
 					equal(t, out, fmt.Sprint(os.Getpid(), " ", uid, " ", gid))
 					return
 				}
-				wantExactly(t, err, ErrClosed)
+				wantExactly(t, err, ttrpc.ErrClosed)
 				check(t, r.Shutdown(bg))
 				want := "ttrpc.UnixCredentialsFunc: credential check failed: "
 				if name == "own check" {
@@ -101,18 +103,18 @@ func TestUnixCredentialsOfAnotherUser(t *testing.T) {
 		return line
 	}
 	for name, test := range map[string]struct {
-		require UnixCredentialsFunc
+		require ttrpc.UnixCredentialsFunc
 		want    string
 	}{
-		"same user": {UnixSocketRequireSameUser(), " ttrpc: closed"},
-		"root":      {UnixSocketRequireRoot(), " ttrpc: closed"},
-		"its group": {UnixSocketRequireUidGid(0, gid), " ttrpc: closed"},
-		"its user":  {UnixSocketRequireUidGid(uid, 0), " ttrpc: closed"},
-		"itself":    {UnixSocketRequireUidGid(uid, gid), fmt.Sprint("PID ", uid, " ", gid, " <nil>")},
+		"same user": {ttrpc.UnixSocketRequireSameUser(), " ttrpc: closed"},
+		"root":      {ttrpc.UnixSocketRequireRoot(), " ttrpc: closed"},
+		"its group": {ttrpc.UnixSocketRequireUidGid(0, gid), " ttrpc: closed"},
+		"its user":  {ttrpc.UnixSocketRequireUidGid(uid, 0), " ttrpc: closed"},
+		"itself":    {ttrpc.UnixSocketRequireUidGid(uid, gid), fmt.Sprint("PID ", uid, " ", gid, " <nil>")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := abstract(t)
-			serve(t, l, WithServerHandshaker(test.require), withMethod("whoami", unary(whoami)))
+			serve(t, l, ttrpc.WithServerHandshaker(test.require), withMethod("whoami", unary(whoami)))
 			equal(t, dial(l), test.want)
 		})
 	}
@@ -126,7 +128,7 @@ func TestDialAsAnotherUser(t *testing.T) {
 	}
 	conn, err := net.Dial("unix", socket)
 	check(t, err)
-	c := NewClient(conn)
+	c := ttrpc.NewClient(conn)
 	defer c.Close()
 	out, err := call(bg, c, "whoami", "")
 	out = strings.Replace(out, fmt.Sprint(os.Getpid()), "PID", 1)
@@ -137,7 +139,7 @@ func TestDialAsAnotherUser(t *testing.T) {
 func TestUnixCredentialsOfPeerThatIsGone(t *testing.T) {
 	a, b := pair(t, "unix")
 	a.Close()
-	conn, data, err := UnixSocketRequireSameUser().Handshake(bg, b)
+	conn, data, err := ttrpc.UnixSocketRequireSameUser().Handshake(bg, b)
 	check(t, err)
 	equal(t, conn, b)
 	equal(t, data.(*unix.Ucred).Pid, int32(os.Getpid()))
@@ -147,16 +149,16 @@ func TestUnixCredentialsOfPeerThatIsGone(t *testing.T) {
 func TestUnixCredentialsRefuseOtherConnections(t *testing.T) {
 	for _, transport := range []network{"tcp", "pipe"} {
 		_, b := pair(t, transport)
-		_, _, err := UnixSocketRequireSameUser().Handshake(bg, b)
+		_, _, err := ttrpc.UnixSocketRequireSameUser().Handshake(bg, b)
 		if err == nil || err.Error() != "ttrpc.UnixCredentialsFunc: require unix socket: a unix socket connection is required" {
 			t.Errorf("%s: got error %v", transport, err)
 		}
 	}
 	_, b := pair(t, "unix")
 	b.Close()
-	_, _, err := UnixSocketRequireSameUser().Handshake(bg, b)
+	_, _, err := ttrpc.UnixSocketRequireSameUser().Handshake(bg, b)
 	wantIs(t, err, net.ErrClosed)
 	_, b = pair(t, "unix")
-	_, _, err = UnixSocketRequireUidGid(os.Geteuid()+1, 0).Handshake(bg, b)
+	_, _, err = ttrpc.UnixSocketRequireUidGid(os.Geteuid()+1, 0).Handshake(bg, b)
 	wantIs(t, err, syscall.EPERM)
 }
