@@ -314,11 +314,11 @@ func useOnce(t *testing.T, c *ttrpc.Client, i, j int) {
 func TestOneProcessor(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	t.Run("concurrent use", TestConcurrentUse)
-	t.Run("writes", TestIssue72BothSidesBlockedInWrite)
-	t.Run("unread stream", TestP51EndlessUnreadStreams)
+	t.Run("writes", TestTTRPCIssue72BothSidesBlockedInWrite)
+	t.Run("unread stream", TestP51EndlessUnreadStreamsFailAlone)
 	t.Run("lone call", TestLoneCallTakesLong)
-	t.Run("faults", TestP12OneAnswerEach)
-	t.Run("shutdown", TestP48Shutdown)
+	t.Run("faults", TestP12EachRequestGetsOneAnswer)
+	t.Run("shutdown", TestP48ShutdownWaitsForCallsInFlight)
 }
 
 // A client in one synctest bubble after another.

@@ -5,6 +5,8 @@ package ttrpc_test
 import (
 	"context"
 	"testing"
+
+	"github.com/containerd/ttrpc"
 )
 
 // One of many requests that come in one piece blocks, in a method that has always been quick: the others are answered,
@@ -50,5 +52,76 @@ func TestBriefMethodBlocksInACrowd(t *testing.T) {
 		batch(-1)
 		g.release <- struct{}{}
 		p.wantAnswer(blocked, "block")
+	}
+}
+
+// A method that has always been quick blocks one day: its connection goes on all the same.
+func TestQuickMethodThatBlocks(t *testing.T) {
+	for _, intercepted := range []bool{false, true} {
+		g := newGate()
+		opts := []any{withMethod("moody", unary(func(_ context.Context, in string) (string, error) {
+			if in == "block" {
+				g.pass(in)
+			}
+			return in, nil
+		}))}
+		if intercepted {
+			opts = append(opts, ttrpc.WithUnaryServerInterceptor(new(trace).server("a")))
+		}
+		p := serve(t, opts...).raw()
+		id := uint32(1)
+		for range 3 {
+			for range 500 {
+				p.send(request(id, "moody", "x"))
+				p.wantAnswer(id, "x")
+				id += 2
+			}
+			blocked := id
+			p.send(request(blocked, "moody", "block"))
+			wait(t, g.started, "the blocking call")
+			for range 20 {
+				id += 2
+				p.wantUsable(id)
+			}
+			id += 2
+			p.send(opening(id, "chat"), data(id, 1, "a"))
+			p.want(data(id, 0, "a"))
+			p.want(closing(id))
+			g.release <- struct{}{}
+			p.wantAnswer(blocked, "block")
+			id += 2
+		}
+	}
+}
+
+// The connection ends, or the server, while a quick method blocks.
+func TestQuickMethodBlocksAtTheEnd(t *testing.T) {
+	for name, end := range map[string]func(r *rig, c *ttrpc.Client){
+		"client closes": func(_ *rig, c *ttrpc.Client) { c.Close() },
+		"server closes": func(r *rig, _ *ttrpc.Client) { r.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			started, ended := make(chan struct{}), make(chan error, 1)
+			r := serve(t, withMethod("moody", unary(func(ctx context.Context, in string) (string, error) {
+				if in == "block" {
+					close(started)
+					<-ctx.Done()
+					ended <- ctx.Err()
+				}
+				return in, nil
+			})))
+			c := r.client()
+			for range 500 {
+				_, err := call(bg, c, "moody", "x")
+				check(t, err)
+			}
+			result := goCall(bg, c, "moody", "block")
+			wait(t, started, "the handler's start")
+			wantEcho(t, c)
+			end(r, c)
+			wantExactly(t, wait(t, ended, "the handler"), context.Canceled)
+			wantExactly(t, wait(t, result, "the call"), ttrpc.ErrClosed)
+			check(t, r.Shutdown(bg))
+		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -18,85 +19,6 @@ import (
 	"github.com/containerd/ttrpc"
 	"github.com/containerd/ttrpc/internal/pipe"
 )
-
-// onPipe is serve for the bubbles of synctest, which do not end before every goroutine and timer of the server and
-// its clients has. What the options bring has to be made in the bubble, too.
-func onPipe(t testing.TB, opts ...any) *rig {
-	t.Helper()
-	return serve(t, append([]any{pipe.Listen()}, opts...)...)
-}
-
-// pipeTo returns an end of a connection to a rig of onPipe's.
-func pipeTo(t testing.TB, r *rig) *pipe.Conn {
-	t.Helper()
-	conn, err := r.l.(*pipe.Listener).Dial(pipe.Options{}, pipe.Options{})
-	check(t, err)
-	t.Cleanup(func() { conn.Close() })
-	return conn
-}
-
-func pipeClient(t testing.TB, r *rig, opts ...ttrpc.ClientOpts) *ttrpc.Client {
-	t.Helper()
-	c := ttrpc.NewClient(pipeTo(t, r), opts...)
-	t.Cleanup(func() { c.Close() })
-	return c
-}
-
-// libraryGoroutines counts the goroutines that the library runs, or that are in it, in a bubble at rest.
-func libraryGoroutines() int {
-	synctest.Wait()
-	return len(goroutines("containerd/ttrpc."))
-}
-
-// gatedCalls makes n calls at once, and lets them go when all have begun.
-func gatedCalls(t *testing.T, c *ttrpc.Client, g *gate, n int) {
-	t.Helper()
-	var calls []<-chan error
-	for range n {
-		calls = append(calls, goCall(bg, c, "gate", ""))
-	}
-	synctest.Wait()
-	equal(t, len(g.started), n)
-	g.open()
-	for _, result := range calls {
-		check(t, <-result)
-	}
-}
-
-// Goroutines that have run handlers and are not needed any more end, after two to four seconds; one that is used stays.
-func TestIdleWorkersEnd(t *testing.T) {
-	const idle = 2 * time.Second
-	synctest.Test(t, func(t *testing.T) {
-		g := newGate()
-		r := onPipe(t, withMethod("gate", g.unary()))
-		c := pipeClient(t, r)
-		before := libraryGoroutines()
-		kept := func() int { return libraryGoroutines() - before }
-		gatedCalls(t, c, g, 40)
-		equal(t, kept(), 40)
-		for range 5 { // of half the time each
-			elapse(idle / 2)
-			wantEcho(t, c)
-		}
-		equal(t, kept(), 1)
-		elapse(2*idle + 1)
-		equal(t, kept(), 0)
-		wantEcho(t, c)
-	})
-}
-
-// No more than 1024 of them are kept, and all end with the server, whatever they do.
-func TestKeptWorkers(t *testing.T) {
-	const keep = 1024
-	synctest.Test(t, func(t *testing.T) {
-		g := &gate{make(chan string, 2*keep), make(chan struct{})}
-		r := onPipe(t, withMethod("gate", g.unary()))
-		c := pipeClient(t, r)
-		before := libraryGoroutines()
-		gatedCalls(t, c, g, keep+10)
-		equal(t, libraryGoroutines()-before, keep)
-	})
-}
 
 // A server that is closed or closing serves no further listener, and closes it.
 func TestServeWhenClosing(t *testing.T) {
@@ -170,50 +92,6 @@ func someCalls(l *pipe.Listener) {
 		}
 	}
 	_ = c.Close()
-}
-
-// Shutdown closes each connection with its last call's answer, and returns with the last of all.
-func TestShutdownWaitsForExactlyTheCallsInFlight(t *testing.T) {
-	const conns, callsEach = 10, 5
-	synctest.Test(t, func(t *testing.T) {
-		var gates [conns][callsEach]chan struct{}
-		r := onPipe(t, withMethod("gate", unary(func(_ context.Context, in string) (string, error) {
-			var i, j int
-			_, err := fmt.Sscan(in, &i, &j)
-			<-gates[i][j]
-			return in, err
-		})))
-		var ends [conns]*pipe.Conn
-		results := map[[2]int]<-chan error{}
-		for i := range conns {
-			ends[i] = pipeTo(t, r)
-			c := ttrpc.NewClient(ends[i])
-			t.Cleanup(func() { c.Close() })
-			for j := range callsEach {
-				gates[i][j] = make(chan struct{})
-				results[[2]int{i, j}] = goCall(bg, c, "gate", fmt.Sprint(i, j))
-			}
-		}
-		idle := pipeClient(t, r)
-		wantEcho(t, idle)
-		synctest.Wait()
-		done := make(chan error, 1)
-		go func() { done <- r.Shutdown(bg) }()
-		check(t, idle.UserOnCloseWait(bg))
-		var left [conns]int
-		for n, k := range rand.New(rand.NewPCG(1, 1)).Perm(conns * callsEach) {
-			i, j := k/callsEach, k%callsEach
-			elapse(time.Hour)
-			if left[i]++; ends[i].Closed() || len(done) > 0 {
-				t.Fatalf("closed with calls in flight, before release %d", n)
-			}
-			close(gates[i][j])
-			check(t, <-results[[2]int{i, j}])
-			synctest.Wait()
-			equal(t, ends[i].Closed(), left[i] == callsEach)
-		}
-		check(t, <-done)
-	})
 }
 
 // slowClose takes its time to close, as TLS may.
@@ -438,4 +316,48 @@ func TestListenersErrorAtTheEnd(t *testing.T) {
 		wantExactly(t, <-r.served, ttrpc.ErrServerClosed)
 		check(t, end(r.Server))
 	}
+}
+
+// What SendMsg and CloseSend have taken is written when the client is closed behind them, for a bounded time.
+func TestCloseLosesNoMessage(t *testing.T) {
+	for _, closeSend := range []bool{true, false} {
+		a, b := pair(t, "unix")
+		c, p := ttrpc.NewClient(a), newRawPeer(t, b)
+		cs := open(t, bg, c, up, "join", nil)
+		for i := range 200 {
+			check(t, cs.SendMsg(text(strconv.Itoa(i))))
+		}
+		if closeSend {
+			check(t, cs.CloseSend())
+			check(t, a.(*net.UnixConn).CloseWrite()) // all has been written by now
+		}
+		check(t, c.Close())
+		equal(t, p.recv().typ, 1)
+		for i := range 200 {
+			p.want(data(1, 0, strconv.Itoa(i)))
+		}
+		if closeSend {
+			p.want(closing(1))
+		}
+		p.wantEnd()
+	}
+}
+
+func TestCloseWaitsForASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := rawServer(t, "pipe")
+		ctx, cancel := context.WithCancel(bg) // so that a flusher writes
+		defer cancel()
+		cs := open(t, ctx, c, up, "join", nil)
+		for range 5 { // more than it writes itself
+			check(t, cs.SendMsg(text("unread")))
+		}
+		begin := time.Now()
+		received := make(chan error, 1)
+		go func() { received <- cs.RecvMsg(new(message)) }()
+		check(t, c.Close())
+		equal(t, time.Since(begin), time.Second)
+		wantExactly(t, <-received, ttrpc.ErrClosed)
+		p.Close()
+	})
 }

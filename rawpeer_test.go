@@ -14,6 +14,7 @@ import (
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/containerd/ttrpc"
@@ -205,4 +206,47 @@ func answer(id uint32, out string) rawFrame {
 // refusal is a Response with a status.
 func refusal(id uint32, code codes.Code, msg string) rawFrame {
 	return rawFrame{id: id, typ: 2, data: encode(&ttrpc.Response{Status: &spb.Status{Code: int32(code), Message: msg}})}
+}
+
+// exchange is what a client sends, all at once, and what a server answers, in this order.
+type exchange struct {
+	name string
+	send []rawFrame
+	want []rawFrame
+}
+
+// run plays exchanges, each on a connection of its own that has to be usable after it.
+func (r *rig) run(t *testing.T, exchanges ...exchange) {
+	t.Helper()
+	for _, x := range exchanges {
+		t.Run(x.name, func(t *testing.T) {
+			p := newRawPeer(t, r.conn())
+			p.send(x.send...)
+			for _, want := range x.want {
+				p.want(want)
+			}
+			p.wantUsable(999)
+		})
+	}
+}
+
+func frames(f ...rawFrame) []rawFrame { return f }
+
+// wantEndAfterAnswers reads what there is, to the end of the connection.
+func (p *rawPeer) wantEndAfterAnswers() {
+	for {
+		if _, err := p.receive(); err != nil {
+			return
+		}
+	}
+}
+
+// field is an encoded field of bytes.
+func field(number protowire.Number, b []byte) []byte {
+	return protowire.AppendBytes(protowire.AppendTag(nil, number, protowire.BytesType), b)
+}
+
+// number is an encoded varint field.
+func number(n protowire.Number, v uint64) []byte {
+	return protowire.AppendVarint(protowire.AppendTag(nil, n, protowire.VarintType), v)
 }

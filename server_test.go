@@ -270,77 +270,6 @@ func TestPanicEndsTheProcess(t *testing.T) {
 	}
 }
 
-// A method that has always been quick blocks one day: its connection goes on all the same.
-func TestQuickMethodThatBlocks(t *testing.T) {
-	for _, intercepted := range []bool{false, true} {
-		g := newGate()
-		opts := []any{withMethod("moody", unary(func(_ context.Context, in string) (string, error) {
-			if in == "block" {
-				g.pass(in)
-			}
-			return in, nil
-		}))}
-		if intercepted {
-			opts = append(opts, ttrpc.WithUnaryServerInterceptor(new(trace).server("a")))
-		}
-		p := serve(t, opts...).raw()
-		id := uint32(1)
-		for range 3 {
-			for range 500 {
-				p.send(request(id, "moody", "x"))
-				p.wantAnswer(id, "x")
-				id += 2
-			}
-			blocked := id
-			p.send(request(blocked, "moody", "block"))
-			wait(t, g.started, "the blocking call")
-			for range 20 {
-				id += 2
-				p.wantUsable(id)
-			}
-			id += 2
-			p.send(opening(id, "chat"), data(id, 1, "a"))
-			p.want(data(id, 0, "a"))
-			p.want(closing(id))
-			g.release <- struct{}{}
-			p.wantAnswer(blocked, "block")
-			id += 2
-		}
-	}
-}
-
-// The connection ends, or the server, while a quick method blocks.
-func TestQuickMethodBlocksAtTheEnd(t *testing.T) {
-	for name, end := range map[string]func(r *rig, c *ttrpc.Client){
-		"client closes": func(_ *rig, c *ttrpc.Client) { c.Close() },
-		"server closes": func(r *rig, _ *ttrpc.Client) { r.Close() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			started, ended := make(chan struct{}), make(chan error, 1)
-			r := serve(t, withMethod("moody", unary(func(ctx context.Context, in string) (string, error) {
-				if in == "block" {
-					close(started)
-					<-ctx.Done()
-					ended <- ctx.Err()
-				}
-				return in, nil
-			})))
-			c := r.client()
-			for range 500 {
-				_, err := call(bg, c, "moody", "x")
-				check(t, err)
-			}
-			result := goCall(bg, c, "moody", "block")
-			wait(t, started, "the handler's start")
-			wantEcho(t, c)
-			end(r, c)
-			wantExactly(t, wait(t, ended, "the handler"), context.Canceled)
-			wantExactly(t, wait(t, result, "the call"), ttrpc.ErrClosed)
-			check(t, r.Shutdown(bg))
-		})
-	}
-}
-
 // A handler may call its own server, also to end it.
 func TestHandlerEndsItsServer(t *testing.T) {
 	var r *rig
@@ -365,23 +294,6 @@ func TestHandlerEndsItsServer(t *testing.T) {
 	_, err = call(bg, r.client(), "close", "")
 	wantExactly(t, err, ttrpc.ErrClosed)
 	check(t, r.Shutdown(bg))
-}
-
-// Shutdown waits for handlers, also for those whose call has been answered for them, and not for their clients.
-func TestShutdownWaitsForHandlers(t *testing.T) {
-	g := newGate()
-	r := serve(t, withMethod("gated", g.unary()))
-	p := r.raw()
-	p.send(request(1, "gated", "x"))
-	wait(t, g.started, "the handler")
-	p.send(data(1, 0, "x")) // which ends the call, not its handler
-	p.wantStatus(1, codes.InvalidArgument, "data handling error: not a streaming call")
-	ended, cancel := context.WithCancel(bg)
-	cancel()
-	wantExactly(t, r.Shutdown(ended), context.Canceled)
-	g.open()
-	check(t, r.Shutdown(bg))
-	p.wantEnd()
 }
 
 // Connections come and go while calls are made on them and the server ends, one way or the other.

@@ -3,7 +3,17 @@
 package ttrpc_test
 
 import (
+	"context"
+	"fmt"
+	"math/rand/v2"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/containerd/ttrpc"
+	"github.com/containerd/ttrpc/internal/pipe"
 )
 
 // What Shutdown has answered arrives, also over TCP, which throws answers away when requests lie unread.
@@ -34,4 +44,65 @@ func TestShutdownLosesNoAnswerOverTCP(t *testing.T) {
 		<-done
 		check(t, wait(t, shut, "Shutdown"))
 	}
+}
+
+// Shutdown closes each connection with its last call's answer, and returns with the last of all.
+func TestShutdownWaitsForExactlyTheCallsInFlight(t *testing.T) {
+	const conns, callsEach = 10, 5
+	synctest.Test(t, func(t *testing.T) {
+		var gates [conns][callsEach]chan struct{}
+		r := onPipe(t, withMethod("gate", unary(func(_ context.Context, in string) (string, error) {
+			var i, j int
+			_, err := fmt.Sscan(in, &i, &j)
+			<-gates[i][j]
+			return in, err
+		})))
+		var ends [conns]*pipe.Conn
+		results := map[[2]int]<-chan error{}
+		for i := range conns {
+			ends[i] = pipeTo(t, r)
+			c := ttrpc.NewClient(ends[i])
+			t.Cleanup(func() { c.Close() })
+			for j := range callsEach {
+				gates[i][j] = make(chan struct{})
+				results[[2]int{i, j}] = goCall(bg, c, "gate", fmt.Sprint(i, j))
+			}
+		}
+		idle := pipeClient(t, r)
+		wantEcho(t, idle)
+		synctest.Wait()
+		done := make(chan error, 1)
+		go func() { done <- r.Shutdown(bg) }()
+		check(t, idle.UserOnCloseWait(bg))
+		var left [conns]int
+		for n, k := range rand.New(rand.NewPCG(1, 1)).Perm(conns * callsEach) {
+			i, j := k/callsEach, k%callsEach
+			elapse(time.Hour)
+			if left[i]++; ends[i].Closed() || len(done) > 0 {
+				t.Fatalf("closed with calls in flight, before release %d", n)
+			}
+			close(gates[i][j])
+			check(t, <-results[[2]int{i, j}])
+			synctest.Wait()
+			equal(t, ends[i].Closed(), left[i] == callsEach)
+		}
+		check(t, <-done)
+	})
+}
+
+// Shutdown waits for handlers, also for those whose call has been answered for them, and not for their clients.
+func TestShutdownWaitsForHandlers(t *testing.T) {
+	g := newGate()
+	r := serve(t, withMethod("gated", g.unary()))
+	p := r.raw()
+	p.send(request(1, "gated", "x"))
+	wait(t, g.started, "the handler")
+	p.send(data(1, 0, "x")) // which ends the call, not its handler
+	p.wantStatus(1, codes.InvalidArgument, "data handling error: not a streaming call")
+	ended, cancel := context.WithCancel(bg)
+	cancel()
+	wantExactly(t, r.Shutdown(ended), context.Canceled)
+	g.open()
+	check(t, r.Shutdown(bg))
+	p.wantEnd()
 }
