@@ -1,6 +1,6 @@
 module github.com/containerd/ttrpc
 
-go 1.23.0
+go 1.23
 
 require (
 	golang.org/x/sys v0.20.0

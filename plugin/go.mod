@@ -1,6 +1,6 @@
 module github.com/containerd/ttrpc/plugin
 
-go 1.25.0
+go 1.23
 
 require (
 	github.com/containerd/ttrpc v0.0.0

@@ -105,7 +105,8 @@ func (p *services) goType(name string) string {
 	return p.TypeName(p.ObjectNamed(name))
 }
 
-// exported keeps a name that Go exports as it is, since callers know it so, and changes every other.
+// exported keeps a name that Go exports as it is, since callers know it so,
+// and changes every other.
 func exported(name string) string {
 	if name[0] >= 'A' && name[0] <= 'Z' {
 		return name

@@ -59,7 +59,7 @@ func TestRun(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	for parameter, want := range map[string]string{
-		"bogus=1":      `unknown parameter "bogus"`,
+		"bogus=1":      `unknown parameter "bogus": want prefix, paths, module, annotate_code or Mfile.proto`,
 		"prefix=a-b":   "prefix=a-b",
 		"paths=bogus":  `"bogus"`,
 		"Ma.proto=a b": `"a b"`,
@@ -72,5 +72,14 @@ func TestFaults(t *testing.T) {
 	req.ProtoFile[0].Dependency = []string{"absent.proto"}
 	if _, err := answer(t, req); err == nil || !strings.Contains(oneLine(err), "absent.proto") || strings.Contains(oneLine(err), "\n") {
 		t.Error(err)
+	}
+}
+
+// TestListedParameters: those that the error for an unknown one lists exist.
+func TestListedParameters(t *testing.T) {
+	for _, parameter := range []string{"prefix=P", "paths=import", "module=example.com", "annotate_code=true", "Ma.proto=example.com/b"} {
+		if _, err := answer(t, request(parameter)); err != nil {
+			t.Errorf("%s: %v", parameter, err)
+		}
 	}
 }

@@ -14,8 +14,8 @@ import (
 	plugin "github.com/gogo/protobuf/protoc-gen-gogo/plugin"
 )
 
-// asPlugin in the environment makes the test's binary the plugin: gogo's generator ends its process when it
-// refuses something.
+// asPlugin in the environment makes the test's binary the plugin:
+// gogo's generator ends its process when it refuses something.
 const asPlugin = "TEST_AS_PLUGIN"
 
 func TestMain(m *testing.M) {
@@ -57,8 +57,8 @@ func fuzzRequest(pkg, service, method, in, comment, parameter string, shape uint
 	return b
 }
 
-// checkPlugin runs the plugin in a process of its own: it answers with files of Go, or with one line on stderr and
-// exit status 1.
+// checkPlugin runs the plugin in a process of its own: it answers with files of Go, or with one
+// line on stderr and exit status 1.
 func checkPlugin(t *testing.T, request []byte) {
 	exe, err := os.Executable()
 	if err != nil {

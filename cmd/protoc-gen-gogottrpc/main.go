@@ -47,7 +47,8 @@ func main() {
 	}
 }
 
-// firstLine keeps the first line of each message: gogo adds the whole source of code it can't format.
+// firstLine keeps the first line of each message:
+// gogo adds the whole source of code it can't format.
 type firstLine struct{ io.Writer }
 
 func (w firstLine) Write(message []byte) (int, error) {
@@ -86,8 +87,8 @@ func run(args []string, in io.Reader, out io.Writer) (err error) {
 	return err
 }
 
-// applySettings sets the gogo options of every file but descriptor.proto, which gogo itself is made of.
-// A file that sets an option for itself keeps it.
+// applySettings sets the gogo options of every file but descriptor.proto, which gogo itself is made
+// of. A file that sets an option for itself keeps it.
 func applySettings(req *plugin.CodeGeneratorRequest) {
 	files := vanity.FilterFiles(req.GetProtoFile(), vanity.NotGoogleProtobufDescriptorProto)
 	for _, set := range []func(*descriptor.FileDescriptorProto){
@@ -141,7 +142,7 @@ func checkParameters(parameter string) error {
 			}
 		case key == "paths" || key[0] == 'M':
 		default:
-			return fmt.Errorf("unknown parameter %q", key)
+			return fmt.Errorf("unknown parameter %q: want plugins, paths, import_path, import_prefix, annotate_code or Mfile.proto", key)
 		}
 	}
 	return nil

@@ -3,7 +3,10 @@
 //
 //	go run ./tools/generate [-I dir]... [-C outdir] [-as prefix] -plugin name=binary[:parameter]... file.proto...
 //
-// A plugin's binary is a path, or a Go package ("go:import/path") that is built first.
+// A plugin's binary is a path, or a Go package ("go:import/path") that is built first. As with
+// protoc, files with editions or with optional fields of proto3 are refused for a plugin that does
+// not say that it supports them, and nothing is written when a plugin fails. The editions are those
+// that github.com/bufbuild/protocompile knows: 2023.
 package main
 
 import (
@@ -15,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/bufbuild/protocompile"
@@ -57,9 +61,22 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	return generate(plugins, out, files, flag.Args())
+}
+
+// generate writes what the plugins answer, once all have answered.
+func generate(plugins []string, out outDir, files []*descriptorpb.FileDescriptorProto, names []string) error {
+	var generated []*pluginpb.CodeGeneratorResponse_File
 	for _, p := range plugins {
-		if err := runPlugin(p, out, files, flag.Args()); err != nil {
+		resp, err := runPlugin(p, files, names)
+		if err != nil {
 			return fmt.Errorf("%s: %w", p, err)
+		}
+		generated = append(generated, resp.File...)
+	}
+	for _, f := range generated {
+		if err := out.write(f); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -67,15 +84,14 @@ func run() error {
 
 // compile returns the descriptors of the named files and all they import, dependencies first.
 func compile(includes, names []string) ([]*descriptorpb.FileDescriptorProto, error) {
+	sources := &editions{Resolver: sourceResolver(includes), files: map[string]string{}}
 	compiler := protocompile.Compiler{
-		Resolver: protocompile.WithStandardImports(protocompile.CompositeResolver{
-			sourceResolver(includes), protocompile.ResolverFunc(linkedIn),
-		}),
+		Resolver:       protocompile.WithStandardImports(protocompile.CompositeResolver{sources, protocompile.ResolverFunc(linkedIn)}),
 		SourceInfoMode: protocompile.SourceInfoStandard,
 	}
 	linked, err := compiler.Compile(context.Background(), names...)
 	if err != nil {
-		return nil, err
+		return nil, sources.explain(err)
 	}
 	var files []*descriptorpb.FileDescriptorProto
 	seen := map[string]bool{}
@@ -103,7 +119,8 @@ func descriptorProto(f protoreflect.FileDescriptor) *descriptorpb.FileDescriptor
 	return protodesc.ToFileDescriptorProto(f)
 }
 
-// sourceResolver opens imports in the include folders; "prefix=folder" maps an import path's prefix to a folder.
+// sourceResolver opens imports in the include folders;
+// "prefix=folder" maps an import path's prefix to a folder.
 func sourceResolver(includes []string) protocompile.Resolver {
 	resolvers := protocompile.CompositeResolver{}
 	for _, inc := range includes {
@@ -136,34 +153,30 @@ func linkedIn(path string) (protocompile.SearchResult, error) {
 	return protocompile.SearchResult{Proto: protodesc.ToFileDescriptorProto(f)}, nil
 }
 
-func runPlugin(spec string, out outDir, files []*descriptorpb.FileDescriptorProto, names []string) error {
+// runPlugin asks one plugin for the code of the named files.
+func runPlugin(spec string, files []*descriptorpb.FileDescriptorProto, names []string) (*pluginpb.CodeGeneratorResponse, error) {
 	bin, parameter, err := buildPlugin(spec)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req, err := proto.Marshal(&pluginpb.CodeGeneratorRequest{FileToGenerate: names, Parameter: &parameter, ProtoFile: files})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	cmd := exec.Command(bin)
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(req), os.Stderr
 	answer, err := cmd.Output()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var resp pluginpb.CodeGeneratorResponse
-	if err := proto.Unmarshal(answer, &resp); err != nil {
-		return err
+	resp := new(pluginpb.CodeGeneratorResponse)
+	if err := proto.Unmarshal(answer, resp); err != nil {
+		return nil, err
 	}
-	if resp.Error != nil {
-		return errors.New(resp.GetError())
-	}
-	for _, f := range resp.File {
-		if err := out.write(f); err != nil {
-			return err
-		}
-	}
-	return nil
+	requested := slices.DeleteFunc(slices.Clone(files), func(f *descriptorpb.FileDescriptorProto) bool {
+		return !slices.Contains(names, f.GetName())
+	})
+	return resp, refusal(bin, resp, requested)
 }
 
 // outDir is where generated files go. Plugins name files by import path; prefix is dir's own.
