@@ -1,14 +1,16 @@
-// Command readme does what README.md says, as a newcomer would: it copies the project to an empty folder, writes the
-// files that the README shows, and runs its commands in their order. It fails when one fails, or when a block of the README
-// says nothing of what is to be done with it.
+// Command readme does what README.md says, as a newcomer would: it copies the project to an empty
+// folder, writes the files that the README shows, and runs its commands in their order. It fails
+// when one fails, or when a block of the README says nothing of what is to be done with it.
 //
 //	go run ./tools/readme [-skip text] [README.md]
 //
-// A comment on the line above a fenced block says what it is, with paths relative to the folder that holds the copy ("ttrpc"):
+// A comment on the line above a fenced block says what it is, with paths relative to the folder
+// that holds the copy ("ttrpc"):
 //
 //	<!-- file hello/main.go -->                the block is this file
 //	<!-- run in hello -->                      the block is commands for bash in this folder
-//	<!-- run in hello, needs protoc -->        the same, skipped with a line that says so where the program is missing
+//	<!-- run in hello, needs protoc -->        the same, skipped where there is no such program
+//	<!-- run in hello, from tools/x -->        the same, in a copy of that folder of the project
 //	<!-- shown: reason -->                     the block is only to be read
 package main
 
@@ -69,11 +71,12 @@ type block struct {
 	verb string // file, run, shown
 	path string // of the file, or of the folder to run in
 	need string // a program
+	from string // a folder of the project
 	text string
 }
 
 var (
-	note  = regexp.MustCompile(`^<!-- (?:(file) (\S+)|(run) in ([^\s,]+)(?:, needs (\S+))?|(shown): .+) -->$`)
+	note  = regexp.MustCompile(`^<!-- (?:(file) (\S+)|(run) in ([^\s,]+)(?:, needs (\S+)|, from (\S+))?|(shown): .+) -->$`)
 	fence = "```"
 )
 
@@ -99,7 +102,7 @@ func parse(text string) ([]block, error) {
 			return nil, fmt.Errorf("line %d: the block does not end", start+1)
 		}
 		body := strings.Join(lines[start+1:i], "\n") + "\n"
-		blocks = append(blocks, block{start + 1, m[1] + m[3] + m[6], m[2] + m[4], m[5], body})
+		blocks = append(blocks, block{start + 1, m[1] + m[3] + m[7], m[2] + m[4], m[5], m[6], body})
 	}
 	return blocks, nil
 }
@@ -113,9 +116,20 @@ func (b block) do(dir, skip string, out io.Writer) error {
 		}
 		return os.WriteFile(path, []byte(b.text), 0o644)
 	case b.verb == "run":
+		if err := b.begin(dir, path); err != nil {
+			return err
+		}
 		return b.command(path, skip, out)
 	}
 	return nil
+}
+
+// begin makes the folder to run in. A copy must not meet files that are there already.
+func (b block) begin(dir, path string) error {
+	if b.from == "" {
+		return os.MkdirAll(path, 0o755)
+	}
+	return os.CopyFS(path, os.DirFS(filepath.Join(dir, "ttrpc", b.from)))
 }
 
 func (b block) command(dir, skip string, out io.Writer) error {
@@ -127,9 +141,6 @@ func (b block) command(dir, skip string, out io.Writer) error {
 	if b.need != "" && !installed(b.need) {
 		fmt.Fprintf(out, "--- NOT RUN: there is no %s here\n", b.need)
 		return nil
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
 	}
 	cmd := exec.Command("bash", "-euo", "pipefail", "-c", b.text)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
@@ -144,7 +155,8 @@ func installed(program string) bool {
 	return err == nil
 }
 
-// copyProject copies what git would commit of the project, so that nothing helps that a clone does not have.
+// copyProject copies what git would commit of the project,
+// so that nothing helps that a clone does not have.
 func copyProject(from, to string) error {
 	list := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	list.Dir = from
