@@ -7,10 +7,11 @@ import (
 	"testing"
 )
 
-// The race detector allocates for itself and empties pools at random: these figures are for builds without it.
+// The race detector allocates for itself and empties pools at random: these figures are for builds
+// without it.
 
-// within fails when f allocates more than its budget, on an average over so many runs that pools emptied by the
-// collector do not show.
+// within fails when f allocates more than its budget, on an average over so many runs that pools
+// emptied by the collector do not show.
 func within(t *testing.T, budget float64, f func()) {
 	t.Helper()
 	repeat(300, f) // workers, pools, buffers

@@ -28,8 +28,8 @@ import (
 var update = flag.Bool("update", false, "rewrite golden files with what the tests see")
 
 // TestAPI compares this package's exported API with the lists in testdata/api, one for each release
-// that users switch from: all of it must be here with the same types. What is here and in no list must
-// be in new.txt, so that every addition is seen in review; -update rewrites that file.
+// that users switch from: all of it must be here with the same types. What is here and in no list
+// must be in new.txt, so that every addition is seen in review; -update rewrites that file.
 func TestAPI(t *testing.T) {
 	ours := exportedAPI(t, ".")
 	have := map[string]bool{}
@@ -53,7 +53,8 @@ func TestAPI(t *testing.T) {
 	checkNewAPI(t, slices.DeleteFunc(ours, func(line string) bool { return known[withoutNames(t, line)] }))
 }
 
-// TestAPIListsDiffer shows that TestAPI can fail: the comparison sees a changed type and a lost name.
+// TestAPIListsDiffer shows that TestAPI can fail:
+// the comparison sees a changed type and a lost name.
 func TestAPIListsDiffer(t *testing.T) {
 	same := [][2]string{
 		{"method (T) F(ctx context.Context, n int) error", "method (T) F(_ context.Context, m int) error"},
@@ -79,7 +80,8 @@ func TestAPIListsDiffer(t *testing.T) {
 	}
 }
 
-// TestDescriptors holds what types alone do not show: both names of the file's descriptor are set, and are one.
+// TestDescriptors holds what types alone do not show:
+// both names of the file's descriptor are set, and are one.
 func TestDescriptors(t *testing.T) {
 	if ttrpc.File_request_proto == nil || ttrpc.File_request_proto != ttrpc.File_github_com_containerd_ttrpc_request_proto {
 		t.Errorf("%v, %v", ttrpc.File_request_proto, ttrpc.File_github_com_containerd_ttrpc_request_proto)
@@ -105,8 +107,8 @@ func checkNewAPI(t *testing.T, added []string) {
 	}
 }
 
-// exportedAPI lists the exported API of the package in dir as it is on linux, where it is largest, one line
-// an entry, sorted. The types of other packages come from the compiler's export data.
+// exportedAPI lists the exported API of the package in dir as it is on linux, where it is largest,
+// one line an entry, sorted. The types of other packages come from the compiler's export data.
 func exportedAPI(t *testing.T, dir string) []string {
 	t.Helper()
 	files, exports := goList(t, dir)
@@ -135,7 +137,8 @@ func exportedAPI(t *testing.T, dir string) []string {
 	return lines
 }
 
-// goList returns the source files of the package in dir and where the export data of all it imports is.
+// goList returns the source files of the package in dir and where the export data of all it imports
+// is.
 func goList(t *testing.T, dir string) (files []string, exports map[string]string) {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-deps", "-export", "-json=ImportPath,Export,GoFiles,DepOnly", ".")
@@ -222,8 +225,8 @@ var (
 	mangled    = strings.NewReplacer("/", "ǀ", "-", "ǁ", ".", "ǃ")
 )
 
-// withoutNames returns an entry with its type in one form: no names of parameters and results, which are not
-// part of a type, and any for interface{}.
+// withoutNames returns an entry with its type in one form: no names of parameters and results,
+// which are not part of a type, and any for interface{}.
 func withoutNames(t *testing.T, line string) string {
 	t.Helper()
 	m := entry.FindStringSubmatch(line)

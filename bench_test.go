@@ -34,8 +34,9 @@ func hour(t testing.TB) context.Context {
 	return ctx
 }
 
-// unaryCase is a way of making a unary call, with what it may allocate on both sides together, the messages and the
-// caller's own context included. A figure goes down where a change makes it possible, and never up by accident.
+// unaryCase is a way of making a unary call, with what it may allocate on both sides together, the
+// messages and the caller's own context included. A figure goes down where a change makes it
+// possible, and never up by accident.
 var unaryCases = []struct {
 	name   string
 	budget float64
@@ -52,10 +53,12 @@ var unaryCases = []struct {
 	{"metadata", 10, nil, func(testing.TB) context.Context { return ttrpc.WithMetadata(bg, ttrpc.MD{"key": {"value"}}) }},
 	{"deadline and metadata", 10, nil, func(t testing.TB) context.Context { return ttrpc.WithMetadata(hour(t), ttrpc.MD{"key": {"value"}}) }},
 	{"client interceptor", 13, []any{ttrpc.WithUnaryClientInterceptor(passOn)}, func(testing.TB) context.Context { return bg }},
-	{"server interceptor", 4, []any{ttrpc.WithUnaryServerInterceptor(func(ctx context.Context, u ttrpc.Unmarshaler, _ *ttrpc.UnaryServerInfo, m ttrpc.Method) (any, error) {
-		return m(ctx, u)
-	})}, func(testing.TB) context.Context { return bg }},
-	{"recovery", 4, []any{ttrpc.WithRecovery(func(context.Context, string, any, []byte) error { return io.EOF })}, func(testing.TB) context.Context { return bg }},
+	{"server interceptor", 4, []any{ttrpc.WithUnaryServerInterceptor(
+		func(ctx context.Context, u ttrpc.Unmarshaler, _ *ttrpc.UnaryServerInfo, m ttrpc.Method) (any, error) {
+			return m(ctx, u)
+		})}, func(testing.TB) context.Context { return bg }},
+	{"recovery", 4, []any{ttrpc.WithRecovery(func(context.Context, string, any, []byte) error { return io.EOF })},
+		func(testing.TB) context.Context { return bg }},
 }
 
 func BenchmarkUnary(b *testing.B) {

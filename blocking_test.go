@@ -17,8 +17,9 @@ import (
 
 const blockingVariable = "TTRPC_TEST_BLOCKING"
 
-// A descriptor that somebody has made block, as Fd does with what File of the connection returned, stops neither the collector
-// nor any goroutine. A process of its own tries it, for one that stands still cannot fail.
+// A descriptor that somebody has made block, as Fd does with what File of the connection returned,
+// stops neither the collector nor any goroutine. A process of its own tries it, for one that stands
+// still cannot fail.
 func TestBlockingDescriptor(t *testing.T) {
 	if os.Getenv(blockingVariable) != "" {
 		callOverBlockingDescriptors(t)
@@ -63,7 +64,8 @@ func callOverBlockingDescriptors(t *testing.T) {
 	equal(t, len(out), len(big))
 }
 
-// closeBlockingDescriptors closes both ends of connections whose peers do not read, while somebody writes to them.
+// closeBlockingDescriptors closes both ends of connections whose peers do not read, while somebody
+// writes to them.
 func closeBlockingDescriptors(t *testing.T) {
 	large := strings.Repeat("x", 3<<20)
 	r := serve(t, ttrpc.WithServerHandshaker(handshakeFunc(makeBlock)))

@@ -1,331 +1,309 @@
 package ttrpc
 
 import (
-	"context"
+	"fmt"
 	"net"
-	"runtime"
 	"sync"
-	"sync/atomic"
-	"time"
+
+	"github.com/containerd/ttrpc/internal/transport"
+	"github.com/containerd/ttrpc/internal/wire"
 )
+
+// conn is one connection: what its two roles share. A Client has one on which it makes calls, and a
+// Server has one for each of its clients. What a frame means is up to the role.
+//
+// A call is in calls from before its first frame is sent or handled until somebody removes it,
+// and that is the claim to end it.
+type conn struct {
+	t       *transport.Transport
+	netConn net.Conn // the caller's own, or what the handshake has made of it
+	role    role
+	reader  readerRole
+	inflow  inflow
+
+	mu    sync.Mutex // guards all below, and what roles say; taken before the transport's, a stream's
+	calls map[uint32]inFlight
+	state connState
+	cause error // why the connection is closed
+}
+
+// connState is how far a connection has come.
+//
+//	from           event                                        to
+//	connHandshake  the handshake has succeeded                  connOpen
+//	connOpen       its server shuts down                        connDraining
+//	connDraining   the last call is answered                    connFlushing
+//	any            all is written, a failure, Close             connClosed
+//
+// A client's connection is never in the first nor in the third and fourth.
+type connState uint8
 
 const (
-	defaultBacklog = 1 << 20 // bytes waiting to be written
-	crowdWrite     = 2 << 10 // bytes that are worth a write while more are about to come
-	flushRounds    = 4       // writes that one caller does for others before a flusher takes over
+	connOpen connState = iota
+	connHandshake
+	connDraining // no further calls; closes when the last is answered
+	connFlushing // closes when the last answer is written
+	connClosed
 )
 
-// channel moves frames over a net.Conn; it knows no calls. It has two halves: the reader, which has one user
-// at a time, and the writer, which is for everybody.
-//
-// There is no writer goroutine: the one who has bytes writes them. post appends a frame to the backlog, in
-// wire order; flush writes the backlog unless somebody is writing already, who then takes it along. On a
-// descriptor a flush is one write that never blocks; what it leaves over goes to a flusher, a goroutine that
-// blocks in its stead and ends when the backlog is empty.
-type channel struct {
-	reader
-	writer
-
-	conn   net.Conn
-	onFail func(error) // called without locks, once, when a write has failed or all is written after closeWhenFlushed
+// role is one side of the calls on a connection.
+type role interface {
+	// handle gives a frame to its call. Of a reader who may not wait it may refuse a frame that it
+	// would have to wait with: it has done nothing then, and returns false. To the loop false says
+	// that another goroutine is the loop now.
+	handle(in *transport.Inbound) bool
+	// handled is called when the frames of one read have been handled, and before a wait between them.
+	// It reports whether the next one is likely to come at once.
+	handled() (soon bool)
+	// recvFailed says that reading has ended, by whoever notices it: the connection closes.
+	recvFailed(err error)
+	// failStalled ends a stream whose consumer takes nothing, to make room for others.
+	failStalled(s *stream)
 }
 
-// writer is the sending half.
-type writer struct {
-	mu      sync.Mutex    // guards all below but full, gathering and attempt
-	out     queue         // the backlog
-	held    int           // bytes in out and in the hands of whoever writes
-	sum     uint64        // bytes posted ever; all but the last held of them are written
-	limit   int           // of held, from which on waitSpace waits
-	writing bool          // somebody is writing, and will look at out again before it stops
-	closing bool          // the connection closes once nothing is held
-	failed  error         // why nothing can be written any more
-	room    chan struct{} // closed when there is space; nil: nobody waits
-
-	full      atomic.Bool  // the bound is reached, and nothing has failed; changed under mu
-	gathering atomic.Bool  // somebody is about to flush, and lets others post before
-	attempt   writeAttempt // used by whoever has set writing
+// inFlight is a call: a client's *stream, or a server's *serverCall.
+type inFlight interface {
+	// receiver is where Data of the call goes; it is nil for a server's unary call.
+	receiver() *stream
 }
 
-func newChannel(conn net.Conn, maxRecv, backlog int, onFail func(error)) *channel {
-	ch := &channel{conn: conn, onFail: onFail}
-	raw := rawConn(conn)
-	ch.reader.init(conn, raw, maxRecv)
-	ch.attempt.init(conn, raw)
-	ch.limit = backlog
-	return ch
+// open makes a transport of a net.Conn. onFail is called when writing has ended.
+func (c *conn) open(netConn net.Conn, role role, toServer bool, l *limits, onFail func(error)) {
+	c.netConn, c.role = netConn, role
+	c.t = transport.New(netConn, transport.Config{
+		MaxData: l.maxRecv, Backlog: l.backlog, OnFail: onFail,
+		First: func(first []byte) error { return checkFirst(first, toServer, l.maxRecv) },
+	})
+	c.inflow.init(l)
 }
 
-// post takes f and puts it behind the backlog. Callers that need an order on the wire hold the lock that
-// makes the order. Somebody has to flush then.
-func (ch *channel) post(f *frame) error {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	if ch.failed != nil {
-		f.free()
-		return ch.failed
-	}
-	ch.held += len(f.b)
-	ch.sum += uint64(len(f.b))
-	ch.out.push(f)
-	if ch.held >= ch.limit {
-		ch.full.Store(true)
-	}
-	return nil
-}
-
-// flush writes the backlog. It blocks only if it has to and the caller says that it may: with a descriptor it
-// never does.
-func (ch *channel) flush(mayBlock bool) {
-	ch.mu.Lock()
-	if ch.writing || ch.out.empty() {
-		ch.mu.Unlock()
-		return
-	}
-	ch.writing = true
-	if !ch.attempt.immediate() && !mayBlock {
-		ch.mu.Unlock()
-		go ch.drain(nil, 0)
-		return
-	}
-	for range flushRounds {
-		f := ch.out.pop()
-		if f == nil { // stop has dropped the rest
-			break
-		}
-		ch.mu.Unlock()
-		n, err := ch.attempt.write(f.b)
-		if err != nil {
-			f.free()
-			ch.fail(err)
-			return
-		}
-		if n < len(f.b) {
-			go ch.drain(f, n)
-			return
-		}
-		if ch.wrote(f) {
-			return
-		}
-		ch.mu.Lock()
-	}
-	ch.mu.Unlock()
-	go ch.drain(nil, 0)
-}
-
-// flushCrowd is flush where others are about to post as well: one of them lets them do so first and writes for all,
-// unless there is enough for a write of its own.
-func (ch *channel) flushCrowd(mayBlock bool) {
-	if !ch.gathering.Swap(true) {
-		ch.flushGathered(mayBlock)
-	} else if ch.posted() >= crowdWrite {
-		ch.flush(mayBlock)
-	}
-}
-
-// gather has those in flushCrowd leave the writing to the caller, who has to call flushGathered soon.
-func (ch *channel) gather() { ch.gathering.Store(true) }
-
-// flushGathered lets others post and writes for them. Whoever finds gathering set has posted before it is cleared here,
-// so before the flush.
-func (ch *channel) flushGathered(mayBlock bool) {
-	runtime.Gosched()
-	ch.gathering.Store(false)
-	ch.flush(mayBlock)
-}
-
-// posted is how many bytes wait to be written.
-func (ch *channel) posted() int {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	return ch.out.bytes
-}
-
-// flushLater leaves the writing to a flusher, so that a sender of many messages fills its next write meanwhile.
-func (ch *channel) flushLater() {
-	ch.mu.Lock()
-	idle := !ch.writing && !ch.out.empty()
-	if idle {
-		ch.writing = true
-	}
-	ch.mu.Unlock()
-	if idle {
-		go ch.drain(nil, 0)
-	}
-}
-
-// drain is the flusher: it owns f, of which n bytes are written, and has writing set on its behalf.
-func (ch *channel) drain(f *frame, n int) {
-	for {
-		if f == nil {
-			ch.mu.Lock()
-			f, n = ch.out.pop(), 0
-			if f == nil { // stop has dropped the rest
-				ch.writing = false
-				ch.mu.Unlock()
-				return
-			}
-			ch.mu.Unlock()
-		}
-		if err := ch.attempt.writeAll(f.b[n:]); err != nil {
-			f.free()
-			ch.fail(err)
-			return
-		}
-		if ch.wrote(f) {
-			return
-		}
-		f = nil
-	}
-}
-
-// wrote frees a frame that is written and reports whether it was the last: nobody is writing then.
-func (ch *channel) wrote(f *frame) (last bool) {
-	n := len(f.b)
-	f.free()
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	ch.held -= n
-	if ch.held < ch.limit && ch.full.Load() {
-		ch.full.Store(false)
-	}
-	if ch.held <= ch.limit/4 {
-		ch.announceSpaceLocked()
-	}
-	if !ch.out.empty() {
-		return false
-	}
-	ch.writing = false
-	if ch.closing {
-		ch.hangUpLocked()
-	}
-	return true
-}
-
-// fail ends the writing half for good: the backlog is dropped, those who wait for space return.
-func (ch *channel) fail(err error) {
-	if ch.stop(err) {
-		ch.onFail(err)
-	}
-}
-
-// stop is fail without telling anybody; it reports whether the half was still up.
-func (ch *channel) stop(err error) bool {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	if ch.failed != nil {
-		return false
-	}
-	ch.failed = err
-	ch.full.Store(false)
-	ch.out.clear()
-	ch.announceSpaceLocked()
-	return true
-}
-
-// closeWhenFlushed has the connection closed once everything posted so far is written.
-func (ch *channel) closeWhenFlushed() {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	ch.closing = true
-	if !ch.writing && ch.out.empty() {
-		ch.hangUpLocked()
-	}
-}
-
-// hangUpLocked closes a connection whose last answers may still be on their way.
-func (ch *channel) hangUpLocked() {
-	if ch.failed != nil {
-		return
-	}
-	ch.failed = errConnDone
-	ch.full.Store(false)
-	ch.announceSpaceLocked()
-	go ch.hangUp() // a conn of the user's may take its time, as TLS does with a stuck peer
-}
-
-// hangUp leaves the closing to onFail. TCP throws last answers away when the other side's requests lie unread at the
-// close: it is closed for writing first, and the reader reads on until the peer has closed too, for a bounded time.
-func (ch *channel) hangUp() {
-	if half := overTCP(ch.conn); half == nil || half.CloseWrite() != nil {
-		ch.onFail(errConnDone)
-	} else {
-		time.AfterFunc(lastWords, func() { ch.onFail(errConnDone) })
-	}
-}
-
-func (ch *channel) announceSpaceLocked() {
-	if ch.room != nil {
-		close(ch.room)
-		ch.room = nil
-	}
-}
-
-// waitSpace returns when the backlog is under its bound or the half has failed, with nil, and with ctx's
-// error when that ends first.
-func (ch *channel) waitSpace(ctx context.Context) error { return ch.waitUnder(ctx, ch.limit) }
-
-// awaitSpace is waitSpace for those who do not give up. With space it costs next to nothing.
-func (ch *channel) awaitSpace() {
-	if ch.full.Load() {
-		_ = ch.waitSpace(context.Background()) // which has no error; a failed channel has space
-	}
-}
-
-// waitTurn is waitSpace for the messages of streams. They stop at half of the bound, or else those who send without
-// end would fill the backlog again each time, before a server's reader sees that there was space.
-func (ch *channel) waitTurn(ctx context.Context) error { return ch.waitUnder(ctx, ch.turn()) }
-
-func (ch *channel) turn() int { return max(ch.limit/2, 1) }
-
-// hasTurn reports whether waitTurn would not wait.
-func (ch *channel) hasTurn() bool { return ch.roomUnder(ch.turn()) == nil }
-
-func (ch *channel) waitUnder(ctx context.Context, limit int) error {
-	for {
-		room := ch.roomUnder(limit)
-		if room == nil {
-			return nil
-		}
-		select {
-		case <-room:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// roomUnder returns nil when less than limit is held, and else a channel that is closed when much less is.
-func (ch *channel) roomUnder(limit int) <-chan struct{} {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	if ch.held < limit || ch.failed != nil {
+// checkFirst refuses a peer that does not speak ttrpc.
+func checkFirst(first []byte, fromServer bool, maxData int) error {
+	what, strange := wire.Stranger(first, fromServer, maxData)
+	if !strange {
 		return nil
 	}
-	return ch.roomLocked()
+	return fmt.Errorf("%s: %w", wire.StrangerText(first, what, fromServer), ErrProtocol)
 }
 
-func (ch *channel) roomLocked() <-chan struct{} {
-	if ch.room == nil {
-		ch.room = make(chan struct{})
-	}
-	return ch.room
-}
-
-// waitWritten is waitSpace for all that was posted before to be written.
-func (ch *channel) waitWritten(ctx context.Context) error {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	for all := ch.sum; ch.sum-uint64(ch.held) < all && ch.failed == nil; {
-		room := ch.roomLocked()
-		ch.mu.Unlock()
-		select {
-		case <-room:
-			ch.mu.Lock()
-		case <-ctx.Done():
-			ch.mu.Lock()
-			return ctx.Err()
+// readLoop hands out frames until the connection ends, or until leave, which is asked after each
+// read: another goroutine is to go on then. inside says that the caller has the role already.
+func (c *conn) readLoop(inside bool, leave func() bool) (ended bool) {
+	in, err := c.t.Recv(&c.reader, inside)
+	for err == nil {
+		soon, gone := c.handleAll(in)
+		if gone {
+			return false
+		}
+		if leave() {
+			c.t.Rest()
+			c.reader.Leave()
+			return false
+		}
+		if in = nil; soon && c.t.Frequent() {
+			in = c.t.TryRecv()
+		}
+		if in == nil {
+			in, err = c.t.Recv(&c.reader, true)
 		}
 	}
-	return nil
+	c.role.recvFailed(err) // the loop has the role for ever
+	c.t.Discard()
+	return true
+}
+
+// handleAll hands out the frames of one read, whose first is in. gone says that another goroutine
+// is the loop now, soon that the next read is likely to bring something at once.
+func (c *conn) handleAll(in *transport.Inbound) (soon, gone bool) {
+	for ; in != nil; in = c.t.Buffered() {
+		if !c.role.handle(in) {
+			return false, true
+		}
+	}
+	return c.role.handled(), false
+}
+
+// maxReads is how often one who reads for himself reads before he leaves it to the loop: frames of
+// others may come without end, and his context may end meanwhile.
+const maxReads = 8
+
+// readFor has the consumer of a stream, or the caller of a unary call, read for himself while the
+// next frame is likely to come at once. It returns when there is something for s,
+// or when the loop does better.
+func (c *conn) readFor(s *stream) {
+	c.readUntil(readByCaller, func() bool { return len(s.ready) > 0 })
+}
+
+// readUntil reads until done, which is asked whenever frames have been handled.
+func (c *conn) readUntil(as readState, done func() bool) {
+	if !c.t.CanTry() || c.t.InBatches() && c.isCrowded() || !c.acquire(as) {
+		return
+	}
+	for reads := 0; !done() && reads < maxReads; reads++ {
+		in := c.t.TryRecv()
+		if in == nil {
+			break
+		}
+		if !c.handleOrPassOn(in, done) {
+			return
+		}
+	}
+	c.stopReading(done)
+}
+
+// crowded is how many calls in flight are served better by one reader that reads ahead for all.
+const crowded = 5
+
+func (c *conn) isCrowded() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.calls) >= crowded
+}
+
+// acquireTries is how often a caller tries to read: the loop may be looking in vain,
+// which takes a microsecond.
+const acquireTries = 30
+
+func (c *conn) acquire(as readState) bool {
+	for range acquireTries {
+		if c.reader.tryAcquire(as) {
+			return true
+		}
+	}
+	return false
+}
+
+// stopReading ends the reading of one who is not the loop. When the poller has told the loop
+// meanwhile that something has come, all of it is read before, for the loop is told once: what
+// comes without end is left to a goroutine.
+func (c *conn) stopReading(done func() bool) {
+	for reads := 0; ; {
+		c.t.Rest()
+		if err := c.t.RecvErr(); err != nil {
+			c.role.recvFailed(err)
+		}
+		if c.reader.release() {
+			return
+		}
+		for in := c.t.TryRecvNow(); in != nil; in = c.t.TryRecvNow() {
+			if reads++; reads > maxReads && !c.reader.mayWait() {
+				c.passOn(in)
+				return
+			}
+			if !c.handleOrPassOn(in, done) {
+				return
+			}
+			done()
+		}
+	}
+}
+
+// passOn leaves a frame, and the reading, to a goroutine in the loop's stead.
+func (c *conn) passOn(in *transport.Inbound) {
+	c.reader.standIn()
+	go c.readInStead(in)
+}
+
+// handleOrPassOn returns false when it has left a frame, and the reading,
+// to a goroutine in the loop's stead.
+func (c *conn) handleOrPassOn(in *transport.Inbound, done func() bool) bool {
+	for ; in != nil; in = c.t.Buffered() {
+		if c.role.handle(in) {
+			continue
+		}
+		done()
+		c.passOn(in)
+		return false
+	}
+	c.role.handled()
+	return true
+}
+
+func (c *conn) readInStead(in *transport.Inbound) {
+	c.handleAll(in)
+	c.stopReading(func() bool { return false })
+}
+
+// deliver puts Data into its stream. It is the one place where a reader waits for the application.
+func (c *conn) deliver(s *stream, in *transport.Inbound) bool {
+	if in.Flags&wire.FlagNoData != 0 {
+		return true
+	}
+	if !s.push(in) {
+		if !c.reader.mayWait() {
+			return false
+		}
+		c.role.handled()
+		c.inflow.makeRoom(c, s, in)
+	}
+	s.wake()
+	return true
+}
+
+// register puts a call in flight.
+func (c *conn) registerLocked(id uint32, call inFlight) {
+	if c.calls == nil {
+		c.calls = make(map[uint32]inFlight)
+	}
+	c.calls[id] = call
+	c.inflow.noteCall()
+}
+
+// claimLocked removes a call: whoever gets it, and not nil, ends it.
+func (c *conn) claimLocked(id uint32) inFlight {
+	call := c.calls[id]
+	if call != nil {
+		delete(c.calls, id)
+	}
+	return call
+}
+
+// lookup finds a call in flight, and the stream where its Data goes, if there is one.
+func (c *conn) lookup(id uint32) (s *stream, live bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	call := c.calls[id]
+	if call == nil {
+		return nil, false
+	}
+	return call.receiver(), true // under the lock: a server's call is recycled once it is claimed
+}
+
+// isSole reports whether nothing is in flight but the call of this id.
+func (c *conn) isSole(id uint32) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.calls) == 1 && c.calls[id] != nil
+}
+
+// streams lists the streams in flight.
+func (c *conn) streams() []*stream {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make([]*stream, 0, len(c.calls))
+	for _, call := range c.calls {
+		if s := call.receiver(); s != nil && s.flow != nil {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// close marks the connection closed, once: the first cause counts. It returns where Data of the
+// calls went that were in flight, which are claimed by that. The net.Conn is the role's to close.
+func (c *conn) close(cause error) (receivers []*stream, first bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == connClosed {
+		return nil, false
+	}
+	c.state, c.cause = connClosed, cause
+	for _, call := range c.calls {
+		if s := call.receiver(); s != nil {
+			receivers = append(receivers, s)
+		}
+	}
+	c.calls = nil
+	c.inflow.close()
+	return receivers, true
 }

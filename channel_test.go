@@ -3,125 +3,238 @@
 package ttrpc
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
-	"sync"
 	"testing"
+
+	"github.com/containerd/ttrpc/internal/transport"
 )
 
-// gatedConn's writes wait to be let go, and can be made to fail.
-type gatedConn struct {
-	net.Conn
-	started chan struct{}
-	release chan error
-
-	mu      sync.Mutex // guards written
-	written [][]byte
+// fakeRole is a role of a conn that writes down the ids of frames,
+// and answers to each as the test says.
+type fakeRole struct {
+	ids     []uint32
+	batches int
+	failed  []error
+	frame   func(id uint32) bool // what handle returns
 }
 
-func newGatedConn() *gatedConn {
-	return &gatedConn{started: make(chan struct{}, 1000), release: make(chan error, 1000)}
+func (r *fakeRole) handle(in *transport.Inbound) bool {
+	r.ids = append(r.ids, in.Stream)
+	return r.frame == nil || r.frame(in.Stream)
 }
 
-func (c *gatedConn) Write(b []byte) (int, error) {
-	c.started <- struct{}{}
-	if err := <-c.release; err != nil {
-		return 0, err
+func (r *fakeRole) handled() bool        { r.batches++; return false }
+func (r *fakeRole) recvFailed(err error) { r.failed = append(r.failed, err) }
+func (r *fakeRole) failStalled(*stream)  {}
+
+// idleConn is a conn on one end of a socket whose reader is idle, and the other end.
+func idleConn(t *testing.T, role *fakeRole) (*conn, net.Conn) {
+	a, b := pair(t, "unix")
+	c := new(conn)
+	l := defaultServerConfig().limits
+	c.open(a, role, true, &l, func(err error) { t.Error(err) })
+	if !c.t.CanTry() {
+		t.Skip("nobody reads for himself here")
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.written = append(c.written, bytes.Clone(b))
-	return len(b), nil
+	_, err := b.Write(data(1, 0, "first").bytes()) // which the loop alone reads
+	check(t, err)
+	_, err = c.t.Recv(&c.reader, true)
+	check(t, err)
+	equal(t, c.t.Buffered(), nil)
+	c.t.Rest()
+	c.reader.Leave()
+	return c, b
 }
 
-func (c *gatedConn) Close() error { return nil }
-
-// frameOf is a frame on its way out.
-func frameOf(f rawFrame) *frame {
-	out := newFrame(len(f.bytes()))
-	out.b = append(out.b, f.bytes()...)
-	return out
+// What done has to see is what has come: it is asked after the last read, too,
+// as many as one reader may do.
+func TestReadUntilAsksAfterTheLastRead(t *testing.T) {
+	role := new(fakeRole)
+	c, peer := idleConn(t, role)
+	defer c.t.Discard()
+	send := func(id uint32) bool {
+		_, err := peer.Write(data(id, 0, "x").bytes())
+		return err == nil
+	}
+	role.frame = func(id uint32) bool { return send(id + 1) } // each read brings one frame
+	send(0)
+	most := 0
+	eventually(t, "as many reads as there may be", func() bool {
+		asked := 0 // how many frames there were when done was last asked
+		before := len(role.ids)
+		c.readUntil(readByWorker, func() bool { asked = len(role.ids); return false })
+		if asked != len(role.ids) {
+			t.Fatalf("%d frames came, and done was asked after %d", len(role.ids)-before, asked-before)
+		}
+		most = max(most, len(role.ids)-before)
+		return most == maxReads
+	})
 }
 
-// While one write is under way many frames are posted: they leave together, in their order.
-func TestFramesLeaveTogether(t *testing.T) {
-	const n = 1000
-	conn := newGatedConn()
-	ch := newChannel(conn, defaultMaxMessage, defaultBacklog, func(err error) { t.Error(err) })
-	var want []byte
-	var flushes sync.WaitGroup
-	for i := range n {
-		f := data(uint32(i), 0, "x")
-		want = append(want, f.bytes()...)
-		check(t, ch.post(frameOf(f)))
-		flushes.Go(func() { ch.flush(true) })
-		if i == 0 {
-			wait(t, conn.started, "the first write")
+// A frame that has to wait for somebody is left, with those behind it, to a goroutine in the loop's
+// stead. Before that done has seen what came.
+func TestReadUntilLeavesAFrameToAnother(t *testing.T) {
+	role := new(fakeRole)
+	c, peer := idleConn(t, role)
+	defer c.t.Discard()
+	var as []readState
+	proceed := make(chan struct{})
+	role.frame = func(id uint32) bool {
+		as = append(as, c.reader.by())
+		if id < 2 {
+			return true
+		}
+		if c.reader.by() == readInStead && id == 2 {
+			<-proceed
+		}
+		return c.reader.by() == readInStead
+	}
+	var burst []byte
+	for id := range uint32(5) {
+		burst = append(burst, data(id, 0, "x").bytes()...)
+	}
+	_, err := peer.Write(burst)
+	check(t, err)
+	asked := 0
+	eventually(t, "the burst", func() bool {
+		c.readUntil(readByCaller, func() bool { asked = len(role.ids); return false })
+		return asked > 0
+	})
+	equal(t, asked, 3)
+	equal(t, c.reader.tryAcquire(readByCaller), false)
+	close(proceed)
+	c.reader.Enter() // as the loop, once the other has let go
+	equal(t, fmt.Sprint(role.ids), "[0 1 2 2 3 4]")
+	equal(t, fmt.Sprint(as), fmt.Sprint([]readState{readByCaller, readByCaller, readByCaller, readInStead, readInStead, readInStead}))
+	equal(t, role.batches, 1)
+}
+
+// Nobody reads for himself where another one does, or where frames come many at once for many
+// calls, which the loop does better.
+func TestReadUntilIsNotForAll(t *testing.T) {
+	role := new(fakeRole)
+	c, peer := idleConn(t, role)
+	defer c.t.Discard()
+	asked := 0
+	reads := func() bool {
+		asked = 0
+		c.readUntil(readByCaller, func() bool { asked++; return true })
+		return asked > 0
+	}
+	equal(t, reads(), true)
+	equal(t, c.reader.tryAcquire(readByWorker), true)
+	equal(t, reads(), false)
+	equal(t, c.reader.release(), true)
+	fill := func(calls int) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for id := range uint32(calls) {
+			c.registerLocked(2*id+1, new(stream))
 		}
 	}
-	for range n {
-		conn.release <- nil
+	fill(crowded)
+	equal(t, reads(), true)
+	_, err := peer.Write(append(data(1, 0, "x").bytes(), data(3, 0, "x").bytes()...))
+	check(t, err)
+	c.reader.Enter()
+	// A read counts what the one before it has brought.
+	for id := uint32(5); !c.t.InBatches(); id += 2 {
+		in, err := c.t.Recv(&c.reader, true)
+		check(t, err)
+		c.handleAll(in)
+		_, err = peer.Write(data(id, 0, "x").bytes())
+		check(t, err)
 	}
-	flushes.Wait()
-	eventually(t, "the backlog to be written", func() bool {
-		ch.mu.Lock()
-		defer ch.mu.Unlock()
-		return !ch.writing && ch.held == 0
+	c.reader.Leave()
+	equal(t, reads(), false)
+	c.mu.Lock()
+	c.claimLocked(1)
+	c.mu.Unlock()
+	equal(t, reads(), true)
+}
+
+// When there is something for him at once he does not read.
+func TestReadUntilDone(t *testing.T) {
+	role := new(fakeRole)
+	c, peer := idleConn(t, role)
+	defer c.t.Discard()
+	_, err := peer.Write(data(1, 0, "x").bytes())
+	check(t, err)
+	c.readUntil(readByCaller, func() bool { return true })
+	equal(t, len(role.ids), 0)
+	equal(t, c.reader.tryAcquire(readByCaller), true)
+}
+
+// parkedConn is a conn whose loop is in the poller, and the other end. got tells of all that is
+// handled from then on, ended of the loop's end.
+func parkedConn(t *testing.T, role *fakeRole) (c *conn, peer net.Conn, got chan uint32, ended chan bool) {
+	a, peer := pair(t, "unix")
+	c, got, ended = new(conn), make(chan uint32, 1000), make(chan bool, 1)
+	role.frame = func(id uint32) bool { got <- id; return true }
+	l := defaultServerConfig().limits
+	c.open(a, role, true, &l, func(err error) { t.Error(err) })
+	if !c.t.CanTry() {
+		t.Skip("nobody reads for himself here")
+	}
+	go func() { ended <- c.readLoop(true, func() bool { return false }) }()
+	_, err := peer.Write(data(1, 0, "first").bytes())
+	check(t, err)
+	equal(t, wait(t, got, "the first frame"), 1)
+	return c, peer, got, ended
+}
+
+// waitMissed waits for the poller to tell the loop, while another one reads.
+func waitMissed(t *testing.T, c *conn) {
+	t.Helper()
+	eventually(t, "the poller to tell the loop", func() bool {
+		c.reader.mu.Lock()
+		defer c.reader.mu.Unlock()
+		return c.reader.missed
 	})
-	if len(conn.written) > 5 || !bytes.Equal(bytes.Join(conn.written, nil), want) {
-		t.Errorf("%d frames left in %d writes", n, len(conn.written))
-	}
 }
 
-// A write fails: the backlog is dropped, who waits for space is let go, and it is told once.
-func TestFailingWrite(t *testing.T) {
-	broken := errors.New("broken")
-	var failures []error
-	conn := newGatedConn()
-	ch := newChannel(conn, defaultMaxMessage, 10, func(err error) { failures = append(failures, err) })
-	check(t, ch.post(frameOf(data(1, 0, "x"))))
-	flushed := make(chan struct{})
-	go func() { ch.flush(true); close(flushed) }()
-	wait(t, conn.started, "the write")
-	check(t, ch.post(frameOf(data(3, 0, "x"))))
-	waiting := make(chan error, 1)
-	go func() { waiting <- ch.waitSpace(bg) }()
-	ended, cancel := context.WithCancel(bg)
-	cancel()
-	wantExactly(t, ch.waitSpace(ended), context.Canceled)
-	conn.release <- broken
-	wait(t, flushed, "flush")
-	check(t, wait(t, waiting, "waitSpace"))
-	wantExactly(t, ch.post(frameOf(data(5, 0, "x"))), broken)
-	ch.flush(true) // nothing is left to do
-	ch.fail(errors.New("another"))
-	wantExactly(t, ch.post(frameOf(data(5, 0, "x"))), broken)
-	equal(t, fmt.Sprint(failures), "[broken]")
-	check(t, ch.waitSpace(ended))
-}
-
-// A connection that is to close does so once everything is written.
-func TestCloseWhenFlushed(t *testing.T) {
-	for _, transport := range []string{"unix", "tcp", "pipe"} {
-		t.Run(transport, func(t *testing.T) {
-			a, b := pair(t, transport)
-			done := make(chan error, 1)
-			ch := newChannel(a, defaultMaxMessage, defaultBacklog, func(err error) { a.Close(); done <- err })
-			large := strings.Repeat("x", 3<<20)
-			check(t, ch.post(frameOf(data(1, 0, large))))
-			go ch.flush(true)
-			check(t, ch.post(frameOf(data(1, 0, "last"))))
-			go func() { ch.flush(true); ch.closeWhenFlushed() }()
-			want := append(data(1, 0, large).bytes(), data(1, 0, "last").bytes()...)
-			got, err := io.ReadAll(b)
+// What comes while one reads for himself, and what the poller has told the loop of in vain, is
+// handled without anything coming after it: one frame, more than a read brings,
+// and a frame that no read brings whole.
+func TestWhoReadsLeavesNothingBehind(t *testing.T) {
+	for name, test := range map[string]struct{ frames, size int }{
+		"one": {1, 1}, "more than a read": {60, 1000}, "a large one": {1, 150_000}, "and one behind it": {2, 90_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			role := new(fakeRole)
+			c, peer, got, ended := parkedConn(t, role)
+			eventually(t, "the role", func() bool { return c.reader.tryAcquire(readByCaller) })
+			var burst []byte
+			for id := range uint32(test.frames) {
+				burst = append(burst, data(id, 0, strings.Repeat("x", test.size)).bytes()...)
+			}
+			_, err := peer.Write(burst)
 			check(t, err)
-			equal(t, bytes.Equal(got, want), true)
-			wantExactly(t, wait(t, done, "the end"), errConnDone)
+			waitMissed(t, c)
+			c.stopReading(func() bool { return false })
+			for id := range uint32(test.frames) {
+				equal(t, wait(t, got, fmt.Sprint("frame ", id)), id)
+			}
+			check(t, peer.Close())
+			equal(t, wait(t, ended, "the loop's end"), true)
+			equal(t, fmt.Sprint(role.failed), "[EOF]")
 		})
 	}
+}
+
+// The end that one meets who reads for himself he tells at once,
+// for the poller has told the loop already.
+func TestWhoReadsTellsTheEnd(t *testing.T) {
+	role := new(fakeRole)
+	c, peer, _, ended := parkedConn(t, role)
+	eventually(t, "the role", func() bool { return c.reader.tryAcquire(readByCaller) })
+	check(t, peer.Close())
+	waitMissed(t, c)
+	c.stopReading(func() bool { return false })
+	equal(t, fmt.Sprint(role.failed), "[EOF]")
+	check(t, c.netConn.Close()) // as a role does
+	equal(t, wait(t, ended, "the loop's end"), true)
+	equal(t, fmt.Sprint(role.failed), "[EOF EOF]")
 }

@@ -22,9 +22,9 @@ import (
 	"github.com/containerd/ttrpc/internal/pipe"
 )
 
-// The chaos tests make calls of all kinds over connections with random faults. Whatever happens, an answer is
-// the call's own, an error is one of those that the faults can cause, and everything ends. CHAOS=n runs n
-// connections in place of the usual number, CHAOS_SEED=n starts at that seed.
+// The chaos tests make calls of all kinds over connections with random faults. Whatever happens, an
+// answer is the call's own, an error is one of those that the faults can cause, and everything
+// ends. CHAOS=n runs n connections in place of the usual number, CHAOS_SEED=n starts at that seed.
 
 // chaosSeeds returns the first seed and the number of connections.
 func chaosSeeds(n int) (first, count uint64) {
@@ -165,7 +165,8 @@ func (l *chaos) context(r *rand.Rand) (ctx context.Context, cancel context.Cance
 	return bg, func() {}, true
 }
 
-// expected are the errors that an end of the connection or of a context can cause; a deadline, also at the server.
+// expected are the errors that an end of the connection or of a context can cause; a deadline, also
+// at the server.
 func (l *chaos) expected(err error) bool {
 	return errors.Is(err, ttrpc.ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
 		strings.HasSuffix(err.Error(), "code = DeadlineExceeded desc = context deadline exceeded")

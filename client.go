@@ -7,109 +7,102 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/containerd/ttrpc/internal/transport"
+	"github.com/containerd/ttrpc/internal/wire"
 )
 
-// Client makes calls over one connection, any number at once; all its methods are safe for concurrent use.
-// A client whose connection is gone stays closed: there is no reconnecting.
+// Client makes calls over one connection, any number at once; all its methods are safe for
+// concurrent use. A client whose connection is gone stays closed: there is no reconnecting.
 type Client struct {
 	clientConfig
-	rota
-	conn net.Conn
-	flow inflow
+	conn
+	gathering bool // the reader has others leave the writing to it; the reader's
 
-	// calls holds unary calls between uses: not in any map, ready empty. Each client has its own, for channels
-	// must not pass from one testing/synctest bubble to another.
-	calls sync.Pool
+	// unaryCalls holds calls between uses: not in any map, ready empty. Each client has its own, for
+	// channels must not pass from one testing/synctest bubble to another.
+	unaryCalls sync.Pool
 
-	mu      sync.Mutex         // guards all below and the rota; taken before the channel's lock
-	nextID  uint64             // of the next stream; odd, past math.MaxUint32 there is none left
-	streams map[uint32]*stream // calls without an answer; removing an entry is the claim to end it
-	failed  error              // what calls return since the connection ended
-	cause   error              // why it ended
+	// The lock of conn guards these two.
+	nextID     uint64 // of the next stream; odd, past math.MaxUint32 there is none left
+	sentStream uint64 // bytes that were posted when a stream has last sent a message
 
 	closed chan struct{} // closed after the on-close callback
 }
 
-// NewClient returns a client on conn, which it owns from then on, its deadlines included: Close closes it.
-func NewClient(conn net.Conn, opts ...ClientOpts) *Client {
-	c := &Client{
-		clientConfig: defaultClientConfig(),
-		conn:         conn,
-		nextID:       1,
-		streams:      make(map[uint32]*stream),
-		closed:       make(chan struct{}),
+// NewClient returns a client on conn, which it owns from then on, its deadlines included: Close
+// closes it. It panics when conn is nil.
+func NewClient(netConn net.Conn, opts ...ClientOpts) *Client {
+	if isNil(netConn) {
+		panic("ttrpc: NewClient was given a nil connection")
 	}
+	c := &Client{clientConfig: defaultClientConfig(), nextID: 1, closed: make(chan struct{})}
 	for _, opt := range opts {
 		opt(c)
 	}
-	conn, err := c.handshake()
-	c.conn = conn
-	c.rota.init(&c.mu, newChannel(conn, c.maxRecv, c.backlog, c.writeFailed), nil)
-	c.flow.init(c.streamBuffer, c.connBuffer)
+	used, err := c.handshake(netConn)
+	c.conn.open(used, c, true, &c.limits, c.writeFailed)
 	if err != nil {
 		c.fail(err)
 		return c
 	}
-	go c.readLoop()
+	go c.readLoop(true, func() bool { return false })
 	return c
 }
 
 // handshake runs the handshaker, if there is one, and returns the connection to use.
-func (c *Client) handshake() (net.Conn, error) {
+func (c *Client) handshake(netConn net.Conn) (net.Conn, error) {
 	if c.handshaker == nil {
-		return c.conn, nil
+		return netConn, nil
 	}
-	conn, _, err := runHandshake(context.Background(), c.handshaker, c.conn, c.handshakeTimeout)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	used, _, err := runHandshake(ctx, cancel, c.handshaker, netConn, c.handshakeTimeout)
 	if err != nil {
-		return c.conn, fmt.Errorf("ttrpc: handshake: %w", err)
+		return netConn, fmt.Errorf("ttrpc: handshake: %w", err)
 	}
-	return conn, nil
+	return used, nil
 }
 
-// claim removes a call: whoever gets it, and not nil, ends it.
-func (c *Client) claim(id uint32) *stream {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := c.streams[id]
-	if s == nil {
-		return nil
+func (c *Client) recvFailed(err error) {
+	if isOrderly(err) && c.t.Silent() {
+		err = fmt.Errorf("the server closed the connection before any answer: %w", err)
 	}
-	delete(c.streams, id)
-	c.servedLocked(id)
-	if c.nextID > math.MaxUint32 && len(c.streams) == 0 {
-		go c.fail(ErrStreamIDsExhausted)
-	}
-	return s
+	c.fail(err)
 }
 
-// Close closes the connection and ends all calls on it with ErrClosed. It returns nil. Messages that streams have sent are
-// written before, for as long as a second if the server does not read them.
+// Close closes the connection and ends all calls on it with ErrClosed. It returns nil. Messages
+// that streams have sent are written before, for as long as a second if the server does not read
+// them.
 func (c *Client) Close() error {
-	c.end(net.ErrClosed, c.writeLast)
+	c.end(net.ErrClosed, c.writeStreams)
 	return nil
 }
 
-// writeLast writes what is posted, in bounded time.
-func (c *Client) writeLast() {
-	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+// writeStreams writes what streams have sent, in bounded time. The rest is lost.
+func (c *Client) writeStreams() {
+	c.mu.Lock()
+	last := c.sentStream
+	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), transport.LingerTimeout)
 	defer cancel()
-	c.ch.flush(false)
-	_ = c.ch.waitWritten(ctx) // the rest is lost
+	_ = c.t.WaitWritten(ctx, last)
 }
 
-// Err returns nil while the connection is up, and then why it ended: an error that wraps ErrClosed and the
-// cause, io.EOF, net.ErrClosed after Close, syscall.ECONNRESET, io.ErrUnexpectedEOF and so on.
+// Err returns nil while the connection is up, and then why it ended: an error that wraps ErrClosed
+// and the cause, io.EOF, net.ErrClosed after Close, syscall.ECONNRESET,
+// io.ErrUnexpectedEOF and so on.
 func (c *Client) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.failed == nil {
+	if c.state != connClosed {
 		return nil
 	}
 	return &closedError{cause: c.cause}
 }
 
-// UserOnCloseWait waits until the connection has ended and the callback of [WithOnClose] has returned. It
-// returns ctx.Err() when ctx ends first.
+// UserOnCloseWait waits until the connection has ended and the callback of [WithOnClose] has
+// returned. It returns ctx.Err() when ctx ends first.
 func (c *Client) UserOnCloseWait(ctx context.Context) error {
 	select {
 	case <-c.closed:
@@ -122,31 +115,24 @@ func (c *Client) UserOnCloseWait(ctx context.Context) error {
 // fail ends the client at once.
 func (c *Client) fail(cause error) { c.end(cause, func() {}) }
 
-// end is the one end of a client, the first cause counts: calls end, the connection closes, then the
-// callback runs. before is called before the connection is closed.
+// end is the one end of a client, and the first cause counts: calls end, the connection closes,
+// then the callback runs. before is called before the connection is closed.
 func (c *Client) end(cause error, before func()) {
-	c.mu.Lock()
-	if c.failed != nil {
-		c.mu.Unlock()
+	receivers, first := c.conn.close(cause)
+	if !first {
 		return
 	}
-	c.failed, c.cause = asClosed(cause), cause
-	streams := c.streams
-	c.streams = nil
-	c.attendLocked() // to see the end
-	c.mu.Unlock()
-	c.flow.close()
-	for _, s := range streams {
-		s.end(nil, c.failed)
+	for _, s := range receivers {
+		s.closeRecv(nil, asClosed(cause))
 	}
 	before()
-	c.ch.stop(cause)
-	c.conn.Close() // last, for it may take its time
+	c.t.Stop(cause)
+	c.netConn.Close() // last, for it may take its time
 	c.report(cause)
-	go c.finish()
+	go c.finishClose()
 }
 
-func (c *Client) finish() {
+func (c *Client) finishClose() {
 	defer close(c.closed)
 	if c.onClose != nil {
 		c.onClose()
@@ -159,18 +145,96 @@ func (c *Client) report(cause error) {
 	}
 }
 
-// lastWords is how long a client that is closed writes on, and how long one whose write has failed reads on: the peer has
-// closed then, and what it sent before that is still to be read, answers of calls that would otherwise fail for nothing.
-const lastWords = time.Second
-
-// writeFailed is called when a write has failed: nothing more goes out, and reading goes on to the end, for a bounded time.
+// writeFailed is called when a write has failed: nothing more goes out. The peer has closed then,
+// and what it sent before that is still to be read, answers of calls that would otherwise fail for
+// nothing: reading goes on to the end, for a bounded time.
 func (c *Client) writeFailed(err error) {
 	if !isOrderly(err) {
 		c.fail(err)
 		return
 	}
-	time.AfterFunc(lastWords, func() { c.fail(err) })
+	time.AfterFunc(transport.LingerTimeout, func() { c.fail(err) })
+}
+
+// claim removes a call: whoever gets it, and not nil, ends it.
+func (c *Client) claim(id uint32) *stream {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.attendLocked()
+	call := c.claimLocked(id)
+	if call == nil {
+		return nil
+	}
+	if c.nextID > math.MaxUint32 && len(c.calls) == 0 {
+		go c.fail(ErrStreamIDsExhausted)
+	}
+	return call.receiver()
 }
+
+// endCall ends a call with an error, if it is still there.
+func (c *Client) endCall(id uint32, err error) {
+	if s := c.claim(id); s != nil {
+		s.discard(err)
+	}
+}
+
+// handle gives one frame to its call. Frames for calls that are gone are late, and frames of other
+// types are for a later version: both are dropped.
+func (c *Client) handle(in *transport.Inbound) bool {
+	switch {
+	case in.Oversized:
+		c.endCall(in.Stream, oversizedStatus(uint64(in.Length), c.maxRecv))
+	case in.Type == wire.TypeResponse:
+		c.handleResponse(in)
+	case in.Type == wire.TypeData:
+		return c.handleData(in)
+	case in.Type == wire.TypeRequest: // from a peer that sends back what it gets
+		c.endCall(in.Stream, unexpected(in.Type))
+	}
+	return true
+}
+
+func unexpected(typ wire.Type) error {
+	return fmt.Errorf("unexpected %q message received: %w", typ, ErrProtocol)
+}
+
+// handleResponse ends a call. Who is answered now is likely to call again; where further answers
+// have been read, they all leave the writing to the reader.
+func (c *Client) handleResponse(in *transport.Inbound) {
+	if !c.gathering && c.t.HasUnread() {
+		c.gathering = c.t.Gather()
+	}
+	if s := c.claim(in.Stream); s != nil {
+		s.closeRecv(in.Take(), nil)
+	}
+}
+
+// handled writes for those who were answered.
+func (c *Client) handled() (soon bool) {
+	if c.gathering {
+		c.gathering = false
+		c.t.FlushGathered()
+	}
+	return false
+}
+
+func (c *Client) handleData(in *transport.Inbound) bool {
+	s, live := c.lookup(in.Stream)
+	switch {
+	case !live:
+		return true
+	case s.flow == nil:
+		c.endCall(s.id, unexpected(in.Type))
+		return true
+	case s.noData:
+		c.endCall(s.id, fmt.Errorf("received data from non-streaming server: %w", ErrProtocol))
+		return true
+	case !c.deliver(s, in):
+		return false
+	}
+	if in.Flags&wire.FlagRemoteClosed != 0 && c.claim(s.id) != nil {
+		s.closeRecv(nil, nil)
+	}
+	return true
+}
+
+func (c *Client) failStalled(s *stream) { c.endCall(s.id, ErrStreamFull) }

@@ -4,18 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
+
+	"github.com/containerd/ttrpc/internal/transport"
+	"github.com/containerd/ttrpc/internal/wire"
 )
 
-// burst is how many messages a sender writes itself without receiving any; further ones are left to a flusher.
-const burst = 4
-
-// NewStream opens a stream. desc says which sides send a stream of messages. req is the request of a method
-// whose client sends one message; where the client streams it may be nil, or else it is the first message.
-// The deadline and the metadata of ctx travel along, and the stream ends when ctx does.
+// NewStream opens a stream. desc says which sides send a stream of messages. req is the request of
+// a method whose client sends one message; where the client streams it may be nil, or else it is
+// the first message. The deadline and the metadata of ctx travel along,
+// and the stream ends when ctx does.
 //
-// The stream's resources are freed when the server ends it, RecvMsg has returned an error, or ctx ends:
-// callers do one of these. Errors are those of [Client.Call]; the server's status comes from RecvMsg.
+// The stream's resources are freed when the server ends it, RecvMsg has returned an error, or ctx
+// ends: callers do one of these. Errors are those of [Client.Call];
+// the server's status comes from RecvMsg.
 func (c *Client) NewStream(ctx context.Context, desc *StreamDesc, service, method string, req any) (ClientStream, error) {
 	if c.streamInterceptor != nil {
 		return c.streamInterceptor(ctx, desc, service, method, req, c.openStream)
@@ -24,33 +25,24 @@ func (c *Client) NewStream(ctx context.Context, desc *StreamDesc, service, metho
 }
 
 func (c *Client) openStream(ctx context.Context, desc *StreamDesc, service, method string, req any) (ClientStream, error) {
-	var e encoder
-	if req != nil {
-		var err error
-		if e, err = encoderFor(req); err != nil {
-			return nil, err
-		}
+	e, err := optionalEncoder(req)
+	if err != nil {
+		return nil, err
 	}
-	flags := uint8(flagRemoteClosed)
-	if desc.StreamingClient {
-		flags = flagRemoteOpen
-		if e.size == 0 {
-			flags |= flagNoData
-		}
-	}
-	f, err := c.requestFrame(ctx, service, method, e, flags)
+	f, err := c.requestFrame(ctx, service, method, e, openingFlags(desc, e))
 	if err != nil {
 		return nil, err
 	}
 	cs := &clientStream{c: c, ctx: ctx, sends: desc.StreamingClient, sendClosed: !desc.StreamingClient}
-	cs.stream.ready = make(chan struct{}, 1)
-	cs.stream.flow = &c.flow
-	cs.stream.noData = !desc.StreamingServer
-	if _, err := c.send(ctx, &cs.stream, f); err != nil {
+	cs.ready = make(chan struct{}, 1)
+	cs.flow = &c.inflow
+	cs.noData = !desc.StreamingServer
+	if err := c.send(ctx, &cs.stream, f); err != nil {
 		return nil, err
 	}
 	cs.watch(ctx, cs.abandon)
-	if req != nil && e.size == 0 && desc.StreamingClient { // a Request cannot tell an empty message from none
+	// A Request cannot tell an empty message from none.
+	if req != nil && e.size == 0 && desc.StreamingClient {
 		if err := cs.SendMsg(req); err != nil && !errors.Is(err, ErrStreamClosed) {
 			return nil, err
 		}
@@ -58,40 +50,54 @@ func (c *Client) openStream(ctx context.Context, desc *StreamDesc, service, meth
 	return cs, nil
 }
 
+// optionalEncoder is encoderFor for which nil is an empty message.
+func optionalEncoder(m any) (encoder, error) {
+	if m == nil {
+		return encoder{}, nil
+	}
+	return encoderFor(m)
+}
+
+// openingFlags says in a Request what the client will send.
+func openingFlags(desc *StreamDesc, e encoder) uint8 {
+	switch {
+	case !desc.StreamingClient:
+		return wire.FlagRemoteClosed
+	case e.size == 0:
+		return wire.FlagRemoteOpen | wire.FlagNoData
+	}
+	return wire.FlagRemoteOpen
+}
+
 // clientStream is the user's side of a stream.
 type clientStream struct {
 	stream
 	c          *Client
 	ctx        context.Context
-	sends      bool         // the client streams
-	sendClosed bool         // nothing more may be sent; guarded by the client's lock
-	sent       atomic.Int32 // messages since the last RecvMsg
-	waits      int          // of RecvMsg since it last found that messages had been sent; guarded by recvMu
+	sends      bool // the client streams
+	sendClosed bool // nothing more may be sent; guarded by the client's lock
 }
 
-// abandon ends the stream for its context. The server is not told: there is no frame for it that could not be
-// taken for an orderly end, but it has the deadline.
-func (cs *clientStream) abandon() {
-	cs.c.endCall(cs.id, cs.ctx.Err())
-	cs.c.mu.Lock()
-	defer cs.c.mu.Unlock()
-	cs.c.rouseLocked() // it may be this stream's consumer
-}
+// abandon ends the stream for its context. The server is not told: there is no frame for it that
+// could not be taken for an orderly end, but it has the deadline.
+func (cs *clientStream) abandon() { cs.c.endCall(cs.id, cs.ctx.Err()) }
 
 // CloseSend implements [ClientStream].
 func (cs *clientStream) CloseSend() error {
 	if !cs.sends {
 		return fmt.Errorf("%w: cannot close non-streaming client", ErrProtocol)
 	}
-	err := cs.post(buildEnd(), true)
+	posted, err := cs.post(wire.EndFrame(), true)
 	if err == errStreamOver {
 		return nil // the server has ended the stream, which may not be told any more
 	}
 	if err != nil {
 		return err
 	}
-	cs.c.ch.flush(cs.ctx.Done() == nil)
-	return cs.c.ch.waitWritten(cs.ctx) // a flusher may be at it: what was sent is on its way, even if the process ends now
+	posted.Flush(cs.ctx.Done() == nil)
+	// Another goroutine may be at it: what was sent is on its way when this returns,
+	// even if the process ends.
+	return cs.c.t.WaitWritten(cs.ctx, cs.c.t.Posted())
 }
 
 // SendMsg implements [ClientStream].
@@ -99,65 +105,62 @@ func (cs *clientStream) SendMsg(m any) error {
 	if !cs.sends {
 		return fmt.Errorf("%w: cannot send data from non-streaming client", ErrProtocol)
 	}
-	var e encoder // of nothing: a nil message is sent as an empty one
-	if m != nil {
-		var err error
-		if e, err = encoderFor(m); err != nil {
-			return err
-		}
-	}
-	f, err := buildData(e, 0, cs.c.maxSend)
+	e, err := optionalEncoder(m)
 	if err != nil {
 		return err
 	}
-	if err := cs.c.ch.waitTurn(cs.ctx); err != nil {
-		f.free()
+	f, err := dataFrame(e, 0, cs.c.maxSend)
+	if err != nil {
 		return err
 	}
-	if err := cs.post(f, false); err != nil {
-		if err == errStreamOver {
-			err = cs.sendError()
-		}
+	if err := cs.c.t.WaitStreamSpace(cs.ctx); err != nil {
+		f.Free()
 		return err
 	}
-	if cs.sent.Add(1) > burst {
-		cs.c.ch.flushLater()
-	} else {
-		cs.c.ch.flush(cs.ctx.Done() == nil)
+	posted, err := cs.post(f, false)
+	if err == errStreamOver {
+		return cs.sendError()
 	}
+	if err != nil {
+		return err
+	}
+	cs.flushMessage(posted, cs.ctx.Done() == nil)
 	return nil
 }
 
-// post takes f and sends it, unless the stream is closed for sending, over, or its connection gone. The check
-// and the post are one step under the client's lock: after the server's final frame has been seen nothing
-// goes out, for some servers crash on that.
-func (cs *clientStream) post(f *frame, last bool) error {
+// errStreamOver is what post says of a stream that is no longer in flight.
+var errStreamOver = errors.New("ttrpc: stream over")
+
+// post takes f and sends it, unless the stream is closed for sending, over, or its connection gone.
+// The check and the post are one step under the client's lock: after the server's final frame has
+// been seen nothing goes out, for some servers crash on that.
+func (cs *clientStream) post(f *wire.Frame, last bool) (posted transport.Unwritten, err error) {
 	c := cs.c
-	f.setStream(cs.id)
+	f.SetStream(cs.id)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var err error
 	switch {
-	case c.failed != nil:
-		err = c.failed
+	case c.state == connClosed:
+		err = asClosed(c.cause)
 	case cs.sendClosed:
 		err = ErrStreamClosed
-	case c.streams[cs.id] == nil:
+	case c.calls[cs.id] == nil:
 		err = errStreamOver
 	}
 	cs.sendClosed = cs.sendClosed || last
 	if err != nil {
-		f.free()
-		return err
+		f.Free()
+		return posted, err
 	}
-	if err := c.ch.post(f); err != nil {
-		return asClosed(err)
+	if posted, err = c.t.Post(f); err != nil {
+		return posted, asClosed(err)
 	}
-	return nil
+	c.sentStream = c.t.Posted()
+	return posted, nil
 }
 
-// sendError is what a message meets on a stream that is over: the error that this side ended it with, or
-// ErrStreamClosed after the server's end, of which RecvMsg knows more.
+// sendError is what a message meets on a stream that is over: the error that this side ended it
+// with, or ErrStreamClosed after the server's end, of which RecvMsg knows more.
 func (cs *clientStream) sendError() error {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -168,50 +171,22 @@ func (cs *clientStream) sendError() error {
 }
 
 // RecvMsg implements [ClientStream].
-func (cs *clientStream) RecvMsg(m any) error {
-	cs.recvMu.Lock()
-	defer cs.recvMu.Unlock()
-	if cs.sent.Swap(0) > 0 {
-		cs.waits = 0
-	}
-	for {
-		cs.settle()
-		data, err := cs.next()
-		switch err {
-		case nil:
-			err = unmarshal(data, m)
-			cs.release()
-			return err
-		case errNothingYet:
-			cs.await()
-		case errAnswered:
-			return cs.takeAnswer(m)
-		default:
-			return err
-		}
-	}
-}
+func (cs *clientStream) RecvMsg(m any) error { return cs.receive(&cs.c.conn, cs, m) }
 
-// await waits for something to happen to the stream. A consumer that also sends reads for itself when it can; one
-// that only receives gains more from a goroutine that reads ahead.
-func (cs *clientStream) await() {
-	cs.waits++
-	if cs.c.takeDuty(cs.id, cs.waits <= burst) {
-		cs.c.readFor(&cs.stream)
-		return
-	}
-	<-cs.ready
-}
+func (cs *clientStream) decode(data []byte, m any) error { return unmarshal(data, m) }
 
-// takeAnswer decodes the Response that ended the stream. After a message every further RecvMsg returns io.EOF,
-// after a failure that failure again.
+// interrupted is nil: the end of the context ends the stream.
+func (cs *clientStream) interrupted() error { return nil }
+
+// takeAnswer decodes the Response that ended the stream. After a message every further RecvMsg
+// returns io.EOF, after a failure that failure again.
 func (cs *clientStream) takeAnswer(m any) error {
 	cs.mu.Lock()
 	reply := cs.reply
 	cs.reply = nil
 	cs.mu.Unlock()
-	defer reply.free()
-	err := decodeReply(cs.ctx, reply.data(), m)
+	defer reply.Free()
+	err := decodeReply(cs.ctx, reply.Data(), m)
 	if err != nil {
 		cs.mu.Lock()
 		cs.err, cs.answered = err, true

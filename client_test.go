@@ -21,7 +21,8 @@ import (
 	"github.com/containerd/ttrpc"
 )
 
-// The response is reset by an answer, also by one that is a status, but not by an error of this side.
+// The response is reset by an answer, also by one that is a status, but not by an error of this
+// side.
 func TestCallResetsItsResponse(t *testing.T) {
 	r := serve(t)
 	c := r.client()
@@ -112,7 +113,8 @@ func TestCloseIsIdempotent(t *testing.T) {
 	check(t, c.UserOnCloseWait(bg)) // without a callback
 }
 
-// The callback may use the client, and takes the time it wants: UserOnCloseWait waits, calls do not.
+// The callback may use the client, and takes the time it wants: UserOnCloseWait waits, calls do
+// not.
 func TestOnCloseMayUseTheClient(t *testing.T) {
 	g := newGate()
 	var c *ttrpc.Client
@@ -140,8 +142,8 @@ func TestOnCloseMayUseTheClient(t *testing.T) {
 	check(t, c.UserOnCloseWait(bg))
 }
 
-// The end of an idle connection is noticed, whatever was done on it before: calls that were alone, together, with
-// contexts, streams, nothing.
+// The end of an idle connection is noticed, whatever was done on it before: calls that were alone,
+// together, with contexts, streams, nothing.
 func TestIdleConnectionsEndIsNoticed(t *testing.T) {
 	ctx, cancel := context.WithTimeout(bg, time.Hour)
 	defer cancel()
@@ -258,8 +260,8 @@ func TestLoneCallsContextEnds(t *testing.T) {
 	wantEcho(t, c)
 }
 
-// Calls of all kinds from many goroutines, their contexts ending at any moment: each gets its own answer or its own
-// context's error.
+// Calls of all kinds from many goroutines, their contexts ending at any moment: each gets its own
+// answer or its own context's error.
 func TestConcurrentUse(t *testing.T) {
 	for _, transport := range []network{"unix", "pipe"} {
 		t.Run(string(transport), func(t *testing.T) {
@@ -351,10 +353,11 @@ type slowContext struct {
 
 func (c slowContext) Deadline() (time.Time, bool) { return c.deadline, true }
 
-// The server says that the deadline is over before the client's own timer does: that is the context's end all the same, and
-// the message stays as it was.
+// The server says that the deadline is over before the client's own timer does: that is the
+// context's end all the same, and the message stays as it was.
 func TestServerIsFasterThanTheTimer(t *testing.T) {
-	for name, opts := range map[string][]ttrpc.ClientOpts{"plain": nil, "intercepted": {ttrpc.WithUnaryClientInterceptor(new(trace).client("a"))}} {
+	intercepted := ttrpc.WithUnaryClientInterceptor(new(trace).client("a"))
+	for name, opts := range map[string][]ttrpc.ClientOpts{"plain": nil, "intercepted": {intercepted}} {
 		for _, over := range []bool{true, false} {
 			t.Run(fmt.Sprint(name, ", over ", over), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {

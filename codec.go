@@ -1,6 +1,8 @@
 package ttrpc
 
 import (
+	"fmt"
+	"math"
 	"reflect"
 
 	"google.golang.org/protobuf/proto"
@@ -8,20 +10,31 @@ import (
 	"google.golang.org/protobuf/runtime/protoimpl"
 )
 
-// The codec knows messages by their methods, so that no generation of generated code has to be imported.
-// In the order in which they are tried:
+// The codec knows messages by their methods, so that no generation of generated code has to be
+// imported. In the order in which they are tried:
 //
-//	vtprotobuf       SizeVT, MarshalToSizedBufferVT, UnmarshalVT beside ProtoReflect
-//	protobuf-go      ProtoReflect
-//	gogo             Size and MarshalToSizedBuffer or MarshalTo, Unmarshal
-//	golang/protobuf  XXX_Size, XXX_Marshal, XXX_Unmarshal: the table-driven code of gogo and of the years before protobuf-go
-//	struct tags      ProtoMessage alone: through the adapter of the protobuf module
+//	plain         ProtoReflect, and only the protobuf module's code works on it: see plain.go
+//	protobuf      ProtoReflect otherwise: hand-written, dynamic, with fields of older kinds
+//	tables        XXX_Size, XXX_Marshal, XXX_Unmarshal: gogo, early golang/protobuf
+//	marshalers    Marshal, Unmarshal: first releases of gogo, hand-written messages
+//	sized         Size and MarshalToSizedBuffer or MarshalTo, without Marshal
+//	struct tags   ProtoMessage alone: through the adapter of the protobuf module
+//
+// What has ProtoReflect is encoded and decoded by the protobuf module, whatever other methods it
+// has, such as vtprotobuf's. For the others it is the order of gogo's proto.Marshal and
+// proto.Unmarshal.
+//
+// Only plain messages are written straight into a frame and read straight out of one: the protobuf
+// module keeps nothing of the bytes that it decodes, and writes all that it announces. All others
+// run code of their users, which may keep what it is given, or leave bytes unwritten: it gets
+// zeroed memory to encode into, a copy to decode from, and nobody else uses either afterwards. It
+// may nest no deeper than the protobuf module allows: see depth.go.
 type (
-	vtMessage interface {
-		SizeVT() int
-		MarshalToSizedBufferVT(b []byte) (int, error)
-		UnmarshalVT(b []byte) error
+	tableMarshaler interface {
+		XXX_Size() int
+		XXX_Marshal(b []byte, deterministic bool) ([]byte, error)
 	}
+	marshaler      interface{ Marshal() ([]byte, error) }
 	sizedMarshaler interface {
 		Size() int
 		MarshalToSizedBuffer(b []byte) (int, error)
@@ -30,63 +43,97 @@ type (
 		Size() int
 		MarshalTo(b []byte) (int, error)
 	}
-	unmarshaler interface {
-		protoadapt.MessageV1
-		Unmarshal(b []byte) error
-	}
-	tableMessage interface {
-		protoadapt.MessageV1
-		XXX_Size() int
-		XXX_Marshal(b []byte, deterministic bool) ([]byte, error)
-		XXX_Unmarshal(b []byte) error
-	}
+	tableUnmarshaler interface{ XXX_Unmarshal(b []byte) error }
+	unmarshaler      interface{ Unmarshal(b []byte) error }
 )
 
-// encoder is a message with the way to encode it. Nothing is kept of it after the call, so it lives on the stack.
+// encoder is a message with the way to encode it. Nothing is kept of it after the call, so it lives
+// on the stack.
 type encoder struct {
 	msg  any
 	size int
 	kind encoding
+	data []byte // of encodeOwn: in msg it would cost an allocation
 }
 
 type encoding uint8
 
 const (
-	encodeNone encoding = iota
-	encodeVT
-	encodeProto
-	encodeSized
-	encodeTo
-	encodeTable
-	encodeLegacy
-	encodeRaw // the encoded message itself
+	encodeNone   encoding = iota
+	encodePlain           // msg is a proto.Message
+	encodeRaw             // msg is the encoded message itself, a []byte
+	encodeOwn             // data is what the message's own methods have returned
+	encodeFailed          // msg is the error that encoding has ended in
 )
 
-// encoderFor finds out how m is encoded, and its size. A nil message is an error, a typed nil an empty message.
+// encoderFor finds out how m is encoded, and its size. A nil message is an error, a typed nil an
+// empty message. Messages that are not plain are encoded here, while there is no frame yet that a
+// panic could leave behind; whether that has failed is for append to say.
 func encoderFor(m any) (encoder, error) {
 	switch m := m.(type) {
 	case proto.Message:
-		if vt, ok := m.(vtMessage); ok && m.ProtoReflect().IsValid() {
-			return encoder{m, vt.SizeVT(), encodeVT}, nil
+		if isPlain(m.ProtoReflect()) {
+			return encoder{msg: m, size: proto.Size(m), kind: encodePlain}, nil
 		}
-		return encoder{m, proto.Size(m), encodeProto}, nil
+		return encoderOf(proto.Marshal(m)), nil
 	case protoadapt.MessageV1:
-		return oldEncoder(m)
+		if isNil(m) {
+			return encoder{}, nil
+		}
+		return encoderOf(marshal(m)), nil
 	}
 	return encoder{}, &unknownTypeError{"marshal unknown type", m}
 }
 
-func oldEncoder(m protoadapt.MessageV1) (encoder, error) {
-	switch m := m.(type) {
-	case sizedMarshaler:
-		return encoder{m, m.Size(), encodeSized}, nil
-	case toMarshaler:
-		return encoder{m, m.Size(), encodeTo}, nil
-	case tableMessage:
-		return encoder{m, m.XXX_Size(), encodeTable}, nil
+// encoderOf holds what encoding has come to.
+func encoderOf(b []byte, err error) encoder {
+	if err != nil {
+		return encoder{msg: err, kind: encodeFailed}
 	}
-	v2 := protoimpl.X.ProtoMessageV2Of(m)
-	return encoder{v2, proto.Size(v2), encodeLegacy}, nil
+	return encoder{size: len(b), kind: encodeOwn, data: b}
+}
+
+// marshal encodes a message by its own methods. What these return counts, whatever size they have
+// announced, as in gogo's proto.Marshal.
+func marshal(m protoadapt.MessageV1) ([]byte, error) {
+	switch m := m.(type) {
+	case tableMarshaler:
+		b, err := newBuffer(m.XXX_Size())
+		if err != nil {
+			return nil, err
+		}
+		return m.XXX_Marshal(b[:0], false)
+	case marshaler:
+		return m.Marshal()
+	case sizedMarshaler:
+		return fill(m.Size(), m.MarshalToSizedBuffer)
+	case toMarshaler:
+		return fill(m.Size(), m.MarshalTo)
+	}
+	return proto.Marshal(protoimpl.X.ProtoMessageV2Of(m))
+}
+
+// fill has a buffer of the announced size written. A message that writes less, or says that it has
+// written more, has no encoding.
+func fill(size int, marshalTo func([]byte) (int, error)) ([]byte, error) {
+	b, err := newBuffer(size)
+	if err != nil {
+		return nil, err
+	}
+	n, err := marshalTo(b)
+	if err == nil && n != size {
+		err = errSizeChanged
+	}
+	return b, err
+}
+
+// newBuffer returns size zero bytes, where size is what a user's method said. No message of
+// protobuf's has more bytes than an int32 can count.
+func newBuffer(size int) ([]byte, error) {
+	if size < 0 || size > math.MaxInt32 {
+		return nil, fmt.Errorf("%w: a message of %d bytes", errInvalidSize, size)
+	}
+	return make([]byte, size), nil
 }
 
 // append encodes the message behind b, which has room for e.size bytes.
@@ -94,64 +141,79 @@ func (e encoder) append(b []byte) ([]byte, error) {
 	if e.size == 0 {
 		return b, e.check()
 	}
-	start, end := len(b), len(b)+e.size
-	var n int
-	var err error
 	switch e.kind {
-	case encodeVT:
-		n, err = e.msg.(vtMessage).MarshalToSizedBufferVT(b[start:end:end])
-	case encodeSized:
-		n, err = e.msg.(sizedMarshaler).MarshalToSizedBuffer(b[start:end:end])
-	case encodeTo:
-		n, err = e.msg.(toMarshaler).MarshalTo(b[start:end:end])
-	case encodeTable:
-		b, err = e.msg.(tableMessage).XXX_Marshal(b, false)
-		n = len(b) - start
 	case encodeRaw:
 		return append(b, e.msg.([]byte)...), nil
-	default:
-		b, err = proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(b, e.msg.(proto.Message))
-		n = len(b) - start
+	case encodeOwn:
+		return append(b, e.data...), nil
 	}
-	if err == nil && n != e.size {
+	end := len(b) + e.size
+	b, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(b, e.msg.(proto.Message))
+	if err == nil && len(b) != end {
 		err = errSizeChanged
 	}
 	if err != nil {
 		return nil, err
 	}
-	return b[:end], nil
+	return b, nil
 }
 
-// check finds what an empty message can still be wrong in: required fields.
+// check finds what a message of no bytes can still be wrong in: it has failed, or lacks required
+// fields.
 func (e encoder) check() error {
-	if m, ok := e.msg.(proto.Message); ok {
-		return proto.CheckInitialized(m)
+	switch e.kind {
+	case encodePlain:
+		return proto.CheckInitialized(e.msg.(proto.Message))
+	case encodeFailed:
+		return e.msg.(error)
 	}
 	return nil
 }
 
-// unmarshal decodes b into m, which is reset first. Nothing of b is kept in m.
+// unmarshal decodes b into m, which is reset first. Nothing of b is kept in m, nor by its methods.
 func unmarshal(b []byte, m any) error {
 	if isNil(m) {
 		return &unknownTypeError{"unmarshal into unknown type", m}
 	}
 	switch m := m.(type) {
 	case proto.Message:
-		if vt, ok := m.(vtMessage); ok {
-			proto.Reset(m)
-			return vt.UnmarshalVT(b)
+		r := m.ProtoReflect()
+		if isPlain(r) {
+			return proto.Unmarshal(b, m)
+		}
+		b, err := private(b, goTypeOf(r, m))
+		if err != nil {
+			return err
 		}
 		return proto.Unmarshal(b, m)
-	case unmarshaler:
-		m.Reset()
-		return m.Unmarshal(b)
-	case tableMessage:
-		m.Reset()
-		return m.XXX_Unmarshal(b)
 	case protoadapt.MessageV1:
-		return proto.Unmarshal(b, protoimpl.X.ProtoMessageV2Of(m))
+		b, err := private(b, reflect.TypeOf(m))
+		if err != nil {
+			return err
+		}
+		return unmarshalOld(b, m)
 	}
 	return &unknownTypeError{"unmarshal into unknown type", m}
+}
+
+func unmarshalOld(b []byte, m protoadapt.MessageV1) error {
+	m.Reset()
+	switch m := m.(type) {
+	case tableUnmarshaler:
+		return m.XXX_Unmarshal(b)
+	case unmarshaler:
+		return m.Unmarshal(b)
+	}
+	return proto.Unmarshal(b, protoimpl.X.ProtoMessageV2Of(m))
+}
+
+// private returns a copy of b that the methods of a message of type t may keep, or an error where b
+// is nested too deep for them.
+func private(b []byte, t reflect.Type) ([]byte, error) {
+	if tooDeep(b, t) {
+		return nil, recursionError()
+	}
+	return append([]byte(nil), b...), nil
 }
 
 func isNil(m any) bool {

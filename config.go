@@ -4,29 +4,37 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/containerd/ttrpc/internal/wire"
 )
 
 // Defaults of the limits; the options beside them change them.
 const (
 	defaultHandshakeTimeout = 30 * time.Second
-	defaultMaxCalls         = 1 << 16   // calls in flight on a connection
-	defaultRequestBuffer    = 256 << 20 // bytes of requests whose handlers have not returned, a connection
+	defaultBacklog          = 1 << 20 // bytes posted and not written
+	defaultMaxCalls         = 1 << 16 // calls in flight on a connection
+	defaultStreamBuffer     = 8 << 20 // bytes received and not taken, a stream
+	defaultConnBuffer       = 32 << 20
+	defaultStallTimeout     = 10 * time.Second
+	// defaultRequestBuffer is bytes of requests whose handlers have not returned, a connection.
+	defaultRequestBuffer = 256 << 20
 )
 
 // limits are the options that both sides have.
 type limits struct {
-	maxRecv, maxSend         int // bytes of data in a frame
-	streamBuffer, connBuffer int // bytes received and not taken
-	backlog                  int // bytes posted and not written
+	maxRecv, maxSend         int           // bytes of data in a frame
+	streamBuffer, connBuffer int           // bytes received and not taken
+	backlog                  int           // bytes posted and not written
+	stallTimeout             time.Duration // of a stream that is alone
 	handshakeTimeout         time.Duration
 	logger                   Logger // nil: nothing is logged
 }
 
 func defaultLimits() limits {
 	return limits{
-		maxRecv: defaultMaxMessage, maxSend: defaultMaxMessage,
+		maxRecv: wire.DefaultMaxData, maxSend: wire.DefaultMaxData,
 		streamBuffer: defaultStreamBuffer, connBuffer: defaultConnBuffer,
-		backlog: defaultBacklog, handshakeTimeout: defaultHandshakeTimeout,
+		backlog: defaultBacklog, stallTimeout: defaultStallTimeout, handshakeTimeout: defaultHandshakeTimeout,
 	}
 }
 
@@ -39,6 +47,7 @@ type serverConfig struct {
 	maxCalls           int
 	maxConns           int // 0: any number
 	requestBuffer      int
+	goroutinePerCall   bool
 }
 
 func defaultServerConfig() serverConfig {
@@ -48,8 +57,8 @@ func defaultServerConfig() serverConfig {
 // ServerOpt configures a server; [NewServer] returns its error.
 type ServerOpt func(*serverConfig) error
 
-// WithServerHandshaker has the handshaker called for every accepted connection, each in its own goroutine, so
-// that a slow one holds up nobody else. A server takes one.
+// WithServerHandshaker has the handshaker called for every accepted connection, each in its own
+// goroutine, so that a slow one holds up nobody else. A server takes one.
 func WithServerHandshaker(handshaker Handshaker) ServerOpt {
 	return func(c *serverConfig) error {
 		if c.handshaker != nil {
@@ -60,8 +69,8 @@ func WithServerHandshaker(handshaker Handshaker) ServerOpt {
 	}
 }
 
-// WithUnaryServerInterceptor sets the interceptor of unary calls. A server takes one so, before those of
-// WithChainUnaryServerInterceptor.
+// WithUnaryServerInterceptor sets the interceptor of unary calls. A server takes one so, before
+// those of WithChainUnaryServerInterceptor.
 func WithUnaryServerInterceptor(i UnaryServerInterceptor) ServerOpt {
 	return func(c *serverConfig) error {
 		if len(c.unaryInterceptors) > 0 {
@@ -71,7 +80,8 @@ func WithUnaryServerInterceptor(i UnaryServerInterceptor) ServerOpt {
 	}
 }
 
-// WithChainUnaryServerInterceptor adds interceptors of unary calls inside those there are, the first outermost.
+// WithChainUnaryServerInterceptor adds interceptors of unary calls inside those there are, the
+// first outermost.
 func WithChainUnaryServerInterceptor(interceptors ...UnaryServerInterceptor) ServerOpt {
 	return func(c *serverConfig) error {
 		for _, i := range interceptors {
@@ -83,8 +93,8 @@ func WithChainUnaryServerInterceptor(interceptors ...UnaryServerInterceptor) Ser
 	}
 }
 
-// WithStreamServerInterceptor sets the interceptor of streams. A server takes one so, before those of
-// WithChainStreamServerInterceptor.
+// WithStreamServerInterceptor sets the interceptor of streams. A server takes one so, before those
+// of WithChainStreamServerInterceptor.
 func WithStreamServerInterceptor(i StreamServerInterceptor) ServerOpt {
 	return func(c *serverConfig) error {
 		if len(c.streamInterceptors) > 0 {
@@ -94,7 +104,8 @@ func WithStreamServerInterceptor(i StreamServerInterceptor) ServerOpt {
 	}
 }
 
-// WithChainStreamServerInterceptor adds interceptors of streams inside those there are, the first outermost.
+// WithChainStreamServerInterceptor adds interceptors of streams inside those there are, the first
+// outermost.
 func WithChainStreamServerInterceptor(interceptors ...StreamServerInterceptor) ServerOpt {
 	return func(c *serverConfig) error {
 		for _, i := range interceptors {
@@ -106,72 +117,96 @@ func WithChainStreamServerInterceptor(interceptors ...StreamServerInterceptor) S
 	}
 }
 
-// RecoveryFunc turns the panic of a handler into the error that its call answers with. method is its full
-// name, "/service/method", value what it panicked with, stack where.
+// RecoveryFunc turns the panic of a handler into the error that its call answers with. method is
+// its full name, "/service/method", value is what it panicked with, and stack tells where.
 type RecoveryFunc func(ctx context.Context, method string, value any, stack []byte) error
 
-// WithRecovery has f called when a handler, or an interceptor around it, panics. Without it a panic ends the
-// process, as in any goroutine.
+// WithRecovery has f called when a handler, or an interceptor around it, panics. Without it a panic
+// ends the process, as in any goroutine.
 func WithRecovery(f RecoveryFunc) ServerOpt {
 	return func(c *serverConfig) error { c.recovery = f; return nil }
 }
 
-// Logger is what the library logs to; a *slog.Logger is one. It is an interface so that a program without a
-// logger does not link one.
+// Logger is what the library logs to; a *slog.Logger is one. It is an interface so that a program
+// without a logger does not link one.
 type Logger interface {
 	Warn(msg string, args ...any)
 }
 
-// WithServerLogger has the server log what it cannot report to a caller: refused connections, failing accepts,
-// connections that ended otherwise than by closing. args are key-value pairs, as log/slog has them. By default
-// nothing is logged.
+// WithServerLogger has the server log what it cannot report to a caller: refused connections,
+// failing accepts, connections that ended otherwise than by closing. args are key-value pairs, as
+// log/slog has them. By default nothing is logged.
 func WithServerLogger(l Logger) ServerOpt {
 	return func(c *serverConfig) error { c.logger = l; return nil }
 }
 
-// WithServerMaxRecvMsgSize sets the largest frame accepted, in bytes of its data, which is the message and its
-// envelope: 1 to 16 MiB - 1, by default 4 MiB. A larger request is dropped as it comes and answered with
-// ResourceExhausted.
+// WithServerMaxRecvMsgSize sets the largest frame accepted, in bytes of its data, which is the
+// message and its envelope: 1 to 16 MiB - 1, by default 4 MiB. A larger request is dropped as it
+// comes and answered with ResourceExhausted.
 func WithServerMaxRecvMsgSize(n int) ServerOpt {
-	return func(c *serverConfig) error { return setSize(&c.maxRecv, n, maxMaxMessage) }
+	return func(c *serverConfig) error { return setSize(&c.maxRecv, n, wire.MaxData) }
 }
 
-// WithServerMaxSendMsgSize sets the largest frame sent, in bytes of its data: 1 to 16 MiB - 1, by default
-// 4 MiB. A larger answer costs its call, which gets ResourceExhausted, and nothing else.
+// WithServerMaxSendMsgSize sets the largest frame sent, in bytes of its data: 1 to 16 MiB - 1, by
+// default 4 MiB. A larger answer costs its call, which gets ResourceExhausted, and nothing else.
 func WithServerMaxSendMsgSize(n int) ServerOpt {
-	return func(c *serverConfig) error { return setSize(&c.maxSend, n, maxMaxMessage) }
+	return func(c *serverConfig) error { return setSize(&c.maxSend, n, wire.MaxData) }
 }
 
-// WithServerStreamBuffer sets how many bytes are kept that clients have sent and handlers not yet received,
-// for a stream and for a connection; by default 8 MiB and 32 MiB. When they are full the connection is not
-// read until there is room, and a stream whose handler has received nothing for a second fails with
-// ErrStreamFull.
+// WithServerStreamBuffer sets how many bytes are kept that clients have sent and handlers not yet
+// received, for a stream and for a connection; by default 8 MiB and 32 MiB. When they are full the
+// connection is not read until there is room. A stream whose handler has received nothing meanwhile
+// fails with ErrStreamFull: after one second where other calls are in flight on the connection, and
+// else after the time of [WithServerStallTimeout].
 func WithServerStreamBuffer(stream, conn int) ServerOpt {
 	return func(c *serverConfig) error {
 		return errors.Join(setSize(&c.streamBuffer, stream, maxInt), setSize(&c.connBuffer, conn, maxInt))
 	}
 }
 
-// WithServerWriteBacklog sets how many bytes of answers may wait for a client to read them, by default 1 MiB.
-// Beyond that, SendMsg waits and the connection's requests are not read.
+// WithServerWriteBacklog sets how many bytes of answers may wait for a client to read them, by
+// default 1 MiB. Beyond that, SendMsg waits and the connection's requests are not read.
 func WithServerWriteBacklog(n int) ServerOpt {
 	return func(c *serverConfig) error { return setSize(&c.backlog, n, maxInt) }
 }
 
-// WithServerMaxCalls sets how many calls may be in flight on a connection, by default 65536. Further ones are
-// answered with ResourceExhausted.
+// WithServerMaxCalls sets how many calls may be in flight on a connection, by default 65536.
+// Further ones are answered with ResourceExhausted.
 func WithServerMaxCalls(n int) ServerOpt {
 	return func(c *serverConfig) error { return setSize(&c.maxCalls, n, maxInt) }
 }
 
-// WithServerRequestBuffer sets how many bytes of requests a connection may have whose handlers have not
-// returned, by default 256 MiB. Further requests are answered with ResourceExhausted; one is always accepted.
+// WithServerRequestBuffer sets how many bytes of requests a connection may have whose handlers have
+// not returned, by default 256 MiB. Further requests are answered with ResourceExhausted; one is
+// always accepted.
 func WithServerRequestBuffer(n int) ServerOpt {
 	return func(c *serverConfig) error { return setSize(&c.requestBuffer, n, maxInt) }
 }
 
-// WithServerMaxConns sets how many connections are served at once; by default any number. At the limit no
-// further ones are accepted until one ends.
+// WithServerStallTimeout sets for how long the handler of a stream may take no message while its
+// buffer is full, where that stream is the only call in flight on its connection; by default it is
+// 10 seconds, 0 is for ever. After that the stream fails with ErrStreamFull. Where other calls are
+// in flight, which wait meanwhile, the time is always one second.
+func WithServerStallTimeout(d time.Duration) ServerOpt {
+	return func(c *serverConfig) error { c.stallTimeout = d; return nil }
+}
+
+// WithServerGoroutinePerCall has each call run on a goroutine of its own, which ends with it. By
+// default handlers' goroutines are used again, which saves the growing of a stack for each call.
+//
+// A goroutine that a handler leaves locked to its thread ([runtime.LockOSThread]) ends, with the
+// thread, in either case. Without this option somebody has to notice that: who runs handlers looks
+// after each of a method's first 64 runs, after each run of over 10 µs, after every 16th run of a
+// goroutine, and after each run of a method that has once done so. When a method locks its thread
+// for the first time after that and is quick about it, up to 16 later calls may run there. Profiler
+// labels (runtime/pprof) and debug.SetPanicOnFault (runtime/debug) that a handler leaves set stay
+// for later calls.
+func WithServerGoroutinePerCall() ServerOpt {
+	return func(c *serverConfig) error { c.goroutinePerCall = true; return nil }
+}
+
+// WithServerMaxConns sets how many connections are served at once; by default any number. At the
+// limit no further ones are accepted until one ends.
 func WithServerMaxConns(n int) ServerOpt {
 	return func(c *serverConfig) error { return setSize(&c.maxConns, n, maxInt) }
 }
@@ -204,8 +239,8 @@ func defaultClientConfig() clientConfig { return clientConfig{limits: defaultLim
 // ClientOpts configures a client.
 type ClientOpts func(c *Client)
 
-// WithOnClose has onClose called once, after the connection has ended by either side's doing and all its calls
-// have returned their errors. The last such option counts.
+// WithOnClose has onClose called once, after the connection has ended by either side's doing and
+// all its calls have returned their errors. The last such option counts.
 func WithOnClose(onClose func()) ClientOpts {
 	return func(c *Client) { c.onClose = onClose }
 }
@@ -215,7 +250,8 @@ func WithUnaryClientInterceptor(i UnaryClientInterceptor) ClientOpts {
 	return func(c *Client) { c.interceptor = i }
 }
 
-// WithChainUnaryClientInterceptor adds interceptors of unary calls inside those set before, the first outermost.
+// WithChainUnaryClientInterceptor adds interceptors of unary calls inside those set before, the
+// first outermost.
 func WithChainUnaryClientInterceptor(interceptors ...UnaryClientInterceptor) ClientOpts {
 	return func(c *Client) {
 		for _, i := range interceptors {
@@ -226,7 +262,8 @@ func WithChainUnaryClientInterceptor(interceptors ...UnaryClientInterceptor) Cli
 	}
 }
 
-// WithClientStreamInterceptor adds interceptors of streams inside those set before, the first outermost.
+// WithClientStreamInterceptor adds interceptors of streams inside those set before, the first
+// outermost.
 func WithClientStreamInterceptor(interceptors ...ClientStreamInterceptor) ClientOpts {
 	return func(c *Client) {
 		for _, i := range interceptors {
@@ -237,8 +274,8 @@ func WithClientStreamInterceptor(interceptors ...ClientStreamInterceptor) Client
 	}
 }
 
-// WithClientHandshaker has NewClient run a handshake before the connection is used. When that fails the
-// client is closed from the start, and [Client.Err] tells why. Its data is not kept.
+// WithClientHandshaker has NewClient run a handshake before the connection is used. When that fails
+// the client is closed from the start, and [Client.Err] tells why. Its data is not kept.
 func WithClientHandshaker(handshaker Handshaker) ClientOpts {
 	return func(c *Client) { c.handshaker = handshaker }
 }
@@ -248,34 +285,45 @@ func WithClientHandshakeTimeout(d time.Duration) ClientOpts {
 	return func(c *Client) { c.handshakeTimeout = d }
 }
 
-// WithClientLogger has the client log ends of its connection that are not mere closing. By default nothing
-// is logged.
+// WithClientLogger has the client log ends of its connection that are not mere closing. By default
+// nothing is logged.
 func WithClientLogger(l Logger) ClientOpts {
 	return func(c *Client) { c.logger = l }
 }
 
-// WithClientMaxRecvMsgSize sets the largest frame accepted, in bytes of its data, by default 4 MiB. Values are
-// brought into the range of 1 to 16 MiB - 1. A larger answer costs its call, which gets ResourceExhausted.
+// WithClientMaxRecvMsgSize sets the largest frame accepted, in bytes of its data, by default 4 MiB.
+// Values are brought into the range of 1 to 16 MiB - 1. A larger answer costs its call, which gets
+// ResourceExhausted.
 func WithClientMaxRecvMsgSize(n int) ClientOpts {
-	return func(c *Client) { c.maxRecv = min(max(n, 1), maxMaxMessage) }
+	return func(c *Client) { c.maxRecv = min(max(n, 1), wire.MaxData) }
 }
 
-// WithClientMaxSendMsgSize sets the largest frame sent, in bytes of its data, by default 4 MiB. Values are
-// brought into the range of 1 to 16 MiB - 1. A larger request is refused with an *[OversizedMessageErr].
+// WithClientMaxSendMsgSize sets the largest frame sent, in bytes of its data, by default 4 MiB.
+// Values are brought into the range of 1 to 16 MiB - 1. A larger request is refused with an
+// *[OversizedMessageErr].
 func WithClientMaxSendMsgSize(n int) ClientOpts {
-	return func(c *Client) { c.maxSend = min(max(n, 1), maxMaxMessage) }
+	return func(c *Client) { c.maxSend = min(max(n, 1), wire.MaxData) }
 }
 
-// WithClientStreamBuffer sets how many bytes are kept that the server has sent and RecvMsg not yet returned,
-// for a stream and for the connection; by default 8 MiB and 32 MiB. When they are full the connection is not
-// read until there is room, and a stream whose consumer has received nothing for a second fails with
-// ErrStreamFull.
+// WithClientStreamBuffer sets how many bytes are kept that the server has sent and RecvMsg not yet
+// returned, for a stream and for the connection; by default 8 MiB and 32 MiB. When they are full
+// the connection is not read until there is room. A stream whose consumer has received nothing
+// meanwhile fails with ErrStreamFull: after one second where other calls are in flight, and else
+// after the time of [WithClientStallTimeout].
 func WithClientStreamBuffer(stream, conn int) ClientOpts {
 	return func(c *Client) { c.streamBuffer, c.connBuffer = max(stream, 1), max(conn, 1) }
 }
 
-// WithClientWriteBacklog sets how many bytes may wait for the server to read them before Call, NewStream and
-// SendMsg wait, by default 1 MiB.
+// WithClientStallTimeout sets for how long the consumer of a stream may take no message while its
+// buffer is full, where that stream is the only call in flight; by default it is 10 seconds, 0 is
+// for ever. After that the stream fails with ErrStreamFull. Where other calls are in flight, which
+// wait meanwhile, the time is always one second.
+func WithClientStallTimeout(d time.Duration) ClientOpts {
+	return func(c *Client) { c.stallTimeout = d }
+}
+
+// WithClientWriteBacklog sets how many bytes may wait for the server to read them before Call,
+// NewStream and SendMsg wait, by default 1 MiB.
 func WithClientWriteBacklog(n int) ClientOpts {
 	return func(c *Client) { c.backlog = max(n, 1) }
 }

@@ -27,22 +27,23 @@ func TestServerOptions(t *testing.T) {
 		opts []ttrpc.ServerOpt
 		want string
 	}{
-		"nothing":                     {nil, ""},
-		"two handshakers":             {[]ttrpc.ServerOpt{handshake(), handshake()}, "only one handshaker allowed per server"},
-		"a nil handshaker":            {[]ttrpc.ServerOpt{ttrpc.WithServerHandshaker(nil)}, ""},
-		"a nil handshaker, then one":  {[]ttrpc.ServerOpt{ttrpc.WithServerHandshaker(nil), handshake()}, ""},
-		"two interceptors":            {[]ttrpc.ServerOpt{intercept(), intercept()}, "only one unchained interceptor allowed per server"},
-		"one, then a chain":           {[]ttrpc.ServerOpt{intercept(), chain()}, ""},
-		"a chain, then one":           {[]ttrpc.ServerOpt{chain(), intercept()}, "only one unchained interceptor allowed per server"},
-		"two chains":                  {[]ttrpc.ServerOpt{chain(), chain()}, ""},
-		"an empty chain, then one":    {[]ttrpc.ServerOpt{ttrpc.WithChainUnaryServerInterceptor(), intercept()}, ""},
-		"a nil interceptor":           {[]ttrpc.ServerOpt{ttrpc.WithUnaryServerInterceptor(nil)}, ""},
-		"a nil in a chain":            {[]ttrpc.ServerOpt{ttrpc.WithChainUnaryServerInterceptor(nil)}, ""},
-		"two stream interceptors":     {[]ttrpc.ServerOpt{stream(), stream()}, "only one unchained stream interceptor allowed per server"},
-		"a stream chain, then one":    {[]ttrpc.ServerOpt{streams(), stream()}, "only one unchained stream interceptor allowed per server"},
-		"a stream one, then a chain":  {[]ttrpc.ServerOpt{stream(), streams()}, ""},
-		"one of each":                 {[]ttrpc.ServerOpt{intercept(), stream()}, ""},
-		"the first error counts":      {[]ttrpc.ServerOpt{handshake(), handshake(), intercept(), intercept()}, "only one handshaker allowed per server"},
+		"nothing":                    {nil, ""},
+		"two handshakers":            {[]ttrpc.ServerOpt{handshake(), handshake()}, "only one handshaker allowed per server"},
+		"a nil handshaker":           {[]ttrpc.ServerOpt{ttrpc.WithServerHandshaker(nil)}, ""},
+		"a nil handshaker, then one": {[]ttrpc.ServerOpt{ttrpc.WithServerHandshaker(nil), handshake()}, ""},
+		"two interceptors":           {[]ttrpc.ServerOpt{intercept(), intercept()}, "only one unchained interceptor allowed per server"},
+		"one, then a chain":          {[]ttrpc.ServerOpt{intercept(), chain()}, ""},
+		"a chain, then one":          {[]ttrpc.ServerOpt{chain(), intercept()}, "only one unchained interceptor allowed per server"},
+		"two chains":                 {[]ttrpc.ServerOpt{chain(), chain()}, ""},
+		"an empty chain, then one":   {[]ttrpc.ServerOpt{ttrpc.WithChainUnaryServerInterceptor(), intercept()}, ""},
+		"a nil interceptor":          {[]ttrpc.ServerOpt{ttrpc.WithUnaryServerInterceptor(nil)}, ""},
+		"a nil in a chain":           {[]ttrpc.ServerOpt{ttrpc.WithChainUnaryServerInterceptor(nil)}, ""},
+		"two stream interceptors":    {[]ttrpc.ServerOpt{stream(), stream()}, "only one unchained stream interceptor allowed per server"},
+		"a stream chain, then one":   {[]ttrpc.ServerOpt{streams(), stream()}, "only one unchained stream interceptor allowed per server"},
+		"a stream one, then a chain": {[]ttrpc.ServerOpt{stream(), streams()}, ""},
+		"one of each":                {[]ttrpc.ServerOpt{intercept(), stream()}, ""},
+		"the first error counts": {[]ttrpc.ServerOpt{handshake(), handshake(), intercept(), intercept()},
+			"only one handshaker allowed per server"},
 		"a nil stream interceptor":    {[]ttrpc.ServerOpt{ttrpc.WithStreamServerInterceptor(nil)}, ""},
 		"a nil in a chain of streams": {[]ttrpc.ServerOpt{ttrpc.WithChainStreamServerInterceptor(nil)}, ""},
 	} {
@@ -59,7 +60,9 @@ func TestServerOptions(t *testing.T) {
 
 type countingInterceptor struct{ n int }
 
-func (c *countingInterceptor) intercept(ctx context.Context, ss ttrpc.StreamServer, _ *ttrpc.StreamServerInfo, h ttrpc.StreamHandler) (any, error) {
+func (c *countingInterceptor) intercept(
+	ctx context.Context, ss ttrpc.StreamServer, _ *ttrpc.StreamServerInfo, h ttrpc.StreamHandler,
+) (any, error) {
 	c.n++
 	return h(ctx, ss)
 }
@@ -105,21 +108,25 @@ func TestClientsLimitsAreBroughtIntoTheirRange(t *testing.T) {
 		c, p := rawServer(t, "unix", ttrpc.WithClientMaxRecvMsgSize(n))
 		result := goCall(bg, c, "echo", "")
 		f, _ := p.recvRequest()
+		p.send(rawFrame{id: 99, typ: 3}) // who begins with a frame of 16 MiB does not speak ttrpc
 		p.send(rawFrame{id: f.id, typ: 2, data: make([]byte, want+1)})
 		wantStatus(t, wait(t, result, "the call"), codes.ResourceExhausted,
 			fmt.Sprintf("message length %d exceed maximum message size of %d", want+1, want))
 	}
 }
 
-// So are its bounds of bytes kept: with the least a stream holds one message, and a write waits for the one before it.
+// So are its bounds of bytes kept: with the least a stream holds one message, and a write waits for
+// the one before it.
 func TestClientsBuffersAreBroughtIntoTheirRange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, p := rawServer(t, "pipe", ttrpc.WithClientStreamBuffer(-1, 0))
+		ctx, cancel := context.WithTimeout(bg, time.Hour)
+		defer cancel()
 		opened := make(chan ttrpc.ClientStream, 1)
-		go func() { opened <- open(t, bg, c, down, "list", text("")) }()
+		go func() { opened <- open(t, ctx, c, down, "list", text("")) }()
 		f := p.recv()
 		p.send(data(f.id, 0, "a"), data(f.id, 0, "b"), data(f.id, 0, "c"))
-		elapse(2 * time.Second)
+		elapse(20 * time.Second) // the stream is alone: its consumer has ten
 		var err error
 		for cs := <-opened; err == nil; {
 			_, err = recvText(cs)
@@ -144,7 +151,8 @@ func TestClientsBuffersAreBroughtIntoTheirRange(t *testing.T) {
 
 // The least of everything still works, one thing at a time.
 func TestSmallestBuffers(t *testing.T) {
-	r := serve(t, ttrpc.WithServerStreamBuffer(1, 1), ttrpc.WithServerWriteBacklog(1), ttrpc.WithServerMaxCalls(1), ttrpc.WithServerRequestBuffer(1), ttrpc.WithServerMaxConns(1))
+	r := serve(t, ttrpc.WithServerStreamBuffer(1, 1), ttrpc.WithServerWriteBacklog(1), ttrpc.WithServerMaxCalls(1),
+		ttrpc.WithServerRequestBuffer(1), ttrpc.WithServerMaxConns(1))
 	c := r.client(ttrpc.WithClientStreamBuffer(1, 1), ttrpc.WithClientWriteBacklog(1))
 	for range 10 {
 		wantEcho(t, c)

@@ -6,30 +6,37 @@ import (
 	"time"
 )
 
-// connContext is the parent of the contexts of all calls on a connection: it ends with the connection, and
-// carries what the handshake returned.
+// connContext is the parent of the contexts of all calls on a connection:
+// it ends with the connection, and knows it.
 type connContext struct {
 	context.Context
-	handshake any
+	sc *serverConn
 }
 
-type handshakeKey struct{}
+type (
+	handshakeKey struct{}
+	connKey      struct{}
+)
 
 // Value implements [context.Context].
 func (c *connContext) Value(key any) any {
-	if key == (handshakeKey{}) {
-		return c.handshake
+	switch key.(type) {
+	case handshakeKey:
+		return c.sc.handshake // written before the first call
+	case connKey:
+		return c.sc
 	}
 	return c.Context.Value(key)
 }
 
-// HandshakeData returns, in a handler, what the server's [Handshaker] returned beside the connection, such
-// as the peer's credentials (*unix.Ucred for the UnixSocketRequire functions). It is nil without a handshaker.
+// HandshakeData returns, in a handler, what the server's [Handshaker] returned beside the
+// connection, such as the peer's credentials (*unix.Ucred for the UnixSocketRequire functions).
+// It is nil without a handshaker.
 func HandshakeData(ctx context.Context) any { return ctx.Value(handshakeKey{}) }
 
-// callContext is the context of one call that has more to it than its connection: a deadline, metadata, an
-// end of its own. What costs something (the channel, the timer, the tie to the parent) is made when somebody
-// asks for it, which most handlers never do.
+// callContext is the context of one call that has more to it than its connection: a deadline,
+// metadata, an end of its own. What costs something (the channel, the timer, the tie to the parent)
+// is made when somebody asks for it, which most handlers never do.
 type callContext struct {
 	parent   context.Context
 	deadline time.Time // zero: none
@@ -68,7 +75,33 @@ func (c *callContext) Value(key any) any {
 		}
 		return c.md
 	}
+	if key == causeKey && c.endedAlone() {
+		return nil // Cause asks Err then
+	}
 	return c.parent.Value(key)
+}
+
+// causeKey is what context.Cause looks up. Before Go 1.25 it asks nobody else once it has found the
+// parent that way, and of an end that is this context's own the parent knows nothing.
+var causeKey = func() any {
+	var f keyFinder
+	_ = context.Cause(&f)
+	return f.key
+}()
+
+// keyFinder is a context that remembers what was looked up in it.
+type keyFinder struct{ key any }
+
+func (*keyFinder) Deadline() (deadline time.Time, ok bool) { return }
+func (*keyFinder) Done() <-chan struct{}                   { return nil }
+func (*keyFinder) Err() error                              { return nil }
+func (f *keyFinder) Value(key any) any                     { f.key = key; return nil }
+
+// endedAlone reports whether the context has ended and its parent has not.
+func (c *callContext) endedAlone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err != nil && c.parent.Err() == nil
 }
 
 // Done implements [context.Context].

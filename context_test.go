@@ -24,7 +24,8 @@ func TestCallContextsDeadline(t *testing.T) {
 			timeout time.Duration
 			want    time.Duration // 0: none
 		}{
-			{bg, 0, 0}, {bg, time.Minute, time.Minute}, {soon, 0, time.Second}, {soon, time.Minute, time.Second}, {soon, time.Millisecond, time.Millisecond},
+			{bg, 0, 0}, {bg, time.Minute, time.Minute}, {soon, 0, time.Second},
+			{soon, time.Minute, time.Second}, {soon, time.Millisecond, time.Millisecond},
 		} {
 			ctx := newCallContext(test.parent, int64(test.timeout), nil)
 			deadline, ok := ctx.Deadline()
@@ -37,8 +38,8 @@ func TestCallContextsDeadline(t *testing.T) {
 	})
 }
 
-// It ends with its deadline, its parent, or by being cancelled, the first of them; whoever asks, in whatever way, is
-// told the same.
+// It ends with its deadline, its parent, or by being cancelled, the first of them; whoever asks, in
+// whatever way, is told the same.
 func TestCallContextsEnd(t *testing.T) {
 	ways := map[string]struct {
 		end  func(ctx *callContext, cancelParent func())

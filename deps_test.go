@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// goCommand runs the go command on the root module alone, as somebody sees it who requires it, on linux/amd64.
+// goCommand runs the go command on the root module alone, as somebody sees it who requires it,
+// on linux/amd64.
 func goCommand(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("go", args...)
@@ -57,12 +58,13 @@ var (
 	loggers = regexp.MustCompile(`(?i)logrus|containerd/log\b|/zap\b|zerolog|/glog\b|klog|logr\b|/stdr\b|log15|apex/log`)
 )
 
-// TestModuleGraph keeps gogo and logging libraries out of the module graph that users get with this module.
+// TestModuleGraph keeps gogo and logging libraries out of the module graph that users get with this
+// module.
 //
-// One exception, named because it can't be helped: the go.mod of google.golang.org/grpc, of which this module
-// uses codes and status only, requires glog (for its own examples and glogger package) and, by way of
-// OpenTelemetry, logr and stdr. They are in the graph under grpc and never built: TestPackages holds that. Every
-// edge to a logging library must therefore start at grpc itself.
+// One exception, named because it can't be helped: the go.mod of google.golang.org/grpc, of which
+// this module uses codes and status only, requires glog (for its own examples and glogger package)
+// and, by way of OpenTelemetry, logr and stdr. They are in the graph under grpc and never built:
+// TestPackages holds that. Every edge to a logging library must therefore start at grpc itself.
 func TestModuleGraph(t *testing.T) {
 	graph := strings.Split(goCommand(t, "mod", "graph"), "\n")
 	if len(graph) < 10 {
@@ -79,7 +81,8 @@ func TestModuleGraph(t *testing.T) {
 	}
 }
 
-// maxPackages is how many packages a program links that imports this package and nothing else. It may go down.
+// maxPackages is how many packages a program links that imports this package and nothing else.
+// It may go down.
 const maxPackages = 131
 
 // TestPackages keeps what users of this package link small, and free of HTTP, gogo and loggers.

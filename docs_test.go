@@ -37,8 +37,8 @@ func repositoryTests(t *testing.T) map[string]bool {
 	return tests
 }
 
-// TestDocumentedTests holds the documents to what they say: the tests that they name exist, and every rule of
-// PROTOCOL.md has a test that carries its number.
+// TestDocumentedTests holds the documents to what they say: the tests that they name exist, and
+// every rule of PROTOCOL.md has a test that carries its number.
 func TestDocumentedTests(t *testing.T) {
 	tests := repositoryTests(t)
 	named := 0

@@ -16,6 +16,8 @@ import (
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/containerd/ttrpc/internal/wire"
 )
 
 // mustEncoder finds out how to encode a message.
@@ -43,29 +45,29 @@ var requests = []*Request{
 	{Metadata: []*KeyValue{{}, {Value: "of no key"}}},
 }
 
-func TestBuildRequestIsProtobuf(t *testing.T) {
+func TestRequestFrameIsProtobuf(t *testing.T) {
 	for _, req := range requests {
 		t.Run(fmt.Sprintf("%.40v", req), func(t *testing.T) {
 			var in message
 			check(t, proto.Unmarshal(req.Payload, &in))
-			f, err := buildRequest(req.Service, req.Method, mustEncoder(t, &in), req.TimeoutNano, metadataFrom(req.Metadata), 3, defaultMaxMessage)
+			f, err := requestFrame(req.Service, req.Method, mustEncoder(t, &in), req.TimeoutNano, metadataFrom(req.Metadata), 3, wire.DefaultMaxData)
 			check(t, err)
-			defer f.free()
+			defer f.Free()
 			want := encode(req)
-			if !bytes.Equal(f.data(), want) {
-				t.Errorf("got  %.200x\nwant %.200x", f.data(), want)
+			if !bytes.Equal(f.Data(), want) {
+				t.Errorf("got  %.200x\nwant %.200x", f.Data(), want)
 			}
-			f.setStream(7)
-			equal(t, parseHeader(f.b), header{length: uint32(len(want)), stream: 7, typ: typeRequest, flags: 3})
+			f.SetStream(7)
+			equal(t, wire.ParseHeader(f.Bytes()), wire.Header{Length: uint32(len(want)), Stream: 7, Type: wire.TypeRequest, Flags: 3})
 		})
 	}
 	// Keys have no order.
 	md := MD{"a": {"1", "2"}, "b": {"3"}, "none": nil, "empty": {}}
-	f, err := buildRequest("s", "m", mustEncoder(t, text("x")), 5, md, 0, defaultMaxMessage)
+	f, err := requestFrame("s", "m", mustEncoder(t, text("x")), 5, md, 0, wire.DefaultMaxData)
 	check(t, err)
-	defer f.free()
+	defer f.Free()
 	got := new(Request)
-	check(t, proto.Unmarshal(f.data(), got))
+	check(t, proto.Unmarshal(f.Data(), got))
 	slices.SortFunc(got.Metadata, func(a, b *KeyValue) int { return strings.Compare(a.Key+a.Value, b.Key+b.Value) })
 	want := &Request{Service: "s", Method: "m", Payload: encode(text("x")), TimeoutNano: 5,
 		Metadata: []*KeyValue{{Key: "a", Value: "1"}, {Key: "a", Value: "2"}, {Key: "b", Value: "3"}}}
@@ -74,15 +76,15 @@ func TestBuildRequestIsProtobuf(t *testing.T) {
 	}
 }
 
-func TestBuildRequestRefusals(t *testing.T) {
+func TestRequestFrameRefusals(t *testing.T) {
 	bad := "\xff"
 	_, protobufs := proto.Marshal(&Request{Service: bad})
-	for name, build := range map[string]func() (*frame, error){
-		"service":  func() (*frame, error) { return buildRequest(bad, "m", encoder{}, 0, nil, 0, 100) },
-		"method":   func() (*frame, error) { return buildRequest("s", bad, encoder{}, 0, nil, 0, 100) },
-		"key":      func() (*frame, error) { return buildRequest("s", "m", encoder{}, 0, MD{bad: {"v"}}, 0, 100) },
-		"value":    func() (*frame, error) { return buildRequest("s", "m", encoder{}, 0, MD{"k": {"v", bad}}, 0, 100) },
-		"the text": func() (*frame, error) { return buildRequest("s", "m", mustEncoder(t, text(bad)), 0, nil, 0, 100) },
+	for name, build := range map[string]func() (*wire.Frame, error){
+		"service":  func() (*wire.Frame, error) { return requestFrame(bad, "m", encoder{}, 0, nil, 0, 100) },
+		"method":   func() (*wire.Frame, error) { return requestFrame("s", bad, encoder{}, 0, nil, 0, 100) },
+		"key":      func() (*wire.Frame, error) { return requestFrame("s", "m", encoder{}, 0, MD{bad: {"v"}}, 0, 100) },
+		"value":    func() (*wire.Frame, error) { return requestFrame("s", "m", encoder{}, 0, MD{"k": {"v", bad}}, 0, 100) },
+		"the text": func() (*wire.Frame, error) { return requestFrame("s", "m", mustEncoder(t, text(bad)), 0, nil, 0, 100) },
 	} {
 		_, err := build()
 		if err == nil || err.Error() != protobufs.Error() {
@@ -92,49 +94,52 @@ func TestBuildRequestRefusals(t *testing.T) {
 	for n := range 40 {
 		e := mustEncoder(t, text(strings.Repeat("x", n)))
 		size := proto.Size(&Request{Service: "s", Method: "m", Payload: make([]byte, e.size)})
-		f, err := buildRequest("s", "m", e, 0, nil, 0, 30)
+		f, err := requestFrame("s", "m", e, 0, nil, 0, 30)
 		equal(t, err == nil, size <= 30)
 		if err != nil {
 			wantOversized(t, err, 30)
 			continue
 		}
-		f.free()
+		f.Free()
 	}
 }
 
-// agree compares parseRequest and parseResponse with the protobuf module, for any bytes.
+// payloadOf is the payload of a Request that was parsed from b.
+func payloadOf(b []byte, v wire.RequestView) []byte { return b[v.PayloadAt : v.PayloadAt+v.PayloadLen] }
+
+// agree compares ParseRequest and ParseResponse with the protobuf module, for any bytes.
 func agree(t *testing.T, b []byte) {
 	t.Helper()
 	req := new(Request)
-	view, err := parseRequest(b)
+	view, err := wire.ParseRequest(b)
 	if wantErr := proto.Unmarshal(b, req); (err == nil) != (wantErr == nil) {
 		t.Fatalf("request %x: got error %v, protobuf has %v", b, err, wantErr)
 	}
 	if err == nil {
-		if string(view.service) != req.Service || string(view.method) != req.Method || !bytes.Equal(view.payload, req.Payload) ||
-			view.timeout != req.TimeoutNano || view.metadata != len(req.Metadata) {
+		if string(view.Service) != req.Service || string(view.Method) != req.Method || !bytes.Equal(payloadOf(b, view), req.Payload) ||
+			view.Timeout != req.TimeoutNano || view.Metadata != len(req.Metadata) {
 			t.Fatalf("request %x: got %v, protobuf has %v", b, view, req)
 		}
 		lower := MD{}
 		for _, kv := range req.Metadata {
 			lower.Append(kv.Key, kv.Value)
 		}
-		if view.metadata > 0 {
-			equal(t, fmt.Sprint(requestMetadata(b, view.metadata)), fmt.Sprint(lower))
+		if view.Metadata > 0 {
+			equal(t, fmt.Sprint(wire.RequestMetadata(b, view.Metadata)), fmt.Sprint(lower))
 		}
-	} else if len(b) <= wordedSize {
+	} else if len(b) <= maxReparsed {
 		equal(t, fmt.Sprint(requestError(b)), fmt.Sprint(proto.Unmarshal(b, req)))
 	}
 	resp := new(Response)
-	answer, err := parseResponse(b)
+	answer, err := wire.ParseResponse(b)
 	var st *spb.Status
 	if err == nil {
-		st, err = answer.decodeStatus()
+		st, err = responseStatus(answer, b)
 	}
 	if wantErr := proto.Unmarshal(b, resp); (err == nil) != (wantErr == nil) {
 		t.Fatalf("response %x: got error %v, protobuf has %v", b, err, wantErr)
 	}
-	if err == nil && (!bytes.Equal(answer.payload, resp.Payload) || !proto.Equal(st, resp.Status)) {
+	if err == nil && (!bytes.Equal(answer.Payload, resp.Payload) || !proto.Equal(st, resp.Status)) {
 		t.Fatalf("response %x: got %v %v, protobuf has %v", b, answer, st, resp)
 	}
 }
@@ -151,7 +156,8 @@ func TestParseAgreesWithProtobuf(t *testing.T) {
 	seeds = append(seeds,
 		encode(&Response{Status: &spb.Status{Code: 5, Message: "gone", Details: []*anypb.Any{detail}}, Payload: []byte("abc")}),
 		slices.Concat(field(1, number(1, 5)), field(2, nil), field(1, field(2, []byte("gone")))),
-		slices.Concat(field(5, slices.Concat(field(1, []byte("A")), number(3, 1))), field(5, field(1, []byte("a"))), number(9, 1), field(77, nil)),
+		slices.Concat(field(5, slices.Concat(field(1, []byte("A")), number(3, 1))),
+			field(5, field(1, []byte("a"))), number(9, 1), field(77, nil)),
 		[]byte{0x0b, 0x0c}, []byte{0x0b, 0x13, 0x14, 0x0c}, []byte{0x0b, 0x14}, []byte{0x0c}, // groups
 		[]byte{0x00}, []byte{0x07}, []byte{0x0e}, []byte{0x8a, 0x00, 0x01, 'x'}, []byte{0x0d, 1, 2, 3, 4}, []byte{0x09, 1, 2, 3},
 		bytes.Repeat([]byte{0xff}, 12), []byte{0x20, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01},
@@ -175,24 +181,24 @@ func TestParseAgreesWithProtobuf(t *testing.T) {
 	}
 }
 
-func TestBuildResponseIsProtobuf(t *testing.T) {
+func TestResponseFrameIsProtobuf(t *testing.T) {
 	for _, out := range []string{"", "x", strings.Repeat("x", 130), strings.Repeat("x", 70_000)} {
-		f, err := buildResponse(mustEncoder(t, text(out)), defaultMaxMessage)
+		f, err := responseFrame(mustEncoder(t, text(out)), wire.DefaultMaxData)
 		check(t, err)
-		if want := encode(&Response{Payload: encode(text(out))}); !bytes.Equal(f.data(), want) {
-			t.Errorf("got %.100x, want %.100x", f.data(), want)
+		if want := encode(&Response{Payload: encode(text(out))}); !bytes.Equal(f.Data(), want) {
+			t.Errorf("got %.100x, want %.100x", f.Data(), want)
 		}
-		f.free()
+		f.Free()
 	}
-	f, err := buildResponse(mustEncoder(t, text("12345")), 9)
+	f, err := responseFrame(mustEncoder(t, text("12345")), 9)
 	check(t, err)
-	equal(t, len(f.data()), 9)
-	f.free()
-	_, err = buildResponse(mustEncoder(t, text("12345")), 8)
+	equal(t, len(f.Data()), 9)
+	f.Free()
+	_, err = responseFrame(mustEncoder(t, text("12345")), 8)
 	wantOversized(t, err, 8)
 }
 
-func TestBuildStatus(t *testing.T) {
+func TestStatusFrame(t *testing.T) {
 	detail, err := anypb.New(text("detail"))
 	check(t, err)
 	large := strings.Repeat("é", 10_000)
@@ -219,38 +225,38 @@ func TestBuildStatus(t *testing.T) {
 				test.want = test.st
 			}
 			if test.limit == 0 {
-				test.limit = defaultMaxMessage
+				test.limit = wire.DefaultMaxData
 			}
-			f := buildStatus(test.st, test.limit)
-			defer f.free()
+			f := statusFrame(test.st, test.limit)
+			defer f.Free()
 			got := new(Response)
-			check(t, proto.Unmarshal(f.data(), got))
-			if !proto.Equal(got.Status, test.want) || len(f.data()) > test.limit {
-				t.Errorf("got %v in %d bytes, want %v", got.Status, len(f.data()), test.want)
+			check(t, proto.Unmarshal(f.Data(), got))
+			if !proto.Equal(got.Status, test.want) || len(f.Data()) > test.limit {
+				t.Errorf("got %v in %d bytes, want %v", got.Status, len(f.Data()), test.want)
 			}
-			equal(t, parseHeader(f.b).typ, typeResponse)
+			equal(t, wire.ParseHeader(f.Bytes()).Type, wire.TypeResponse)
 		})
 	}
 }
 
-func TestBuildData(t *testing.T) {
-	f, err := buildData(mustEncoder(t, text("x")), 1, 3)
+func TestDataFrame(t *testing.T) {
+	f, err := dataFrame(mustEncoder(t, text("x")), 1, 3)
 	check(t, err)
-	f.setStream(7)
-	equal(t, string(f.b), string(data(7, 1, "x").bytes()))
-	f.free()
-	_, err = buildData(mustEncoder(t, text("xy")), 1, 3)
+	f.SetStream(7)
+	equal(t, string(f.Bytes()), string(data(7, 1, "x").bytes()))
+	f.Free()
+	_, err = dataFrame(mustEncoder(t, text("xy")), 1, 3)
 	wantOversized(t, err, 3)
-	f = buildEnd()
-	f.setStream(7)
-	equal(t, string(f.b), string(rawFrame{id: 7, typ: 3, flags: 5}.bytes()))
-	f.free()
+	f = wire.EndFrame()
+	f.SetStream(7)
+	equal(t, string(f.Bytes()), string(rawFrame{id: 7, typ: 3, flags: 5}.bytes()))
+	f.Free()
 }
 
-// What requestMetadata returns does not change with the frame that it came in.
+// What RequestMetadata returns does not change with the frame that it came in.
 func TestRequestMetadataIsACopy(t *testing.T) {
 	b := encode(&Request{Metadata: []*KeyValue{{Key: "Key", Value: "1"}, {Key: "other", Value: "x"}, {Key: "key", Value: "2"}}})
-	md := requestMetadata(b, 3)
+	md := MD(wire.RequestMetadata(b, 3))
 	clear(b)
 	md.Append("other", "y")
 	md.Append("key", "3")
@@ -269,9 +275,9 @@ func TestMalformedRequestsCostNoMemory(t *testing.T) {
 	b := append(bytes.Repeat([]byte("\x2a\x00"), 1<<20), 0xff)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err := parseRequest(b)
-	wantExactly(t, err, errMalformed)
-	wantExactly(t, requestError(b), errMalformed)
+	_, err := wire.ParseRequest(b)
+	wantExactly(t, err, wire.ErrMalformed)
+	wantExactly(t, requestError(b), wire.ErrMalformed)
 	runtime.ReadMemStats(&after)
 	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
 		t.Errorf("%d bytes", n)

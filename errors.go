@@ -9,15 +9,19 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/containerd/ttrpc/internal/transport"
+	"github.com/containerd/ttrpc/internal/wire"
 )
 
 var (
-	// ErrProtocol is wrapped by the errors that report a peer, or a caller, that did not keep to the protocol.
+	// ErrProtocol is wrapped by the errors that report a peer, or a caller,
+	// that did not keep to the protocol.
 	ErrProtocol = errors.New("protocol error")
 
-	// ErrClosed is what calls and streams return when their connection is gone. After an orderly end (EOF,
-	// a local Close, a broken pipe, a reset) the error is ErrClosed itself; after any other end it wraps
-	// ErrClosed and the cause. [Client.Err] tells the cause in either case.
+	// ErrClosed is what calls and streams return when their connection is gone. After an orderly end
+	// (EOF, a local Close, a broken pipe, a reset) the error is ErrClosed itself; after any other end
+	// it wraps ErrClosed and the cause. [Client.Err] tells the cause in either case.
 	ErrClosed = errors.New("ttrpc: closed")
 
 	// ErrServerClosed is returned by [Server.Serve] after [Server.Shutdown] or [Server.Close].
@@ -26,13 +30,16 @@ var (
 	// ErrStreamClosed is returned for a message that is sent on a stream which is closed for sending.
 	ErrStreamClosed = errors.New("ttrpc: stream closed")
 
-	// ErrStreamFull ends a stream whose consumer has taken nothing for a second while its buffer was full.
-	// The connection and its other calls go on. The buffer's size is set with [WithServerStreamBuffer]
-	// and [WithClientStreamBuffer].
+	// ErrStreamFull ends a stream whose consumer has taken nothing for too long while its buffer was
+	// full: for one second where other calls are in flight on the connection, for ten where the stream
+	// is the only one. [WithServerStallTimeout] and [WithClientStallTimeout] set the latter,
+	// [WithServerStreamBuffer] and [WithClientStreamBuffer] the buffer's size. The connection and its
+	// other calls go on.
 	ErrStreamFull = errors.New("ttrpc: stream buffer full")
 
-	// ErrStreamIDsExhausted is the cause for which a client closes after 2^31 calls, when the connection has
-	// no stream id left. Calls in flight finish first; new ones get an error that wraps ErrClosed and this one.
+	// ErrStreamIDsExhausted is the cause for which a client closes after 2^31 calls, when the
+	// connection has no stream id left. Calls in flight finish first;
+	// new ones get an error that wraps ErrClosed and this one.
 	ErrStreamIDsExhausted = errors.New("ttrpc: stream ids exhausted")
 )
 
@@ -42,9 +49,10 @@ var (
 	errUnknownType      = errors.New("not a message")
 	errLateUnmarshal    = errors.New("ttrpc: unmarshal called after the method returned")
 	errNilMarshal       = errors.New("ttrpc: marshal called with nil")
-	errConnDone         = errors.New("ttrpc: connection closed by the server")
 	errInvalidSize      = errors.New("ttrpc: size out of range")
 	errSizeChanged      = errors.New("ttrpc: message changed while it was marshaled")
+	errNilConn          = errors.New("ttrpc: the listener returned neither a connection nor an error")
+	errHandshakeTimeout = errors.New("ttrpc: handshake took too long")
 	errHandshakeNilConn = errors.New("ttrpc: handshake returned no connection")
 )
 
@@ -55,10 +63,10 @@ type OversizedMessageErr struct {
 	err             error
 }
 
-// OversizedMessageError returns an *[OversizedMessageErr] when messageLength, in bytes, is over the default
-// limit of 4 MiB, and nil otherwise.
+// OversizedMessageError returns an *[OversizedMessageErr] when messageLength, in bytes, is over the
+// default limit of 4 MiB, and nil otherwise.
 func OversizedMessageError(messageLength int) error {
-	return oversized(messageLength, defaultMaxMessage)
+	return oversized(messageLength, wire.DefaultMaxData)
 }
 
 func oversized(length, maximum int) error {
@@ -85,7 +93,7 @@ func (e *OversizedMessageErr) RejectedLength() int { return e.length }
 // MaximumLength returns the limit, in bytes, that was exceeded.
 func (e *OversizedMessageErr) MaximumLength() int {
 	if e == nil {
-		return defaultMaxMessage
+		return wire.DefaultMaxData
 	}
 	return e.maximum
 }
@@ -114,8 +122,21 @@ func asClosed(cause error) error {
 // mid-frame is io.ErrUnexpectedEOF and not among them.
 func isOrderly(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) ||
-		errors.Is(err, io.ErrClosedPipe) || errors.Is(err, errConnDone) || isResetErrno(err)
+		errors.Is(err, io.ErrClosedPipe) || errors.Is(err, transport.ErrDone) || transport.IsReset(err)
 }
+
+// drainedError is the status of a call that reached a server which shuts down:
+// nothing has been run for it.
+type drainedError struct{ status error }
+
+// Error returns the text of the status error.
+func (e *drainedError) Error() string { return e.status.Error() }
+
+// GRPCStatus returns the status, which is Unavailable.
+func (e *drainedError) GRPCStatus() *status.Status { return status.Convert(e.status) }
+
+// Unwrap makes errors.Is find ErrClosed: the connection is about to close.
+func (e *drainedError) Unwrap() []error { return []error{ErrClosed, e.status} }
 
 // unknownTypeError is for values that are no messages.
 type unknownTypeError struct {

@@ -35,7 +35,8 @@ func TestTextsOfErrors(t *testing.T) {
 	}
 }
 
-// A call's error names the cause of an end that is none of closing, once, and is ErrClosed itself after any other.
+// A call's error names the cause of an end that is none of closing, once, and is ErrClosed itself
+// after any other.
 func TestTextOfClosed(t *testing.T) {
 	for sent, want := range map[int]string{0: "ttrpc: closed", 5: "ttrpc: closed: unexpected EOF"} {
 		c, p := rawServer(t, "unix")

@@ -6,24 +6,8 @@ import "fmt"
 
 // What tests outside of this package need of its inside, and can't see from outside.
 
-// ForceInline has the reader of each connection of s run the next calls itself, as if all methods
-// had been quick for long. It holds for the calls that come soon after it, so tests repeat it.
-func ForceInline(s *Server) {
-	for _, service := range *s.registry.services.Load() {
-		for _, m := range service {
-			m.average.Store(0)
-			m.quick.Store(quickEnough)
-		}
-	}
-	for _, sc := range conns(s) {
-		sc.mu.Lock()
-		reads := sc.ch != nil
-		sc.mu.Unlock()
-		if reads {
-			sc.heat()
-		}
-	}
-}
+// CanReadPeer tells whether the system tells peers' credentials.
+const CanReadPeer = canReadPeer
 
 // SetNextStreamID has the client's next call use an id, as after so many calls.
 func SetNextStreamID(c *Client, id uint32) {
@@ -32,27 +16,30 @@ func SetNextStreamID(c *Client, id uint32) {
 	c.nextID = uint64(id)
 }
 
+// ConnCount is how many connections the server knows.
+func ConnCount(s *Server) int { return len(conns(s)) }
+
 // ClientLeftovers tells which calls a client still knows and what their streams hold, or nothing
 // if there is none.
 func ClientLeftovers(c *Client) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.streams) == 0 && c.flow.held.Load() == 0 {
+	if len(c.calls) == 0 && c.inflow.buffered.Load() == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d calls, %d bytes of streams", len(c.streams), c.flow.held.Load())
+	return fmt.Sprintf("%d calls, %d bytes of streams", len(c.calls), c.inflow.buffered.Load())
 }
 
-// ServerLeftovers remembers the connections that s has. The function that it returns tells what they
-// still account for, or nothing if there is nothing.
+// ServerLeftovers remembers the connections that s has. The function that it returns tells what
+// they still account for, or nothing if there is nothing.
 func ServerLeftovers(s *Server) func() string {
 	all := conns(s)
 	return func() (text string) {
 		for _, sc := range all {
 			sc.mu.Lock()
-			if len(sc.calls) != 0 || sc.active != 0 || sc.requests != 0 || sc.flow.held.Load() != 0 {
+			if len(sc.calls) != 0 || sc.running > 1 || sc.requests != 0 || sc.inflow.buffered.Load() != 0 {
 				text += fmt.Sprintf("%d calls, %d handlers, %d bytes of requests, %d of streams\n",
-					len(sc.calls), sc.active, sc.requests, sc.flow.held.Load())
+					len(sc.calls), sc.running-1, sc.requests, sc.inflow.buffered.Load())
 			}
 			sc.mu.Unlock()
 		}

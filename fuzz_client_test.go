@@ -152,7 +152,8 @@ func (p *clientProgram) call(kind int) {
 	})
 }
 
-// stream opens a stream and has it used to its end, which comes with the connection's at the latest.
+// stream opens a stream and has it used to its end, which comes with the connection's at the
+// latest.
 func (p *clientProgram) stream(kind int) {
 	ctx, desc := p.context(kind%4), []*ttrpc.StreamDesc{both, up, down, both}[p.next(4)]
 	sends, lazy := p.next(5), p.fake && kind >= 4
@@ -214,7 +215,8 @@ func (p *clientProgram) serve() {
 	}
 }
 
-// check holds the results to what was sent: a call for which answers alone came has the first of them.
+// check holds the results to what was sent: a call for which answers alone came has the first of
+// them.
 func (p *clientProgram) check() {
 	for o := range p.opened { // those that nobody has waited for
 		p.byText[o.text] = o.id
@@ -239,8 +241,8 @@ func (p *clientProgram) check() {
 	}
 }
 
-// FuzzClient runs programs of frames against a client that makes calls, and checks afterwards that another call
-// gets its answer, that each has got its own, and that all end with the connection.
+// FuzzClient runs programs of frames against a client that makes calls, and checks afterwards that
+// another call gets its answer, that each has got its own, and that all end with the connection.
 func FuzzClient(f *testing.F) {
 	for seed := range uint64(40) {
 		f.Add(randomProgram(seed))

@@ -4,9 +4,6 @@ package ttrpc
 
 import (
 	"bytes"
-	"errors"
-	"io"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -16,94 +13,8 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
-	"github.com/containerd/ttrpc/internal/pipe"
+	"github.com/containerd/ttrpc/internal/wire"
 )
-
-func FuzzHeader(f *testing.F) {
-	f.Add(make([]byte, headerLen))
-	f.Add([]byte("\x00\x40\x00\x00\x00\x00\x00\x01\x01\x02"))
-	f.Add([]byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if len(b) < headerLen {
-			return
-		}
-		out := make([]byte, headerLen)
-		parseHeader(b).put(out)
-		if !bytes.Equal(out, b[:headerLen]) {
-			t.Fatalf("%x became %x", b[:headerLen], out)
-		}
-	})
-}
-
-// FuzzReader cuts a stream of bytes into frames, as it arrives in pieces of any size, and compares with a reader
-// that has all of it at once.
-func FuzzReader(f *testing.F) {
-	frames := append(rawFrame{id: 1, typ: 1, data: encode(&Request{Service: svc, Method: "echo", Payload: encode(text("x"))})}.bytes(), rawFrame{id: 3, typ: 1, data: make([]byte, 200)}.bytes()...)
-	f.Add(frames, uint64(1), uint16(100))
-	f.Add(append(frames, 0, 0, 0), uint64(2), uint16(1000))
-	f.Add(bytes.Repeat(data(1, 0, "x").bytes(), 1000), uint64(3), uint16(20))
-	f.Add(rawFrame{typ: 3, data: make([]byte, 1<<16), claim: 1 << 17}.bytes(), uint64(4), uint16(1<<16-1))
-	f.Add(rawFrame{typ: 3, data: make([]byte, 3*firstPart)}.bytes(), uint64(5), uint16(1<<16-1))
-	f.Fuzz(func(t *testing.T, b []byte, seed uint64, limit uint16) {
-		r := rand.New(rand.NewPCG(seed, 0))
-		most := 1 << r.IntN(18)
-		there, back := pipe.New(pipe.Options{Capacity: len(b) + 1, Chunk: func() int { return 1 + r.IntN(most) }}, pipe.Options{})
-		defer back.Close()
-		_, _ = there.Write(b)
-		_ = there.Close()
-		ch := newChannel(back, int(limit), 1, nil)
-		defer ch.discard()
-		for {
-			in, err := ch.recv()
-			if err != nil {
-				checkReadEnd(t, err, b, int(limit))
-				return
-			}
-			for ; in != nil; in = ch.buffered() {
-				b = checkFrame(t, in, b, int(limit))
-				if !in.oversized && r.IntN(4) == 0 {
-					in.take().free()
-				}
-			}
-			if r.IntN(4) == 0 {
-				ch.rest() // the role of reading changes hands
-			}
-		}
-	})
-}
-
-// checkFrame compares a frame with the bytes it came from, and returns the rest.
-func checkFrame(t *testing.T, in *inbound, b []byte, limit int) []byte {
-	if len(b) < headerLen {
-		t.Fatalf("a frame out of %d bytes", len(b))
-	}
-	h := parseHeader(b)
-	if in.header != h || in.oversized != (h.length > uint32(limit)) {
-		t.Fatalf("%+v, oversized %v; want %+v", in.header, in.oversized, h)
-	}
-	rest := b[headerLen:]
-	n := min(uint64(h.length), uint64(len(rest)))
-	if !in.oversized && !bytes.Equal(in.data(), rest[:n]) {
-		t.Fatalf("data %x, want %x", in.data(), rest[:n])
-	}
-	if in.oversized && n < uint64(h.length) {
-		return b[len(b)-1:] // cut: see checkReadEnd
-	}
-	return rest[n:]
-}
-
-func checkReadEnd(t *testing.T, err error, rest []byte, limit int) {
-	want := io.EOF
-	if len(rest) > 0 {
-		want = io.ErrUnexpectedEOF
-	}
-	if len(rest) >= headerLen && uint64(parseHeader(rest).length) <= uint64(min(limit, len(rest)-headerLen)) {
-		t.Fatalf("a frame was left over: %x", rest)
-	}
-	if !errors.Is(err, want) {
-		t.Fatalf("%v with %d bytes left, want %v", err, len(rest), want)
-	}
-}
 
 // envelopeSeeds are encodings that a parser written by hand may take for something else.
 func envelopeSeeds(f *testing.F) {
@@ -111,12 +22,12 @@ func envelopeSeeds(f *testing.F) {
 		"",
 		"\x0a\x01s\x12\x01m\x1a\x03\x0a\x01x\x20\x05\x2a\x06\x0a\x01k\x12\x01v", // all fields
 		"\x0a\x01s\x0a\x01t\x12\x01m\x12\x00\x20\x05\x20\x00",                   // the last one counts
-		"\x2a\x03\x12\x01v\x2a\x00\x2a\x03\x0a\x01K\x2a\x06\x0a\x01k\x12\x01v",  // halves of KeyValues do not merge
+		"\x2a\x03\x12\x01v\x2a\x00\x2a\x03\x0a\x01K\x2a\x06\x0a\x01k\x12\x01v",  // KeyValues do not merge
 		"\x2a\x09\x0a\x01a\x0a\x01b\x12\x01v",                                   // a key twice
 		"\x0a\x02\xc3\x28",                                                      // not UTF-8
 		"\x2a\x04\x0a\x02\xc3\x28",                                              // the same in a key
-		"\x8a\x00\x81\x00s",                                                     // a tag and a length of more bytes than need be
-		"\x8a\x80\x80\x80\x80\x80\x80\x80\x80\x00\x01s",                         // of as many as there can be
+		"\x8a\x00\x81\x00s",                                                     // a long tag and length
+		"\x8a\x80\x80\x80\x80\x80\x80\x80\x80\x00\x01s",                         // the longest tag
 		"\x8a\x80\x80\x80\x80\x80\x80\x80\x80\x02\x01s",                         // one too large
 		"\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",                          // -1
 		"\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02",
@@ -141,27 +52,28 @@ func envelopeSeeds(f *testing.F) {
 	f.Add(append(bytes.Repeat([]byte("\x0b"), 9000), bytes.Repeat([]byte("\x0c"), 9000)...))
 }
 
-// FuzzParseRequest: what the protobuf module takes for a Request, and nothing else, is one, with the same values.
+// FuzzParseRequest: what the protobuf module takes for a Request, and nothing else, is one, with
+// the same values.
 func FuzzParseRequest(f *testing.F) {
 	envelopeSeeds(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		want := new(Request)
 		wantErr := proto.Unmarshal(b, want)
-		v, err := parseRequest(b)
+		v, err := wire.ParseRequest(b)
 		if (err == nil) != (wantErr == nil) {
 			t.Fatalf("%x: %v, protobuf says %v", b, err, wantErr)
 		}
 		if err != nil {
-			if text := requestError(b).Error(); len(b) <= wordedSize && text != wantErr.Error() {
+			if text := requestError(b).Error(); len(b) <= maxReparsed && text != wantErr.Error() {
 				t.Fatalf("%s, protobuf says %s", text, wantErr)
 			}
 			return
 		}
-		if string(v.service) != want.Service || string(v.method) != want.Method ||
-			!bytes.Equal(v.payload, want.Payload) || v.timeout != want.TimeoutNano || v.metadata != len(want.Metadata) {
+		if string(v.Service) != want.Service || string(v.Method) != want.Method ||
+			!bytes.Equal(payloadOf(b, v), want.Payload) || v.Timeout != want.TimeoutNano || v.Metadata != len(want.Metadata) {
 			t.Fatalf("%x: %+v, want %v", b, v, want)
 		}
-		checkMetadata(t, requestMetadata(b, v.metadata), want.Metadata)
+		checkMetadata(t, wire.RequestMetadata(b, v.Metadata), want.Metadata)
 	})
 }
 
@@ -187,16 +99,16 @@ func FuzzParseResponse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		want := new(Response)
 		wantErr := proto.Unmarshal(b, want)
-		v, err := parseResponse(b)
+		v, err := wire.ParseResponse(b)
 		var st *spb.Status
 		if err == nil {
-			st, err = v.decodeStatus()
+			st, err = responseStatus(v, b)
 		}
 		if (err == nil) != (wantErr == nil) {
 			t.Fatalf("%x: %v, protobuf says %v", b, err, wantErr)
 		}
-		if err == nil && (!bytes.Equal(v.payload, want.Payload) || !proto.Equal(st, want.Status)) {
-			t.Fatalf("%x: %q %v, want %v", b, v.payload, st, want)
+		if err == nil && (!bytes.Equal(v.Payload, want.Payload) || !proto.Equal(st, want.Status)) {
+			t.Fatalf("%x: %q %v, want %v", b, v.Payload, st, want)
 		}
 	})
 }
@@ -212,20 +124,21 @@ func FuzzBuildRequest(f *testing.F) {
 		want := &Request{Service: service, Method: method, Payload: payload, TimeoutNano: timeout, Metadata: md.keyValues()}
 		e := encoder{msg: payload, size: len(payload), kind: encodeRaw}
 		wantBytes, wantErr := proto.Marshal(want)
-		frame, err := buildRequest(service, method, e, timeout, md, flagRemoteOpen, defaultMaxMessage)
+		frame, err := requestFrame(service, method, e, timeout, md, wire.FlagRemoteOpen, wire.DefaultMaxData)
 		if wantErr != nil || err != nil {
 			if wantErr == nil || err == nil || wantErr.Error() != err.Error() {
 				t.Fatalf("%v, protobuf says %v", err, wantErr)
 			}
 			return
 		}
-		defer frame.free()
-		if !bytes.Equal(frame.data(), wantBytes) {
-			t.Fatalf("%x, want %x", frame.data(), wantBytes)
+		defer frame.Free()
+		if !bytes.Equal(frame.Data(), wantBytes) {
+			t.Fatalf("%x, want %x", frame.Data(), wantBytes)
 		}
-		frame.setStream(7)
-		equal(t, parseHeader(frame.b), header{uint32(len(wantBytes)), 7, typeRequest, flagRemoteOpen})
-		_, err = buildRequest(service, method, e, timeout, md, 0, len(wantBytes)-1)
+		frame.SetStream(7)
+		equal(t, wire.ParseHeader(frame.Bytes()),
+			wire.Header{Length: uint32(len(wantBytes)), Stream: 7, Type: wire.TypeRequest, Flags: wire.FlagRemoteOpen})
+		_, err = requestFrame(service, method, e, timeout, md, 0, len(wantBytes)-1)
 		if (len(wantBytes) > 0) != (err != nil) {
 			t.Fatalf("over the limit by one byte: %v", err)
 		}
@@ -241,30 +154,31 @@ func FuzzBuildResponse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in string, code int32, msg string, detail []byte, limit uint16) {
 		e, err := encoderFor(wrapperspb.Bytes([]byte(in)))
 		check(t, err)
-		frame, err := buildResponse(e, defaultMaxMessage)
+		frame, err := responseFrame(e, wire.DefaultMaxData)
 		check(t, err)
 		want, _ := proto.Marshal(&Response{Payload: encode(wrapperspb.Bytes([]byte(in)))})
-		if !bytes.Equal(frame.data(), want) {
-			t.Fatalf("%x, want %x", frame.data(), want)
+		if !bytes.Equal(frame.Data(), want) {
+			t.Fatalf("%x, want %x", frame.Data(), want)
 		}
-		frame.free()
+		frame.Free()
 		details := []*anypb.Any{{TypeUrl: msg, Value: detail}}
 		checkStatusFrame(t, &spb.Status{Code: code, Message: msg, Details: details}, 100+int(limit))
 	})
 }
 
-// checkStatusFrame wants a Response within the limit, whole if it fits, and with the code in any case.
+// checkStatusFrame wants a Response within the limit, whole if it fits, and with the code in any
+// case.
 func checkStatusFrame(t *testing.T, st *spb.Status, limit int) {
 	whole, err := proto.Marshal(&Response{Status: st})
-	frame := buildStatus(st, limit)
-	defer frame.free()
+	frame := statusFrame(st, limit)
+	defer frame.Free()
 	got := new(Response)
-	check(t, proto.Unmarshal(frame.data(), got))
-	if got.Status.GetCode() != st.Code || len(frame.data()) > limit {
-		t.Fatalf("%d bytes of %v", len(frame.data()), got)
+	check(t, proto.Unmarshal(frame.Data(), got))
+	if got.Status.GetCode() != st.Code || len(frame.Data()) > limit {
+		t.Fatalf("%d bytes of %v", len(frame.Data()), got)
 	}
-	if err == nil && len(whole) <= limit && !bytes.Equal(frame.data(), whole) {
-		t.Fatalf("%x, want %x", frame.data(), whole)
+	if err == nil && len(whole) <= limit && !bytes.Equal(frame.Data(), whole) {
+		t.Fatalf("%x, want %x", frame.Data(), whole)
 	}
 	if !utf8.ValidString(got.Status.Message) || utf8.ValidString(st.Message) && !strings.HasPrefix(st.Message, got.Status.Message) {
 		t.Fatalf("%q became %q", st.Message, got.Status.Message)

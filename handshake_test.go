@@ -135,12 +135,13 @@ func TestServerHandshakeRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var log logBuffer
 			var n atomic.Int32
-			r := serve(t, ttrpc.WithServerLogger(log.logger()), ttrpc.WithServerHandshaker(handshakeFunc(func(ctx context.Context, conn net.Conn) (net.Conn, any, error) {
-				if n.Add(1) < 3 {
-					return f(ctx, conn)
-				}
-				return conn, nil, nil
-			})))
+			r := serve(t, ttrpc.WithServerLogger(log.logger()), ttrpc.WithServerHandshaker(handshakeFunc(
+				func(ctx context.Context, conn net.Conn) (net.Conn, any, error) {
+					if n.Add(1) < 3 {
+						return f(ctx, conn)
+					}
+					return conn, nil, nil
+				})))
 			for range 2 {
 				_, err := call(bg, r.client(), "echo", "x")
 				wantExactly(t, err, ttrpc.ErrClosed)
@@ -173,7 +174,8 @@ func TestClientHandshakeFails(t *testing.T) {
 	check(t, c.Close())
 	equal(t, strings.Count(log.String(), "not you"), 1)
 
-	c, _ = rawServer(t, "unix", ttrpc.WithClientHandshaker(handshakeFunc(func(context.Context, net.Conn) (net.Conn, any, error) { return nil, nil, nil })))
+	nothing := handshakeFunc(func(context.Context, net.Conn) (net.Conn, any, error) { return nil, nil, nil })
+	c, _ = rawServer(t, "unix", ttrpc.WithClientHandshaker(nothing))
 	wantIs(t, c.Err(), ttrpc.ErrClosed)
 	equal(t, c.Err().Error(), "ttrpc: closed: ttrpc: handshake: "+noConn)
 }

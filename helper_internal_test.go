@@ -17,7 +17,8 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// The tests of internal functions have these few helpers. All other tests are in package ttrpc_test.
+// The tests of internal functions have these few helpers. All other tests are in package
+// ttrpc_test.
 
 const svc = "test.Service"
 

@@ -139,8 +139,8 @@ func join(_ context.Context, ss ttrpc.StreamServer) (any, error) {
 	}
 }
 
-// gate is a method, or a stream, whose handlers say that they have started and wait to be let go. They do not
-// look at their context.
+// gate is a method, or a stream, whose handlers say that they have started and wait to be let go.
+// They do not look at their context.
 type gate struct {
 	started chan string // what the call brought
 	release chan struct{}
@@ -283,7 +283,8 @@ func (b *logBuffer) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// wait waits for a channel, for a long time at most: a hang fails its own test and not the whole run.
+// wait waits for a channel, for a long time at most: a hang fails its own test and not the whole
+// run.
 func wait[T any](t testing.TB, ch <-chan T, what string) T {
 	t.Helper()
 	timer := time.NewTimer(time.Minute)

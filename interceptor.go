@@ -28,28 +28,30 @@ type StreamServerInfo struct {
 	StreamingServer bool
 }
 
-// UnaryServerInterceptor runs around the handler of each unary call: it calls method, or answers itself. It
-// does not run for unknown methods.
+// UnaryServerInterceptor runs around the handler of each unary call: it calls method, or answers
+// itself. It does not run for unknown methods.
 type UnaryServerInterceptor func(context.Context, Unmarshaler, *UnaryServerInfo, Method) (any, error)
 
-// UnaryClientInterceptor runs around each unary call: it calls the invoker, or answers itself. What it changes in
-// the request is what goes out. A status that the server answers with stands in the Response, the invoker's
-// error is nil then.
+// UnaryClientInterceptor runs around each unary call: it calls the invoker, or answers itself. What
+// it changes in the request is what goes out. A status that the server answers with stands in the
+// Response, the invoker's error is nil then.
 type UnaryClientInterceptor func(context.Context, *Request, *Response, *UnaryClientInfo, Invoker) error
 
 // StreamServerInterceptor runs around the handler of each stream.
 type StreamServerInterceptor func(context.Context, StreamServer, *StreamServerInfo, StreamHandler) (any, error)
 
-// StreamClientInterceptor is kept for those who name it. No option takes one: its signature has room for
-// neither the stream nor the call. See [ClientStreamInterceptor].
+// StreamClientInterceptor is kept for those who name it. No option takes one: its signature has
+// room for neither the stream nor the call. See [ClientStreamInterceptor].
 type StreamClientInterceptor func(context.Context)
 
 // Streamer opens a stream, like [Client.NewStream].
 type Streamer func(ctx context.Context, desc *StreamDesc, service, method string, req any) (ClientStream, error)
 
-// ClientStreamInterceptor runs around the opening of each stream: it calls the streamer, with whatever context
-// it wants, and may wrap what that returns.
-type ClientStreamInterceptor func(ctx context.Context, desc *StreamDesc, service, method string, req any, streamer Streamer) (ClientStream, error)
+// ClientStreamInterceptor runs around the opening of each stream: it calls the streamer, with
+// whatever context it wants, and may wrap what that returns.
+type ClientStreamInterceptor func(
+	ctx context.Context, desc *StreamDesc, service, method string, req any, streamer Streamer,
+) (ClientStream, error)
 
 // fullMethod is the name under which interceptors know a method.
 func fullMethod(service, method string) string { return "/" + path.Join(service, method) }

@@ -157,13 +157,16 @@ func TestClientInterceptors(t *testing.T) {
 			return nil
 		}, "own <nil>", "own <nil>"},
 		{"answers nothing", func(context.Context, *ttrpc.Request, *ttrpc.Response, func() error) error { return nil }, " <nil>", " <nil>"},
-		{"fails", func(context.Context, *ttrpc.Request, *ttrpc.Response, func() error) error { return own }, "before own error", "before own error"},
+		{"fails", func(context.Context, *ttrpc.Request, *ttrpc.Response, func() error) error { return own },
+			"before own error", "before own error"},
 		{"calls twice", func(_ context.Context, _ *ttrpc.Request, resp *ttrpc.Response, invoke func() error) error {
 			return errors.Join(invoke(), invoke())
 		}, "xmap[k:[1 2]] false <nil>", " rpc error: code = NotFound desc = gone"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			interceptor := func(ctx context.Context, req *ttrpc.Request, resp *ttrpc.Response, _ *ttrpc.UnaryClientInfo, invoke ttrpc.Invoker) error {
+			interceptor := func(
+				ctx context.Context, req *ttrpc.Request, resp *ttrpc.Response, _ *ttrpc.UnaryClientInfo, invoke ttrpc.Invoker,
+			) error {
 				return test.intercept(ctx, req, resp, func() error { return invoke(ctx, req, resp) })
 			}
 			c := serve(t, withMethod("look", look)).client(ttrpc.WithUnaryClientInterceptor(interceptor))
@@ -181,18 +184,20 @@ func TestClientInterceptors(t *testing.T) {
 // Errors that are no statuses come back through the chain as they are.
 func TestClientInterceptorsSeeErrors(t *testing.T) {
 	var seen []error
-	c := serve(t).client(ttrpc.WithUnaryClientInterceptor(func(ctx context.Context, req *ttrpc.Request, resp *ttrpc.Response, _ *ttrpc.UnaryClientInfo, invoke ttrpc.Invoker) error {
-		err := invoke(ctx, req, resp)
-		seen = append(seen, err)
-		return err
-	}))
+	c := serve(t).client(ttrpc.WithUnaryClientInterceptor(
+		func(ctx context.Context, req *ttrpc.Request, resp *ttrpc.Response, _ *ttrpc.UnaryClientInfo, invoke ttrpc.Invoker) error {
+			err := invoke(ctx, req, resp)
+			seen = append(seen, err)
+			return err
+		}))
 	_, err := call(bg, c, "none", "")
 	wantStatus(t, err, codes.Unimplemented, "method none")
 	cancelled, cancel := context.WithCancel(bg)
 	cancel()
 	_, err = call(cancelled, c, "echo", "")
 	wantExactly(t, err, context.Canceled)
-	equal(t, c.Call(bg, svc, "echo", nil, new(message)).Error(), "ttrpc: cannot marshal unknown type: <nil>") // which nobody sees
+	// No interceptor sees this one.
+	equal(t, c.Call(bg, svc, "echo", nil, new(message)).Error(), "ttrpc: cannot marshal unknown type: <nil>")
 	check(t, c.Close())
 	_, err = call(bg, c, "echo", "")
 	wantExactly(t, err, ttrpc.ErrClosed)
@@ -201,16 +206,18 @@ func TestClientInterceptorsSeeErrors(t *testing.T) {
 
 // An interceptor's own context is what the call ends with, and what its Request says goes out.
 func TestClientInterceptorsChangeTheContext(t *testing.T) {
-	ended, _ := rawServer(t, "unix", ttrpc.WithUnaryClientInterceptor(func(_ context.Context, req *ttrpc.Request, resp *ttrpc.Response, _ *ttrpc.UnaryClientInfo, invoke ttrpc.Invoker) error {
-		ctx, cancel := context.WithCancel(ttrpc.WithMetadata(bg, ttrpc.MD{"other": {"x"}}))
-		cancel()
-		return invoke(ctx, req, resp)
-	}))
+	ended, _ := rawServer(t, "unix", ttrpc.WithUnaryClientInterceptor(
+		func(_ context.Context, req *ttrpc.Request, resp *ttrpc.Response, _ *ttrpc.UnaryClientInfo, invoke ttrpc.Invoker) error {
+			ctx, cancel := context.WithCancel(ttrpc.WithMetadata(bg, ttrpc.MD{"other": {"x"}}))
+			cancel()
+			return invoke(ctx, req, resp)
+		}))
 	_, err := call(ttrpc.WithMetadata(bg, ttrpc.MD{"k": {"v"}}), ended, "echo", "x")
 	wantExactly(t, err, context.Canceled)
-	c, p := rawServer(t, "unix", ttrpc.WithUnaryClientInterceptor(func(_ context.Context, req *ttrpc.Request, resp *ttrpc.Response, _ *ttrpc.UnaryClientInfo, invoke ttrpc.Invoker) error {
-		return invoke(ttrpc.WithMetadata(bg, ttrpc.MD{"other": {"x"}}), req, resp)
-	}))
+	c, p := rawServer(t, "unix", ttrpc.WithUnaryClientInterceptor(
+		func(_ context.Context, req *ttrpc.Request, resp *ttrpc.Response, _ *ttrpc.UnaryClientInfo, invoke ttrpc.Invoker) error {
+			return invoke(ttrpc.WithMetadata(bg, ttrpc.MD{"other": {"x"}}), req, resp)
+		}))
 	goCall(ttrpc.WithMetadata(bg, ttrpc.MD{"k": {"v"}}), c, "echo", "x")
 	_, req := p.recvRequest()
 	equal(t, fmt.Sprint(metadataOf(req)), "map[k:[v]]")
@@ -244,7 +251,8 @@ func TestServerInterceptors(t *testing.T) {
 		{"answers nil", func(context.Context, ttrpc.Unmarshaler, *ttrpc.UnaryServerInfo, ttrpc.Method) (any, error) {
 			return nil, nil
 		},
-			" rpc error: code = Unknown desc = ttrpc: marshal called with nil", " rpc error: code = Unknown desc = ttrpc: marshal called with nil"},
+			" rpc error: code = Unknown desc = ttrpc: marshal called with nil: /test.Service/echo returned neither a message nor an error",
+			" rpc error: code = Unknown desc = ttrpc: marshal called with nil: /test.Service/fail returned neither a message nor an error"},
 		{"fails", func(context.Context, ttrpc.Unmarshaler, *ttrpc.UnaryServerInfo, ttrpc.Method) (any, error) {
 			return nil, own
 		},
@@ -276,16 +284,18 @@ func TestServerInterceptorsAreForMethods(t *testing.T) {
 	equal(t, tr.take(), "")
 }
 
-// An unmarshal that is kept and called once the method has returned is an error, not a read of another's request.
+// An unmarshal that is kept and called once the method has returned is an error, not a read of
+// another's request.
 func TestLateUnmarshal(t *testing.T) {
 	kept := make(chan ttrpc.Unmarshaler, 1)
-	c := serve(t, ttrpc.WithUnaryServerInterceptor(func(ctx context.Context, u ttrpc.Unmarshaler, _ *ttrpc.UnaryServerInfo, m ttrpc.Method) (any, error) {
-		select {
-		case kept <- u:
-		default:
-		}
-		return m(ctx, u)
-	})).client()
+	c := serve(t, ttrpc.WithUnaryServerInterceptor(
+		func(ctx context.Context, u ttrpc.Unmarshaler, _ *ttrpc.UnaryServerInfo, m ttrpc.Method) (any, error) {
+			select {
+			case kept <- u:
+			default:
+			}
+			return m(ctx, u)
+		})).client()
 	wantEcho(t, c)
 	late := <-kept
 	for range 100 {
@@ -315,13 +325,17 @@ func TestStreamInterceptors(t *testing.T) {
 	var received atomic.Int32
 	own := errors.New("own error")
 	r := serve(t,
-		ttrpc.WithStreamServerInterceptor(func(ctx context.Context, ss ttrpc.StreamServer, info *ttrpc.StreamServerInfo, h ttrpc.StreamHandler) (any, error) {
+		ttrpc.WithStreamServerInterceptor(func(
+			ctx context.Context, ss ttrpc.StreamServer, info *ttrpc.StreamServerInfo, h ttrpc.StreamHandler,
+		) (any, error) {
 			if info.FullMethod == "/"+svc+"/mute" {
 				return nil, own
 			}
 			return h(ctx, wrappedServer{ss, &received})
 		}),
-		ttrpc.WithClientStreamInterceptor(func(ctx context.Context, desc *ttrpc.StreamDesc, service, method string, req any, open ttrpc.Streamer) (ttrpc.ClientStream, error) {
+		ttrpc.WithClientStreamInterceptor(func(
+			ctx context.Context, desc *ttrpc.StreamDesc, service, method string, req any, open ttrpc.Streamer,
+		) (ttrpc.ClientStream, error) {
 			if method == "refused" {
 				return nil, own
 			}

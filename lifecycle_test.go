@@ -71,6 +71,7 @@ func TestServeShutdownCloseFromMany(t *testing.T) {
 			later(func() { _ = r.Shutdown(bg) })
 			all.Wait()
 			check(t, r.Shutdown(bg))
+			equal(t, ttrpc.ConnCount(r.Server), 0)
 			wantExactly(t, <-r.served, ttrpc.ErrServerClosed)
 		})
 	}
@@ -244,8 +245,8 @@ func TestOnCloseOnce(t *testing.T) {
 	}
 }
 
-// userConn is a conn as users make them of pipes and the like: it takes deadlines and knows none, and CloseWrite is not made
-// for strangers.
+// userConn is a conn as users make them of pipes and the like: it takes deadlines and knows none,
+// and CloseWrite is not made for strangers.
 type userConn struct {
 	net.Conn
 	closes *atomic.Int32
@@ -257,7 +258,8 @@ func (c userConn) SetWriteDeadline(time.Time) error { return nil }
 func (c userConn) CloseWrite() error                { panic("not implemented") }
 func (c userConn) Close() error                     { c.closes.Add(1); return c.Conn.Close() }
 
-// A server closes such a conn once, when the last answer is written, whether the peer closes or not.
+// A server closes such a conn once, when the last answer is written, whether the peer closes or
+// not.
 func TestShutdownOfUsersConn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &pipeListener{conns: make(chan net.Conn, 1), done: make(chan struct{})}
@@ -318,7 +320,8 @@ func TestListenersErrorAtTheEnd(t *testing.T) {
 	}
 }
 
-// What SendMsg and CloseSend have taken is written when the client is closed behind them, for a bounded time.
+// What SendMsg and CloseSend have taken is written when the client is closed behind them, for a
+// bounded time.
 func TestCloseLosesNoMessage(t *testing.T) {
 	for _, closeSend := range []bool{true, false} {
 		a, b := pair(t, "unix")

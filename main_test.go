@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// TestMain runs the tests and then looks for what they have left behind: goroutines of the package and
-// of its tests, and open sockets where /proc tells of them.
+// TestMain runs the tests and then looks for what they have left behind: goroutines of the package
+// and of its tests, and open sockets where /proc tells of them.
 func TestMain(m *testing.M) {
 	sockets := openSockets()
 	code := m.Run()
@@ -30,7 +30,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// goroutines returns the stacks of all goroutines that mention a text, but for this one and TestMain's.
+// goroutines returns the stacks of all goroutines that mention a text, but for this one and
+// TestMain's.
 func goroutines(text string) []string {
 	buf := make([]byte, 8<<20)
 	var found []string

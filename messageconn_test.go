@@ -16,8 +16,8 @@ import (
 	"github.com/containerd/ttrpc"
 )
 
-// messageConn is one end of a conn like those of NRI's multiplexer: what one Write sends one Read receives, and fails if it
-// has too little room. Deadlines do nothing.
+// messageConn is one end of a conn like those of NRI's multiplexer: what one Write sends one Read
+// receives, and fails if it has too little room. Deadlines do nothing.
 type messageConn struct {
 	in, out   chan []byte
 	done      chan struct{} // closed with either end
@@ -78,7 +78,8 @@ func TestMessageConns(t *testing.T) {
 	useAll(t, r, c)
 }
 
-// bufferedPeer reads and writes as the original's releases do: through buffers of 4096 bytes, each frame flushed.
+// bufferedPeer reads and writes as the original's releases do: through buffers of 4096 bytes, each
+// frame flushed.
 type bufferedPeer struct {
 	*rawPeer
 	out *bufio.Writer

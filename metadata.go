@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// MD is the metadata of a call: values by key. Get, Set and Append use keys in lower case, and so does a
-// server for the keys it receives; a client sends the keys as they stand in the map. A key without values is
-// not sent. Like any map it must not be changed while others use it; those given to a context and taken from
-// one are copies.
+// MD is the metadata of a call: values by key. Get, Set and Append use keys in lower case, and so
+// does a server for the keys it receives; a client sends the keys as they stand in the map. A key
+// without values is not sent. Like any map it must not be changed while others use it; those given
+// to a context and taken from one are copies.
 type MD map[string][]string
 
 type metadataKey struct{}
@@ -63,8 +63,8 @@ func (m MD) Clone() MD {
 	return clone
 }
 
-// GetMetadata returns a copy of the metadata of a context: what the client sent, in a handler, or what
-// WithMetadata attached. The copy is the caller's to change.
+// GetMetadata returns a copy of the metadata of a context: what the client sent, in a handler, or
+// what WithMetadata attached. The copy is the caller's to change.
 func GetMetadata(ctx context.Context) (MD, bool) {
 	md, ok := sharedMetadata(ctx)
 	return md.Clone(), ok
@@ -79,8 +79,8 @@ func GetMetadataValue(ctx context.Context, name string) (string, bool) {
 	return "", false
 }
 
-// WithMetadata returns a context that carries a copy of md in place of the metadata it had. Calls made with
-// it send md along.
+// WithMetadata returns a context that carries a copy of md in place of the metadata it had. Calls
+// made with it send md along.
 func WithMetadata(ctx context.Context, md MD) context.Context {
 	return context.WithValue(ctx, metadataKey{}, md.Clone())
 }

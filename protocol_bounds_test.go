@@ -82,10 +82,11 @@ func TestP50SlowConsumerLosesNothing(t *testing.T) {
 	t.Run("server", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			got := make(chan error, 1)
-			r := serve(t, network("pipe"), ttrpc.WithServerStreamBuffer(3000, 6000), withStream("slow", bidi(func(_ context.Context, ss ttrpc.StreamServer) error {
-				got <- slowly(ss, n)
-				return nil
-			})))
+			r := serve(t, network("pipe"), ttrpc.WithServerStreamBuffer(3000, 6000), withStream("slow", bidi(
+				func(_ context.Context, ss ttrpc.StreamServer) error {
+					got <- slowly(ss, n)
+					return nil
+				})))
 			cs := open(t, bg, r.client(), both, "slow", nil)
 			for range n {
 				check(t, cs.SendMsg(kilo))
@@ -113,11 +114,13 @@ func TestP50SlowConsumerLosesNothing(t *testing.T) {
 // A message in the Request does not make the consumer look as if it had been stuck for ever.
 func TestP50FirstMessageStartsTheSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := serve(t, network("pipe"), ttrpc.WithServerStreamBuffer(3000, 6000), withStream("late", bidi(func(_ context.Context, ss ttrpc.StreamServer) error {
-			elapse(900 * time.Millisecond)
-			return chat(context.Background(), ss)
-		})))
-		elapse(50 * 365 * 24 * time.Hour) // the bubble's time begins long before ours: clock was below zero there
+		r := serve(t, network("pipe"), ttrpc.WithServerStreamBuffer(3000, 6000), withStream("late", bidi(
+			func(_ context.Context, ss ttrpc.StreamServer) error {
+				elapse(900 * time.Millisecond)
+				return chat(context.Background(), ss)
+			})))
+		// The bubble's time begins long before ours: the clock would be below zero there.
+		elapse(50 * 365 * 24 * time.Hour)
 		cs := open(t, bg, r.client(), both, "late", kilo)
 		for range 10 {
 			check(t, cs.SendMsg(kilo))
@@ -134,14 +137,15 @@ func TestP51StuckStreamFailsAlone(t *testing.T) {
 	t.Run("server", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ended := make(chan error, 3)
-			r := serve(t, network("pipe"), ttrpc.WithServerStreamBuffer(3000, 6000), withStream("stuck", bidi(func(ctx context.Context, ss ttrpc.StreamServer) error {
-				<-ctx.Done()
-				ended <- ctx.Err()
-				_, err := recvText(ss)
-				ended <- err
-				ended <- ss.SendMsg(text("x"))
-				return errors.New("unheard")
-			})))
+			r := serve(t, network("pipe"), ttrpc.WithServerStreamBuffer(3000, 6000), withStream("stuck", bidi(
+				func(ctx context.Context, ss ttrpc.StreamServer) error {
+					<-ctx.Done()
+					ended <- ctx.Err()
+					_, err := recvText(ss)
+					ended <- err
+					ended <- ss.SendMsg(text("x"))
+					return errors.New("unheard")
+				})))
 			p := r.raw()
 			p.send(opening(1, "stuck"), opening(3, "chat"))
 			start := time.Now()
@@ -190,25 +194,31 @@ func TestP51LongStuckStreamFailsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := serve(t, network("pipe"), ttrpc.WithServerStreamBuffer(3000, 6000))
 		c := r.client()
+		held := goCall(bg, c, "hold", "") // others wait for the reader
 		cs := unread(t, c, 2)
 		elapse(2 * time.Second)
 		start := time.Now()
 		check(t, cs.SendMsg(kilo))
 		wantEcho(t, c)
-		equal(t, time.Since(start), 50*time.Millisecond) // awake, for the sake of processes that stood still
+		// It has to be awake for so long, for the sake of processes that stood still.
+		equal(t, time.Since(start), 50*time.Millisecond)
 		_, err := recvText(cs)
 		wantStatus(t, err, codes.ResourceExhausted, "ttrpc: stream buffer full")
+		c.Close()
+		wantExactly(t, wait(t, held, "the other call"), ttrpc.ErrClosed)
 	})
 }
 
-// The connection's buffer is full: the stream whose consumer has been idle for longest goes, the others lose nothing.
+// The connection's buffer is full: the stream whose consumer has been idle for longest goes, the
+// others lose nothing.
 func TestP51FullConnectionCostsTheLongestIdleStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		got := make(chan error, 1)
-		r := serve(t, network("pipe"), ttrpc.WithServerStreamBuffer(4000, 5000), withStream("slow", bidi(func(_ context.Context, ss ttrpc.StreamServer) error {
-			got <- slowly(ss, 20)
-			return nil
-		})))
+		r := serve(t, network("pipe"), ttrpc.WithServerStreamBuffer(4000, 5000), withStream("slow", bidi(
+			func(_ context.Context, ss ttrpc.StreamServer) error {
+				got <- slowly(ss, 20)
+				return nil
+			})))
 		c := r.client()
 		stuck := unread(t, c, 3)
 		elapse(500 * time.Millisecond)

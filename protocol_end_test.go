@@ -168,7 +168,8 @@ func TestP48ShutdownWaitsForCallsInFlight(t *testing.T) {
 	wantExactly(t, wait(t, r.served, "Serve"), ttrpc.ErrServerClosed)
 	ended, cancel := context.WithCancel(bg)
 	cancel()
-	wantExactly(t, r.Shutdown(ended), context.Canceled) // which does not wait, but has told all connections
+	// It does not wait, but has told all connections.
+	wantExactly(t, r.Shutdown(ended), context.Canceled)
 	busy.send(request(5, "echo", "x"))
 	busy.wantStatus(5, codes.Unavailable, "ttrpc: server closed")
 	streaming.send(request(3, "echo", "x"))

@@ -29,7 +29,8 @@ func TestP21OversizedDataIsResourceExhausted(t *testing.T) {
 	)
 }
 
-// Data over the limit costs the stream that it was for: its handler's context ends, and nothing else comes.
+// Data over the limit costs the stream that it was for: its handler's context ends, and nothing
+// else comes.
 func TestP21OversizedDataEndsItsStream(t *testing.T) {
 	ended := make(chan error, 1)
 	p := serve(t, ttrpc.WithServerMaxRecvMsgSize(100), withStream("watch", bidi(func(ctx context.Context, ss ttrpc.StreamServer) error {
@@ -82,7 +83,8 @@ func TestP24IdsMustIncrease(t *testing.T) {
 	reused := "StreamID cannot be re-used and must increment"
 	p := serve(t).raw()
 	p.wantUsable(5)
-	for _, id := range []uint32{5, 3, 1} {
+	p.wantUsable(3) // it was skipped, which is taken once
+	for _, id := range []uint32{5, 3} {
 		p.send(request(id, "echo", "x"))
 		p.wantStatus(id, codes.InvalidArgument, reused)
 	}
@@ -152,9 +154,11 @@ func TestP29DataOnUnaryStreamIsInvalidArgument(t *testing.T) {
 func TestP30ReplyOverTheLimitCostsItsCallAlone(t *testing.T) {
 	large := strings.Repeat("x", 1000)
 	r := serve(t, ttrpc.WithServerMaxSendMsgSize(500),
-		withStream("large", ttrpc.Stream{StreamingClient: true, Handler: func(context.Context, ttrpc.StreamServer) (any, error) { return text(large), nil }}),
+		withStream("large",
+			ttrpc.Stream{StreamingClient: true, Handler: func(context.Context, ttrpc.StreamServer) (any, error) { return text(large), nil }}),
 		withStream("largeData", downStream(func(_ context.Context, ss ttrpc.StreamServer) error { return ss.SendMsg(text(large)) })),
-		withStream("largeLast", ttrpc.Stream{StreamingServer: true, Handler: func(context.Context, ttrpc.StreamServer) (any, error) { return text(large), nil }}))
+		withStream("largeLast",
+			ttrpc.Stream{StreamingServer: true, Handler: func(context.Context, ttrpc.StreamServer) (any, error) { return text(large), nil }}))
 	too := func(n int) string { return fmt.Sprintf("message length %d exceed maximum message size of 500", n) }
 	r.run(t,
 		exchange{"unary", frames(request(1, "echo", large)), frames(refusal(1, codes.ResourceExhausted, too(1006)))},
@@ -169,7 +173,8 @@ func TestP30ReplyOverTheLimitCostsItsCallAlone(t *testing.T) {
 	equal(t, status.Code(err), codes.ResourceExhausted)
 	wantEcho(t, c)
 	t.Run("default", func(t *testing.T) {
-		c := serve(t, withMethod("large", unary(func(context.Context, string) (string, error) { return strings.Repeat("x", 5<<20), nil }))).client()
+		c := serve(t, withMethod("large",
+			unary(func(context.Context, string) (string, error) { return strings.Repeat("x", 5<<20), nil }))).client()
 		_, err := call(bg, c, "large", "")
 		wantStatus(t, err, codes.ResourceExhausted, "message length 5242890 exceed maximum message size of 4194304")
 		wantEcho(t, c)

@@ -19,9 +19,11 @@ func TestP17RequestFlagsDecideNothing(t *testing.T) {
 		name := fmt.Sprintf("flags %d/", flags)
 		list := requestOf(1, flags, &ttrpc.Request{Service: svc, Method: "list", Payload: encode(text("1"))})
 		r.run(t,
-			exchange{name + "unary", frames(requestOf(1, flags, &ttrpc.Request{Service: svc, Method: "echo", Payload: encode(text("x"))})), frames(answer(1, "x"))},
+			exchange{name + "unary", frames(requestOf(1, flags, &ttrpc.Request{Service: svc, Method: "echo", Payload: encode(text("x"))})),
+				frames(answer(1, "x"))},
 			exchange{name + "server stream", frames(list), frames(data(1, 0, "0"), closing(1))},
-			exchange{name + "both", frames(requestOf(1, flags, &ttrpc.Request{Service: svc, Method: "chat"}), data(1, 0, "a"), closing(1)), frames(data(1, 0, "a"), closing(1))},
+			exchange{name + "both", frames(requestOf(1, flags, &ttrpc.Request{Service: svc, Method: "chat"}), data(1, 0, "a"), closing(1)),
+				frames(data(1, 0, "a"), closing(1))},
 		)
 	}
 }

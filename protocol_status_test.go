@@ -141,7 +141,8 @@ func TestP40StatusReachesTheCallerWithDetails(t *testing.T) {
 		c, p = rawServer(t, "unix", ttrpc.WithUnaryClientInterceptor(interceptor))
 		result := goCall(bg, c, "echo", "x")
 		f := p.recv()
-		p.send(rawFrame{id: f.id, typ: 2, data: slices.Concat(field(2, []byte{0xff}), field(1, slices.Concat(number(1, 5), field(2, []byte("gone")))))})
+		p.send(rawFrame{id: f.id, typ: 2, data: slices.Concat(
+			field(2, []byte{0xff}), field(1, slices.Concat(number(1, 5), field(2, []byte("gone")))))})
 		wantStatus(t, wait(t, result, "call"), codes.NotFound, "gone")
 	}
 	cs := open(t, bg, c, both, "chat", nil)
@@ -151,7 +152,8 @@ func TestP40StatusReachesTheCallerWithDetails(t *testing.T) {
 	wantStatus(t, err, codes.NotFound, "")
 }
 
-// A call's context ends while it waits for its answer, in a write, or to write; by cancelling and by a deadline.
+// A call's context ends while it waits for its answer, in a write, or to write; by cancelling and
+// by a deadline.
 func TestP41ContextEndsACall(t *testing.T) {
 	situations := map[string]func(t *testing.T, c *ttrpc.Client, p *rawPeer){
 		"waits for its answer": func(_ *testing.T, _ *ttrpc.Client, p *rawPeer) { go p.recv() },

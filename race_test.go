@@ -20,8 +20,8 @@ import (
 	"github.com/containerd/ttrpc"
 )
 
-// These tests do at once what is documented as safe to be done at once. The race detector looks on; each also
-// checks what comes out.
+// These tests do at once what is documented as safe to be done at once. The race detector looks on;
+// each also checks what comes out.
 
 // A client's methods, from many goroutines, to the end and beyond.
 func TestRaceClient(t *testing.T) {
@@ -69,7 +69,8 @@ func wantOrClosed(t *testing.T, c *ttrpc.Client) {
 	switch out, err := call(bg, c, "echo", "x"); {
 	case err == nil:
 		equal(t, out, "x")
-	case errors.Is(err, ttrpc.ErrClosed) || status.Code(err) == codes.Unavailable: // the latter from a server that drains
+	case errors.Is(err, ttrpc.ErrClosed):
+	case status.Code(err) == codes.Unavailable: // from a server that drains
 	default:
 		t.Error(err)
 	}
@@ -134,8 +135,8 @@ func TestRaceServer(t *testing.T) {
 	}
 }
 
-// A stream's methods, from several goroutines on either side: nothing is lost, nothing comes twice, and each
-// sender's messages keep their order.
+// A stream's methods, from several goroutines on either side: nothing is lost, nothing comes twice,
+// and each sender's messages keep their order.
 func TestRaceStream(t *testing.T) {
 	const senders, receivers, each = 4, 3, 300
 	fanOut := func(ctx context.Context, ss ttrpc.StreamServer) error {
@@ -213,7 +214,8 @@ func TestRaceStreamsOfOneConnection(t *testing.T) {
 	all.Wait()
 }
 
-// Goroutines that a handler leaves behind may go on with its stream and its unmarshal: they get errors.
+// Goroutines that a handler leaves behind may go on with its stream and its unmarshal: they get
+// errors.
 func TestRaceLeftBehind(t *testing.T) {
 	var left sync.WaitGroup
 	stray := func(ctx context.Context, ss ttrpc.StreamServer) error {
@@ -258,7 +260,8 @@ func TestRaceLeftBehind(t *testing.T) {
 	left.Wait()
 }
 
-// A handler that returns while its client still sends: the client gets what the handler returned, first.
+// A handler that returns while its client still sends: the client gets what the handler returned,
+// first.
 func TestResultOfAHandlerThatDoesNotTakeAll(t *testing.T) {
 	r := serve(t, withStream("early", bidi(func(_ context.Context, ss ttrpc.StreamServer) error {
 		_, _ = recvText(ss)
@@ -282,8 +285,8 @@ func TestResultOfAHandlerThatDoesNotTakeAll(t *testing.T) {
 	}
 }
 
-// Metadata that is attached to a context is its own: what the caller does to the map later, and what handlers do
-// to theirs, is nobody else's business.
+// Metadata that is attached to a context is its own: what the caller does to the map later, and
+// what handlers do to theirs, is nobody else's business.
 func TestRaceMetadata(t *testing.T) {
 	r := serve(t, withMethod("change", unary(func(ctx context.Context, _ string) (string, error) {
 		md, _ := ttrpc.GetMetadata(ctx)

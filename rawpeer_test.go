@@ -20,8 +20,8 @@ import (
 	"github.com/containerd/ttrpc"
 )
 
-// rawPeer speaks the protocol by hand, with none of the package's code: what PROTOCOL.md says of bytes is
-// tested with it, on either side.
+// rawPeer speaks the protocol by hand, with none of the package's code: what PROTOCOL.md says of
+// bytes is tested with it, on either side.
 type rawPeer struct {
 	net.Conn
 	in *bufio.Reader // so small that it reads nothing ahead but what peek asks for
@@ -41,7 +41,8 @@ func (p *rawPeer) peek() {
 	check(p.t, err)
 }
 
-// rawFrame is a frame; claim, if not zero, is the length that its header says in place of the data's.
+// rawFrame is a frame; claim, if not zero, is the length that its header says in place of the
+// data's.
 type rawFrame struct {
 	id    uint32
 	typ   byte
@@ -160,8 +161,8 @@ func (p *rawPeer) wantEnd() {
 	}
 }
 
-// wantUsable makes sure that the server still answers on this connection, and has nothing else to say. The id is
-// that of a call that the peer has not made yet.
+// wantUsable makes sure that the server still answers on this connection, and has nothing else to
+// say. The id is that of a call that the peer has not made yet.
 func (p *rawPeer) wantUsable(id uint32) {
 	p.t.Helper()
 	p.send(request(id, "echo", "usable"))

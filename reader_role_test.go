@@ -1,206 +1,355 @@
 //go:build go1.25
 
-package ttrpc_test
+package ttrpc
 
 import (
-	"context"
-	"errors"
+	"fmt"
 	"math/rand/v2"
-	"strings"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
-	"time"
-
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
-	"github.com/containerd/ttrpc"
 )
 
-// A call whose caller reads for others ends with its context, also while a slow consumer of another stream has the
-// reader wait.
-func TestContextOfACallerWhoReadsForSlowStreams(t *testing.T) {
-	started := make(chan struct{})
-	r := serve(t, withMethod("started", unary(func(ctx context.Context, _ string) (string, error) {
-		started <- struct{}{}
-		<-ctx.Done()
-		return "", nil
-	})))
-	for range 3 {
-		c := r.client(ttrpc.WithClientStreamBuffer(1500, 1<<20))
-		for range 200 { // a rhythm, in which callers read for themselves
-			wantEcho(t, c)
+// step is where somebody is in what he does with a readerRole.
+type step int
+
+const (
+	outside step = iota // the loop in the poller, a caller or a worker doing something else, no deputy
+	reading
+	waits // the loop, for a channel of enter
+	again // one who reads, and has to look again whether something has come
+)
+
+// Those who share the role in the model.
+const (
+	theLoop = iota
+	callerA
+	callerB
+	theWorker
+	theDeputy // who goes on for a caller or a worker, in the loop's stead
+	everybody
+)
+
+// roleWorld is a readerRole and those who use it, as values, from which both can be made again.
+type roleWorld struct {
+	state   readState
+	missed  bool
+	waiting bool // the role has a channel
+	woken   bool // the channel that the loop waits for is closed
+	come    bool // something has come, and nobody has looked since
+	told    bool // the poller is about to tell the loop of it, which it does once
+	at      [everybody]step
+}
+
+// roleModel explores all worlds that can be reached, one atomic step of somebody after the other.
+type roleModel struct {
+	t     *testing.T
+	seen  map[roleWorld]bool
+	todo  []roleWorld
+	edges map[string]bool
+}
+
+// run has somebody do one thing to the role in a world, and files the world that it leads to.
+func (m *roleModel) run(w roleWorld, event string, do func(r *readerRole, next *roleWorld)) {
+	r := &readerRole{state: w.state, missed: w.missed}
+	if w.waiting {
+		r.waiting = make(chan struct{})
+	}
+	loops := r.waiting // what the loop waits for, unless that is closed already
+	next := w
+	do(r, &next)
+	if next.at[theLoop] == waits && w.at[theLoop] == waits && !w.woken {
+		next.woken = isClosed(loops)
+	}
+	next.state, next.missed, next.waiting = r.state, r.missed, r.waiting != nil
+	if next.state != w.state || next.missed && !w.missed {
+		m.edges[fmt.Sprintf("%d %s %d %v", w.state, event, next.state, next.missed)] = true
+	}
+	m.check(w, event, next)
+	if !m.seen[next] {
+		m.seen[next] = true
+		m.todo = append(m.todo, next)
+	}
+}
+
+func isClosed(ch chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	default:
+		return false
+	}
+}
+
+// readers is who reads.
+func (w *roleWorld) readers() (all []int) {
+	for who, at := range w.at {
+		if at == reading || at == again {
+			all = append(all, who)
 		}
-		ctx, cancel := context.WithCancel(bg)
-		result := goCall(ctx, c, "started", "")
-		<-started
-		streamCtx, endStream := context.WithCancel(bg)
-		cs := open(t, streamCtx, c, down, "flood", text(""))
-		_, err := recvText(cs)
-		check(t, err)
-		cancel()
-		ticker := time.NewTicker(400 * time.Millisecond)
-		for taken := 0; ; taken++ {
-			select {
-			case err = <-result:
-			case <-ticker.C:
-				_, err = recvText(cs)
-				check(t, err)
-				if taken < 4 {
-					continue
+	}
+	return all
+}
+
+// check wants what has to hold in every world.
+func (m *roleModel) check(from roleWorld, event string, w roleWorld) {
+	as := [everybody]readState{readByLoop, readByCaller, readByCaller, readByWorker, readInStead}
+	want := readIdle
+	readers := w.readers()
+	if len(readers) > 0 {
+		want = as[readers[0]]
+	}
+	if len(readers) > 1 || w.state != want {
+		m.t.Fatalf("%+v by %s became %+v: %v read", from, event, w, readers)
+	}
+	if w.at[theLoop] == waits && len(readers) == 0 && !w.woken {
+		m.t.Fatalf("%+v by %s became %+v: the loop is not woken", from, event, w)
+	}
+	somebody := len(readers) > 0 && (w.missed || w.state == readByLoop || w.at[readers[0]] == again)
+	if w.come && !w.told && !somebody && w.at[theLoop] != waits {
+		m.t.Fatalf("%+v by %s became %+v: what the poller has told is lost", from, event, w)
+	}
+}
+
+// arrive is the peer's: what comes makes the poller tell the loop, if that is there.
+func (m *roleModel) arrive(w roleWorld) {
+	m.run(w, "arrive", func(_ *readerRole, next *roleWorld) { next.come, next.told = true, true })
+}
+
+// look is whoever's who reads: he finds what has come.
+// What the poller is about to tell it tells all the same.
+func (m *roleModel) look(w roleWorld, who int) {
+	m.run(w, "look", func(_ *readerRole, next *roleWorld) { next.come, next.at[who] = false, reading })
+}
+
+// loop is what the loop may do: it leaves when it has looked, and comes out of the poller because
+// that has told it, or because waiting has failed.
+func (m *roleModel) loop(w roleWorld) {
+	free := len(w.readers()) == 0
+	switch w.at[theLoop] {
+	case reading, again:
+		m.look(w, theLoop)
+		if !w.come || w.told { // else the poller has told it already, and it reads on
+			m.run(w, "Leave", func(r *readerRole, next *roleWorld) { r.Leave(); next.at[theLoop] = outside })
+		}
+	case outside:
+		if w.told {
+			m.run(w, "TryEnter", func(r *readerRole, next *roleWorld) {
+				equal(m.t, r.TryEnter(), free)
+				if next.told = false; free {
+					next.at[theLoop] = reading
 				}
-				t.Fatal("the call waits for another stream's consumer")
-			}
-			break
+			})
 		}
-		wantExactly(t, err, context.Canceled)
-		ticker.Stop()
-		endStream()
-		check(t, c.Close())
+		m.enter(w)
+	case waits:
+		if w.woken {
+			m.enter(w)
+		}
 	}
 }
 
-// A handler in RecvMsg, who may be reading, ends with its deadline, and gets its messages, also while the client does
-// not read answers.
-func TestDeadlineOfAHandlerWhoReads(t *testing.T) {
-	ended := make(chan error, 1)
-	chatting := func(ctx context.Context, ss ttrpc.StreamServer) error {
-		err := chat(ctx, ss)
-		ended <- err
-		return err
-	}
-	r := serve(t, withStream("chatting", bidi(chatting)), ttrpc.WithServerWriteBacklog(20000))
-	for range 3 {
-		p := r.raw()
-		p.send(requestOf(1, 2, &ttrpc.Request{Service: svc, Method: "chatting", TimeoutNano: int64(500 * time.Millisecond)}))
-		for range 200 { // a rhythm, in which the handler reads for itself
-			p.send(data(1, 0, "x"))
-			if f := p.recv(); !f.equal(data(1, 0, "x")) {
-				equal(t, f.response(t).GetStatus().GetCode(), int32(codes.DeadlineExceeded)) // so soon
-				break
-			}
+// enter is the loop's, when waiting in the poller has failed, or when it has been woken.
+func (m *roleModel) enter(w roleWorld) {
+	m.run(w, "Enter", func(r *readerRole, next *roleWorld) {
+		wait := r.enter()
+		equal(m.t, wait == nil, len(w.readers()) == 0)
+		next.at[theLoop], next.woken, next.told = reading, false, false
+		if wait != nil {
+			next.at[theLoop], next.woken = waits, isClosed(wait)
 		}
-		faults := strings.Repeat(string(rawFrame{id: 2, typ: 3}.bytes()), 4000)
-		check(t, p.SetWriteDeadline(time.Now().Add(300*time.Millisecond)))
-		for range 20 { // whose answers are more than the socket and the backlog hold
-			if _, err := p.Write([]byte(faults)); err != nil {
-				break
-			}
-		}
-		err := wait(t, ended, "the handler's end")
-		if status.Code(err) != codes.DeadlineExceeded && !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatal(err)
-		}
-		check(t, p.Close())
-	}
-}
-
-// Who reads a client's connection changes with the pace of its calls, with contexts that end while their
-// caller reads, with streams: no call is lost over it, and none waits for another's answer.
-func TestRaceReaders(t *testing.T) {
-	slow := unary(func(ctx context.Context, in string) (string, error) {
-		d, err := time.ParseDuration(in)
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-		return in, err
 	})
-	r := serve(t, withMethod("slow", slow))
-	defer r.forceInline()()
-	var clients sync.WaitGroup
-	for seed := range uint64(8) {
-		clients.Go(func() {
-			rnd := rand.New(rand.NewPCG(seed, 0))
-			c := r.client()
-			for range 40 {
-				raceReader(t, c, rnd)
-			}
-			check(t, c.Close())
-			check(t, c.UserOnCloseWait(bg))
-		})
-	}
-	clients.Wait()
 }
 
-// forceInline has the server's readers run calls of all methods, also where a machine is too slow to earn that,
-// until the function that it returns is called.
-func (r *rig) forceInline() (stop func()) {
-	done, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		ticker := time.NewTicker(time.Millisecond)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-ticker.C:
-				ttrpc.ForceInline(r.Server)
-			}
-		}
-	}()
-	return func() { close(done); <-ended }
-}
-
-func raceReader(t *testing.T, c *ttrpc.Client, rnd *rand.Rand) {
-	some := func() time.Duration { return time.Duration(rnd.Int64N(int64(15 * time.Millisecond))) }
-	var all sync.WaitGroup
-	defer all.Wait()
-	switch rnd.IntN(8) {
-	case 0:
-		timer := time.NewTimer(some()) // an idle time
-		<-timer.C
-	case 1: // a call that outlives its context, which its caller may be reading for
-		ctx, cancel := context.WithTimeout(bg, some())
-		defer cancel()
-		_, err := call(ctx, c, "slow", "10s")
-		if status.Code(err) != codes.DeadlineExceeded { // by the server, when its clock was first
-			wantIs(t, err, context.DeadlineExceeded)
-		}
-	case 2: // the same by hand
-		ctx, cancel := context.WithCancel(bg)
-		timer := time.AfterFunc(some(), cancel)
-		defer timer.Stop()
-		_, err := call(ctx, c, "slow", "10s")
-		wantIs(t, err, context.Canceled)
-	case 3: // a slow call, and others beside it
-		in := some().String()
-		all.Go(func() {
-			out, err := call(bg, c, "slow", in)
-			if err != nil || out != in {
-				t.Error(out, err)
+func (m *roleModel) stealer(w roleWorld, who int, as readState) {
+	switch w.at[who] {
+	case outside:
+		m.run(w, "tryAcquire", func(r *readerRole, next *roleWorld) {
+			got := r.tryAcquire(as)
+			equal(m.t, got, len(w.readers()) == 0)
+			if got {
+				next.at[who] = reading
+				equal(m.t, r.by(), as)
+				equal(m.t, r.mayWait(), false)
 			}
 		})
-		if rnd.IntN(2) == 0 {
-			timer := time.NewTimer(some())
-			<-timer.C
+		return
+	case reading:
+		m.release(w, who)
+	}
+	m.look(w, who)
+	if w.at[theDeputy] == outside {
+		m.run(w, "standIn", func(r *readerRole, next *roleWorld) {
+			r.standIn()
+			next.at[who], next.at[theDeputy] = outside, w.at[who]
+			equal(m.t, r.mayWait(), true)
+		})
+	}
+}
+
+func (m *roleModel) deputy(w roleWorld) {
+	switch w.at[theDeputy] {
+	case outside:
+		return
+	case reading:
+		m.release(w, theDeputy)
+	}
+	m.look(w, theDeputy)
+}
+
+// release is for one who has looked since he was told to, if he was.
+func (m *roleModel) release(w roleWorld, who int) {
+	m.run(w, "release", func(r *readerRole, next *roleWorld) {
+		released := r.release()
+		equal(m.t, released, !w.missed)
+		if next.at[who] = outside; !released {
+			next.at[who] = again
 		}
-		wantEcho(t, c)
-	case 4:
-		cs := open(t, bg, c, both, "chat", nil)
-		for range rnd.IntN(30) {
-			check(t, cs.SendMsg(text("x")))
-			wantNext(t, cs, "x")
-			if rnd.IntN(10) == 0 {
-				wantEcho(t, c)
-			}
+	})
+}
+
+// However the steps of a loop, two callers, a worker, a deputy and the poller follow each other:
+// one reads at a time, nothing that comes is left to nobody, nobody acquires what somebody has, and
+// what happens is what readerRole's table says.
+func TestReaderRoleIsItsTable(t *testing.T) {
+	start := roleWorld{state: readByLoop}
+	start.at[theLoop] = reading
+	m := &roleModel{t: t, seen: map[roleWorld]bool{start: true}, todo: []roleWorld{start}, edges: map[string]bool{}}
+	for len(m.todo) > 0 {
+		w := m.todo[0]
+		m.todo = m.todo[1:]
+		m.arrive(w)
+		m.loop(w)
+		m.stealer(w, callerA, readByCaller)
+		m.stealer(w, callerB, readByCaller)
+		m.stealer(w, theWorker, readByWorker)
+		m.deputy(w)
+	}
+	equal(t, fmt.Sprint(m.edges), fmt.Sprint(roleTable()))
+	if len(m.seen) < 50 {
+		t.Errorf("only %d worlds were seen", len(m.seen))
+	}
+}
+
+// roleTable is the table at readerRole, with what missed becomes.
+func roleTable() map[string]bool {
+	table := map[string]bool{}
+	for _, edge := range []struct {
+		from   readState
+		event  string
+		to     readState
+		missed bool
+	}{
+		{readByLoop, "Leave", readIdle, false},
+		{readIdle, "TryEnter", readByLoop, false},
+		{readIdle, "Enter", readByLoop, false},
+		{readIdle, "tryAcquire", readByCaller, false},
+		{readIdle, "tryAcquire", readByWorker, false},
+		{readByCaller, "TryEnter", readByCaller, true},
+		{readByWorker, "TryEnter", readByWorker, true},
+		{readInStead, "TryEnter", readInStead, true},
+		{readByCaller, "release", readIdle, false},
+		{readByWorker, "release", readIdle, false},
+		{readInStead, "release", readIdle, false},
+		{readByCaller, "standIn", readInStead, true},
+		{readByWorker, "standIn", readInStead, true},
+	} {
+		table[fmt.Sprintf("%d %s %d %v", edge.from, edge.event, edge.to, edge.missed)] = true
+	}
+	return table
+}
+
+// roleRace is goroutines that share a readerRole. What comes is a number that whoever reads takes;
+// the poller tells the loop of it.
+type roleRace struct {
+	role    readerRole
+	poller  chan struct{} // capacity 1
+	come    atomic.Int64
+	readers atomic.Int64
+	taken   int64 // by whoever reads
+	deputy  sync.WaitGroup
+}
+
+// take reads in the role.
+func (r *roleRace) take(t *testing.T) {
+	if r.readers.Add(1) != 1 {
+		t.Error("two read at once")
+	}
+	for n := r.come.Load(); n > 0; n = r.come.Load() {
+		r.come.Add(-n)
+		r.taken += n
+	}
+	runtime.Gosched()
+	r.readers.Add(-1)
+}
+
+func (r *roleRace) loop(t *testing.T, all int64) {
+	for {
+		r.take(t)
+		if r.taken == all {
+			return
 		}
-		check(t, cs.CloseSend())
-		wantTexts(t, cs)
-	case 5: // short streams, which the server's reader runs
-		for range rnd.IntN(100) {
-			openAndClose(t, c, "chat")
-			wantTexts(t, open(t, bg, c, down, "list", text("1")), "0")
-			if rnd.IntN(20) == 0 {
-				all.Go(func() { wantEcho(t, c) })
-			}
+		r.role.Leave()
+		for <-r.poller; !r.role.TryEnter(); <-r.poller {
 		}
 	}
-	for range rnd.IntN(60) { // a rhythm
-		wantEcho(t, c)
+}
+
+// steal reads once, if nobody does, and may leave the role to a deputy.
+func (r *roleRace) steal(t *testing.T, as readState, deputy bool) {
+	if !r.role.tryAcquire(as) {
+		return
+	}
+	equal(t, r.role.by(), as)
+	r.take(t)
+	if !deputy {
+		r.release(t)
+		return
+	}
+	r.role.standIn()
+	r.deputy.Go(func() { r.take(t); r.release(t) })
+}
+
+func (r *roleRace) release(t *testing.T) {
+	for !r.role.release() {
+		r.take(t)
+	}
+}
+
+// The same with goroutines: one reads at a time, and all that comes is read,
+// also when nothing comes after it.
+func TestReaderRoleRace(t *testing.T) {
+	const rounds, each = 200, 100
+	for seed := range uint64(rounds) {
+		r := &roleRace{poller: make(chan struct{}, 1)}
+		ended := make(chan struct{})
+		go func() { defer close(ended); r.loop(t, each) }()
+		done := make(chan struct{})
+		var all sync.WaitGroup
+		for who, as := range []readState{readByCaller, readByCaller, readByWorker} {
+			all.Go(func() {
+				random := rand.New(rand.NewPCG(seed, uint64(who)))
+				for {
+					select {
+					case <-done:
+						return
+					default:
+						r.steal(t, as, random.IntN(4) == 0)
+						runtime.Gosched()
+					}
+				}
+			})
+		}
+		for range each {
+			r.come.Add(1)
+			signal(r.poller)
+			runtime.Gosched()
+		}
+		close(done)
+		all.Wait()
+		r.deputy.Wait()
+		signal(r.poller) // what a caller has read last, the loop learns of as it ends
+		wait(t, ended, "the loop to have read all")
 	}
 }

@@ -102,22 +102,27 @@ func TestTTRPCIssue148StreamInterceptors(t *testing.T) {
 		}
 	}
 	onClient := func(name string) ttrpc.ClientStreamInterceptor {
-		return func(ctx context.Context, desc *ttrpc.StreamDesc, service, method string, req any, open ttrpc.Streamer) (ttrpc.ClientStream, error) {
+		return func(
+			ctx context.Context, desc *ttrpc.StreamDesc, service, method string, req any, open ttrpc.Streamer,
+		) (ttrpc.ClientStream, error) {
 			note(name + method)
 			return open(ctx, desc, service, method, req)
 		}
 	}
-	c := serve(t, ttrpc.WithStreamServerInterceptor(onServer("s1")), ttrpc.WithChainStreamServerInterceptor(onServer("s2"), nil, onServer("s3"))).
+	c := serve(t, ttrpc.WithStreamServerInterceptor(onServer("s1")),
+		ttrpc.WithChainStreamServerInterceptor(onServer("s2"), nil, onServer("s3"))).
 		client(ttrpc.WithClientStreamInterceptor(onClient("c1"), nil, onClient("c2")), ttrpc.WithClientStreamInterceptor(onClient("c3")))
 	wantTexts(t, open(t, bg, c, down, "list", text("1")), "0")
 	mu.Lock()
-	equal(t, fmt.Sprint(seen), "[c1list c2list c3list s1/test.Service/listfalse true s2/test.Service/listfalse true s3/test.Service/listfalse true]")
+	equal(t, fmt.Sprint(seen), "[c1list c2list c3list "+
+		"s1/test.Service/listfalse true s2/test.Service/listfalse true s3/test.Service/listfalse true]")
 	mu.Unlock()
 	wantEcho(t, c) // unary calls have none of them
 	equal(t, len(seen), 6)
 }
 
-// An empty client-streaming Request lacked the no-data flag: Rust servers saw a bogus first message.
+// An empty client-streaming Request lacked the no-data flag: Rust servers saw a bogus first
+// message.
 func TestTTRPCRustIssue221NoDataFlag(t *testing.T) {
 	c, p := rawServer(t, "unix")
 	for _, desc := range []*ttrpc.StreamDesc{up, both} {
@@ -143,8 +148,9 @@ func TestTTRPCIssue126EmptyMessages(t *testing.T) {
 	wantTexts(t, cs, "[]")
 }
 
-// A client that gave up left the server working. The protocol has no frame for it, but the deadline travels, for
-// streams too, and closing the connection ends all (also nri 90, containerd 13483, kata-containers 11382).
+// A client that gave up left the server working. The protocol has no frame for it, but the deadline
+// travels, for streams too, and closing the connection ends all (also nri 90, containerd 13483,
+// kata-containers 11382).
 func TestNRIIssue114ServerWorksOn(t *testing.T) {
 	started, ended := make(chan struct{}, 4), make(chan error, 2)
 	r := serve(t,
@@ -180,7 +186,8 @@ func TestNRIIssue114ServerWorksOn(t *testing.T) {
 	}
 }
 
-// Sends are bounded: a peer that does not read costs its backlog, not memory without end (also issue 174).
+// Sends are bounded: a peer that does not read costs its backlog, not memory without end (also
+// issue 174).
 func TestTTRPCIssue3BoundedSends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, p := rawServer(t, "pipe", ttrpc.WithClientWriteBacklog(10_000))

@@ -20,12 +20,13 @@ import (
 	"github.com/containerd/ttrpc"
 )
 
-// The tests in the files regress_*_test.go are one for each fault that users of the original have met. A test's
-// name has the project, TTRPC for containerd/ttrpc, and the number of the issue.
+// The tests in the files regress_*_test.go are one for each fault that users of the original have
+// met. A test's name has the project, TTRPC for containerd/ttrpc, and the number of the issue.
 
 // Hangs.
 
-// A send to a peer that has stopped reading returned with the peer, not with its context, and so did all later calls.
+// A send to a peer that has stopped reading returned with the peer, not with its context, and so
+// did all later calls.
 func TestTTRPCIssue174SendOutlivesContext(t *testing.T) {
 	c, p := rawServer(t, "unix")
 	ctx, cancel := context.WithCancel(bg)
@@ -51,7 +52,8 @@ func TestTTRPCIssue174SendOutlivesContext(t *testing.T) {
 	check(t, wait(t, last, "a call once the peer reads"))
 }
 
-// Client and server were both blocked in a write, each waiting for the other to read (also issues 94 and 168).
+// Client and server were both blocked in a write, each waiting for the other to read (also issues
+// 94 and 168).
 func TestTTRPCIssue72BothSidesBlockedInWrite(t *testing.T) {
 	for _, transport := range []network{"pipe", "unix"} {
 		c := serve(t, transport).client()
@@ -70,7 +72,8 @@ func TestTTRPCIssue72BothSidesBlockedInWrite(t *testing.T) {
 	}
 }
 
-// One stream that nobody reads stalled every call of its connection, and then failed with its handler left hanging.
+// One stream that nobody reads stalled every call of its connection, and then failed with its
+// handler left hanging.
 func TestTTRPCIssue229UnreadStreamStallsCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := serve(t, network("pipe"))
@@ -92,7 +95,8 @@ func TestTTRPCIssue229UnreadStreamStallsCalls(t *testing.T) {
 	})
 }
 
-// A reader that pauses for 5 s before 50,000 messages gets all of them, and calls beside it go on at once.
+// A reader that pauses for 5 s before 50,000 messages gets all of them, and calls beside it go on
+// at once.
 func TestTTRPCIssue229PausingReaderLosesNothing(t *testing.T) {
 	const n = 50_000
 	m := strings.Repeat("m", 100)
@@ -240,7 +244,9 @@ func TestTTRPCIssue194ConcurrentMetadata(t *testing.T) {
 			value, _ := ttrpc.GetMetadataValue(ctx, "key")
 			return value, nil
 		})),
-		ttrpc.WithUnaryClientInterceptor(func(ctx context.Context, req *ttrpc.Request, resp *ttrpc.Response, _ *ttrpc.UnaryClientInfo, invoke ttrpc.Invoker) error {
+		ttrpc.WithUnaryClientInterceptor(func(
+			ctx context.Context, req *ttrpc.Request, resp *ttrpc.Response, _ *ttrpc.UnaryClientInfo, invoke ttrpc.Invoker,
+		) error {
 			change(ctx)
 			req.Metadata = append(req.Metadata, &ttrpc.KeyValue{Key: "more", Value: "y"})
 			return invoke(ctx, req, resp)
@@ -293,7 +299,7 @@ func TestTTRPCIssue51HandlerReturnsNil(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := serve(t, withMethod("nil", func(context.Context, func(any) error) (any, error) { return result, nil })).client()
 			_, err := call(bg, c, "nil", "")
-			wantStatus(t, err, codes.Unknown, "ttrpc: marshal called with nil")
+			wantStatus(t, err, codes.Unknown, "ttrpc: marshal called with nil: /test.Service/nil returned neither a message nor an error")
 			wantEcho(t, c)
 		})
 	}

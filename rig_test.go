@@ -27,8 +27,9 @@ type rig struct {
 // network is a transport for serve and its kin: unix by default, tcp, or pipe (net.Pipe).
 type network string
 
-// serve starts a server of the standard service and others. opts are ServerOpt, ClientOpts, network, net.Listener
-// and *ServiceDesc, whose methods join the standard ones. All ends with the test.
+// serve starts a server of the standard service and others. opts are ServerOpt, ClientOpts,
+// network, net.Listener and *ServiceDesc, whose methods join the standard ones. All ends with the
+// test.
 func serve(t testing.TB, opts ...any) *rig {
 	t.Helper()
 	r := &rig{t: t, served: make(chan error, 1)}
@@ -66,7 +67,8 @@ func serve(t testing.TB, opts ...any) *rig {
 	go func() { r.served <- s.Serve(bg, l) }()
 	t.Cleanup(func() {
 		s.Close()
-		ctx, cancel := context.WithTimeout(bg, 10*time.Second) // for handlers that never return, as some tests have them
+		// The bound is for handlers that never return, as some tests have them.
+		ctx, cancel := context.WithTimeout(bg, 10*time.Second)
 		defer cancel()
 		_ = s.Shutdown(ctx) // nothing of this test runs beside the next one
 	})
@@ -154,7 +156,8 @@ func pair(t testing.TB, transport network) (a, b net.Conn) {
 	return a, b
 }
 
-// rawServer returns a client and the other end of its connection, on which the test speaks for the server.
+// rawServer returns a client and the other end of its connection, on which the test speaks for the
+// server.
 func rawServer(t testing.TB, transport network, opts ...ttrpc.ClientOpts) (*ttrpc.Client, *rawPeer) {
 	t.Helper()
 	a, b := pair(t, transport)
@@ -179,7 +182,8 @@ func (l *pipeListener) Accept() (net.Conn, error) {
 	}
 }
 
-// dial returns the other end of a new connection; nobody accepts on a closed listener, which closes it.
+// dial returns the other end of a new connection; nobody accepts on a closed listener, which closes
+// it.
 func (l *pipeListener) dial() net.Conn {
 	a, b := net.Pipe()
 	select {
@@ -196,8 +200,8 @@ func (l *pipeListener) Addr() net.Addr {
 	return &net.UnixAddr{Name: "pipe", Net: "pipe"}
 }
 
-// onPipe is serve for the bubbles of synctest, which do not end before every goroutine and timer of the server and
-// its clients has. What the options bring has to be made in the bubble, too.
+// onPipe is serve for the bubbles of synctest, which do not end before every goroutine and timer of
+// the server and its clients has. What the options bring has to be made in the bubble, too.
 func onPipe(t testing.TB, opts ...any) *rig {
 	t.Helper()
 	return serve(t, append([]any{pipe.Listen()}, opts...)...)

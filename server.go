@@ -1,25 +1,33 @@
 package ttrpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/containerd/ttrpc/internal/transport"
 )
 
-// Server serves registered services on any number of listeners. All its methods are safe for concurrent use.
+// Server serves registered services on any number of listeners.
+// All its methods are safe for concurrent use.
 type Server struct {
 	serverConfig
 	registry registry
 	workers  workers
+	inline   inline    //inline:
+	progress broadcast // of a shutdown: a call was answered, or a connection closed
 
 	mu        sync.Mutex // guards all below; taken last
 	listeners map[net.Listener]struct{}
 	conns     map[*serverConn]struct{}
 	closing   bool
 	done      chan struct{} // closed when closing is set
-	idle      chan struct{} // closed when closing is set and no connection is left
+	idle      chan struct{} // closed when closing is set and all connections are closed
 	slots     chan struct{} // a token for each connection, where their number is bounded
 }
 
@@ -37,16 +45,22 @@ func NewServer(opts ...ServerOpt) (*Server, error) {
 			return nil, err
 		}
 	}
+	s.workers.fresh = s.goroutinePerCall
 	if s.maxConns > 0 {
 		s.slots = make(chan struct{}, s.maxConns)
 	}
 	return s, nil
 }
 
-// Serve accepts connections from l and serves them until l fails or the server is closed, in which case it
-// returns ErrServerClosed. It closes l. ctx is the parent of the contexts of all calls: its end cancels them, but
-// does not end Serve.
+// Serve accepts connections from l and serves them until l fails or the server is closed, in which
+// case it returns ErrServerClosed. It closes l. ctx is the parent of the contexts of all calls: its
+// end cancels them, but does not end Serve.
+//
+// It panics when ctx or l is nil.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	if ctx == nil || l == nil {
+		panic("ttrpc: Serve was given a nil context or listener")
+	}
 	defer l.Close()
 	if !s.addListener(l) {
 		return ErrServerClosed
@@ -58,6 +72,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			return ErrServerClosed
 		}
 		conn, err := l.Accept()
+		if err == nil && isNil(conn) {
+			err = errNilConn
+		}
 		if err == nil {
 			backoff = 0
 			if !s.takeSlot() { // another listener's connection may have had it meanwhile
@@ -80,8 +97,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 }
 
-// nextBackoff returns how long to wait after a failed Accept: 0 when it is of no use, else twice as long each
-// time, up to a second.
+// nextBackoff returns how long to wait after a failed Accept: 0 when it is of no use, else twice as
+// long each time, up to a second.
 func nextBackoff(err error, last time.Duration) time.Duration {
 	temporary, ok := err.(interface{ Temporary() bool })
 	if !ok || !temporary.Temporary() {
@@ -115,7 +132,8 @@ func (s *Server) takeSlot() bool {
 	}
 }
 
-// awaitSlot waits for a slot without keeping it: while a listener waits for a connection another may have it.
+// awaitSlot waits for a slot without keeping it:
+// while a listener waits for a connection another may have it.
 func (s *Server) awaitSlot() bool {
 	if !s.takeSlot() {
 		return false
@@ -131,27 +149,34 @@ func (s *Server) freeSlot() {
 }
 
 // serveConn starts a connection's goroutine.
-func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
-	sc := newServerConn(s, ctx, conn)
+func (s *Server) serveConn(ctx context.Context, netConn net.Conn) {
+	sc := newServerConn(s, ctx, netConn)
 	s.mu.Lock()
 	if s.closing {
 		s.mu.Unlock()
-		conn.Close()
+		netConn.Close()
 		s.freeSlot()
 		return
 	}
 	s.conns[sc] = struct{}{}
+	if len(s.conns) == 1 {
+		s.workers.setOpen(true)
+	}
 	s.mu.Unlock()
 	go sc.run()
 }
 
-// connDone is called once for each connection, when its goroutine has ended and no call is left.
-func (s *Server) connDone(sc *serverConn) {
-	s.freeSlot()
+// connClosed is called once for each connection, when it has been closed. Handlers may still run
+// that have not looked at their context.
+func (s *Server) connClosed(sc *serverConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, sc)
-	s.settleLocked()
+	if len(s.conns) == 0 {
+		s.workers.setOpen(false)
+	}
+	s.signalIdleLocked()
+	s.progress.signal()
 }
 
 func (s *Server) addListener(l net.Listener) bool {
@@ -176,13 +201,21 @@ func (s *Server) isClosing() bool {
 	return s.closing
 }
 
-// Shutdown stops accepting connections and calls, closes each connection when the calls in flight on it have
-// been answered, and waits for that. It returns ctx.Err() when ctx ends first (the rest goes on then, and Close cuts it
-// short), else what closing a listener has failed with, or nil.
+// Shutdown stops accepting connections and calls, closes each connection when the calls in flight
+// on it have been answered, and waits for that: not for handlers whose client has gone, nor for
+// goroutines that a handler has left behind. It returns ctx.Err() when ctx ends before the calls
+// are answered (the rest goes on then, and Close cuts it short),
+// else what closing a listener has failed with, or nil.
+//
+// A handler may call it with its own context, or one that is derived from it:
+// its own call is not waited for then.
 func (s *Server) Shutdown(ctx context.Context) error {
 	conns, failed := s.close()
 	for _, sc := range conns {
 		sc.drain()
+	}
+	if sc, _ := ctx.Value(connKey{}).(*serverConn); sc != nil && sc.server == s {
+		return cmp.Or(s.shutdownWithin(ctx, sc), failed)
 	}
 	select {
 	case <-s.idle:
@@ -193,46 +226,105 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-s.idle:
 		return failed
 	case <-ctx.Done():
-		return ctx.Err()
 	}
-}
-
-// Close closes listeners and connections at once. Calls in flight are cut: their clients get ErrClosed and their
-// contexts end. It does not wait for them. Its error is a listener's.
-func (s *Server) Close() error {
-	conns, failed := s.close()
-	for _, sc := range conns {
-		sc.fail(errConnDone)
+	if !s.awaitFlushed() {
+		return ctx.Err()
 	}
 	return failed
 }
 
-// close stops the accepting and returns the connections there are, and the first error of a listener.
+// flushGrace is how long answers have to be written once the context of Shutdown has ended.
+const flushGrace = 100 * time.Millisecond
+
+// awaitFlushed reports whether everybody has been answered.
+// Answers that are about to be written get a moment.
+func (s *Server) awaitFlushed() bool {
+	timer := time.NewTimer(flushGrace)
+	defer timer.Stop()
+	for {
+		more := s.progress.wait()
+		answered, written := s.isAnswered()
+		if !answered || written {
+			return answered
+		}
+		select {
+		case <-more:
+		case <-timer.C:
+			return false
+		}
+	}
+}
+
+func (s *Server) isAnswered() (answered, written bool) {
+	answered, written = true, true
+	for _, sc := range s.openConns() {
+		a, w := sc.isAnswered()
+		answered, written = answered && a, written && w
+	}
+	return answered, written
+}
+
+// shutdownWithin waits, for a handler of the connection,
+// for all calls but those whose handlers do the same.
+func (s *Server) shutdownWithin(ctx context.Context, sc *serverConn) error {
+	sc.waitsForSelf(1)
+	defer sc.waitsForSelf(-1)
+	s.progress.signal()
+	for {
+		more := s.progress.wait()
+		if !slices.ContainsFunc(s.openConns(), func(sc *serverConn) bool { return !sc.isQuiet() }) {
+			return nil
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// openConns lists the connections that have not been closed.
+func (s *Server) openConns() []*serverConn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.conns))
+}
+
+// Close closes listeners and connections at once. Calls in flight are cut: their clients get
+// ErrClosed and their contexts end. It does not wait for them. Its error is a listener's.
+func (s *Server) Close() error {
+	conns, failed := s.close()
+	for _, sc := range conns {
+		sc.fail(transport.ErrDone)
+	}
+	return failed
+}
+
+// close stops the accepting and returns the connections there are,
+// and the first error of a listener.
 func (s *Server) close() ([]*serverConn, error) {
 	s.mu.Lock()
 	if !s.closing {
 		s.closing = true
 		close(s.done)
-		s.settleLocked()
+		s.signalIdleLocked()
 	}
-	conns := make([]*serverConn, 0, len(s.conns))
-	for sc := range s.conns {
-		conns = append(conns, sc)
-	}
+	conns := slices.Collect(maps.Keys(s.conns))
 	listeners := s.listeners
 	s.listeners = nil
 	s.mu.Unlock()
 	var failed error
 	for l := range listeners {
-		if err := l.Close(); failed == nil && !errors.Is(err, net.ErrClosed) { // as Serve may have closed it
+		// Serve may have closed it already.
+		if err := l.Close(); failed == nil && !errors.Is(err, net.ErrClosed) {
 			failed = err
 		}
 	}
 	return conns, failed
 }
 
-// settleLocked is where a closing server notices that it is done.
-func (s *Server) settleLocked() {
+// signalIdleLocked is where a closing server notices that its connections are closed.
+func (s *Server) signalIdleLocked() {
 	if !s.closing || len(s.conns) > 0 {
 		return
 	}
@@ -240,7 +332,6 @@ func (s *Server) settleLocked() {
 	case <-s.idle:
 	default:
 		close(s.idle)
-		s.workers.close()
 	}
 }
 

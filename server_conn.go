@@ -3,133 +3,132 @@ package ttrpc
 import (
 	"context"
 	"net"
-	"sync"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/containerd/ttrpc/internal/transport"
+	"github.com/containerd/ttrpc/internal/wire"
 )
 
-// serverConn is one accepted connection. Its goroutine does the handshake, then reads; calls run on workers, or in it.
-//
-// A call is in calls from before it starts until somebody removes it, which is the claim to answer it: its
-// own goroutine with the result, or the reader, for a peer that broke the protocol in it. active counts handlers, so
-// a call that was answered for its handler still counts until the handler returns.
+// serverConn is a connection that a server has accepted. Its goroutine does the handshake, then
+// reads; calls run on workers. Whoever removes a call from calls answers it: its own goroutine with
+// the result, or the reader, for a peer that broke the protocol in it.
 type serverConn struct {
+	conn
 	server *Server
 	base   context.Context // Serve's
-	rota
-	flow   inflow
-	inline inline
-	lastID uint32 // the highest id a Request has had; the reader's
+	peer   string          // who it is, for the log
 
-	mu        sync.Mutex // guards all below and the rota, whose channel is nil until the handshake is done; taken before the channel's lock
-	conn      net.Conn
-	calls     map[uint32]*serverCall
-	active    int             // handlers that have not returned
-	requests  int             // bytes of their requests
-	ctx       context.Context // parent of all calls' contexts; nil until the first
-	cancel    context.CancelFunc
-	handshake any
-	closed    bool  // conn has been closed, or is being
-	draining  bool  // no further calls; to be closed when the last is answered
-	failed    error // the connection is closed, or about to be
-	reading   bool  // the goroutine has not ended
-	done      bool  // the server has been told that it is over
+	ids        streamIDs   // of the Requests so far; the reader's
+	own        *serverCall // what a worker that reads has read for itself; the reader's
+	inlineConn             //inline:
+
+	// The lock of conn guards all below. The connection is over when it is closed and running is 0.
+	running    int // handlers that have not returned, and the connection's goroutine
+	requests   int // bytes of the handlers' requests
+	inShutdown int // handlers that have called Shutdown, and wait
+	ctx        *connContext
+	cancel     context.CancelFunc // ends ctx, the parent of calls' contexts; nil until one is needed
+	handshake  any                // what the handshake has returned beside the conn
 }
 
-func newServerConn(s *Server, ctx context.Context, conn net.Conn) *serverConn {
-	return &serverConn{server: s, base: ctx, conn: conn, reading: true}
+func newServerConn(s *Server, ctx context.Context, netConn net.Conn) *serverConn {
+	sc := &serverConn{server: s, base: ctx, running: 1}
+	sc.netConn, sc.state = netConn, connHandshake
+	if s.logger != nil {
+		sc.peer = peerOf(netConn)
+	}
+	return sc
 }
 
 // run is the connection's goroutine.
 func (sc *serverConn) run() {
 	if err := sc.start(); err != nil {
-		sc.server.log("ttrpc: connection refused", "error", err)
+		sc.server.log("ttrpc: handshake failed", "error", err, "peer", sc.peer)
 		sc.fail(err)
-		sc.finished()
+		sc.done(0)
 		return
 	}
-	sc.readOn()
+	sc.server.workers.work(errand{read: sc, inside: true})
 }
 
-// readOn reads to the end of the connection, or until another goroutine takes over.
-func (sc *serverConn) readOn() {
-	sc.inline.pace = pace{}
-	err := sc.read()
-	if err == errTakenOver {
-		return
-	}
+// finished is called by the last one that was the loop.
+func (sc *serverConn) finished() {
+	sc.report()
+	sc.done(0)
+}
+
+func (sc *serverConn) recvFailed(err error) {
 	if sc.isDraining() {
-		err = errConnDone // whatever it is, it was meant to end
+		err = transport.ErrDone // whatever it is, it was meant to end
 	}
 	sc.fail(err)
-	sc.ch.discard()
-	sc.report()
-	sc.finished()
 }
 
 func (sc *serverConn) isDraining() bool {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	return sc.draining
-}
-
-// finished says that nobody reads any more.
-func (sc *serverConn) finished() {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	sc.reading = false
-	sc.settleLocked()
+	return sc.state == connDraining || sc.state == connFlushing
 }
 
 // report logs why the connection ended, if not by being closed.
 func (sc *serverConn) report() {
 	sc.mu.Lock()
-	err := sc.failed
+	err := sc.cause
 	sc.mu.Unlock()
 	if !isOrderly(err) {
-		sc.server.log("ttrpc: connection failed", "error", err)
+		sc.server.log("ttrpc: connection failed", "error", err, "peer", sc.peer)
 	}
 }
 
-// start does the handshake and makes the channel.
+// start does the handshake and makes the transport.
 func (sc *serverConn) start() error {
-	s, conn := sc.server, sc.conn
+	s, netConn := sc.server, sc.netConn
 	var data any
 	if s.handshaker != nil {
-		ctx := sc.handshakeContext()
+		ctx := &handshakeContext{Context: sc.base, running: sc.context()}
 		var err error
-		conn, data, err = runHandshake(ctx, s.handshaker, conn, s.handshakeTimeout)
-		sc.endHandshake()
+		netConn, data, err = runHandshake(ctx, sc.cancel, s.handshaker, netConn, s.handshakeTimeout)
+		ctx.over()
 		if err != nil {
 			return err
 		}
 	}
-	ch := newChannel(conn, s.maxRecv, s.backlog, sc.fail)
-	sc.flow.init(s.streamBuffer, s.connBuffer)
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	sc.conn, sc.handshake, sc.closed = conn, data, false
-	sc.rota.init(&sc.mu, ch, sc.readOn)
-	sc.settleLocked()
+	if sc.state == connClosed { // meanwhile
+		netConn.Close()
+		return ErrServerClosed
+	}
+	sc.open(netConn, sc, false, &s.limits, sc.fail)
+	sc.handshake, sc.state = data, connOpen
 	return nil
 }
 
-// handshakeContext ends with the handshake's connection. Calls have a context of their own.
-func (sc *serverConn) handshakeContext() context.Context {
-	ctx, cancel := context.WithCancel(sc.base)
+// context is the parent of the contexts of all calls: it ends with the connection.
+// The handshake has it too.
+func (sc *serverConn) context() context.Context {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	sc.cancel = cancel
-	sc.settleLocked()
-	return ctx
+	return sc.contextLocked()
 }
 
-func (sc *serverConn) endHandshake() {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	sc.cancel()
-	sc.cancel = nil
+func (sc *serverConn) contextLocked() context.Context {
+	if sc.ctx == nil {
+		ctx, cancel := context.WithCancel(sc.base)
+		sc.ctx, sc.cancel = &connContext{ctx, sc}, cancel
+		context.AfterFunc(ctx, sc.wakeStreams)
+	}
+	return sc.ctx
+}
+
+// wakeStreams has handlers in RecvMsg look at their context.
+func (sc *serverConn) wakeStreams() {
+	for _, s := range sc.streams() {
+		s.wake()
+	}
 }
 
 // begin registers a call, or says what to answer instead.
@@ -137,141 +136,136 @@ func (sc *serverConn) begin(call *serverCall) *status.Status {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	switch {
-	case sc.draining || sc.failed != nil:
+	case sc.state != connOpen:
 		return status.New(codes.Unavailable, ErrServerClosed.Error())
-	case sc.active >= sc.server.maxCalls:
+	case sc.running > sc.server.maxCalls:
 		return status.Newf(codes.ResourceExhausted, "ttrpc: more than %d calls in flight", sc.server.maxCalls)
 	case sc.requests > 0 && sc.requests+call.size > sc.server.requestBuffer:
 		return status.Newf(codes.ResourceExhausted, "ttrpc: requests in flight exceed %d bytes", sc.server.requestBuffer)
 	}
-	if sc.ctx == nil {
-		sc.makeContextLocked()
-	}
-	if sc.calls == nil {
-		sc.calls = make(map[uint32]*serverCall)
-	}
-	sc.calls[call.id] = call
-	sc.active++
+	sc.registerLocked(call.id, call)
+	sc.running++
 	sc.requests += call.size
-	call.parent, call.alone = sc.ctx, sc.active == 1
+	call.parent = sc.contextLocked()
 	return nil
 }
 
-func (sc *serverConn) makeContextLocked() {
-	ctx, cancel := context.WithCancel(sc.base)
-	sc.ctx, sc.cancel = ctx, cancel
-	if sc.handshake != nil {
-		sc.ctx = &connContext{Context: ctx, handshake: sc.handshake}
-	}
-	context.AfterFunc(ctx, sc.wakeStreams)
-}
-
-// wakeStreams has handlers in RecvMsg look at their context.
-func (sc *serverConn) wakeStreams() {
-	for _, s := range sc.allStreams() {
-		s.wake()
-	}
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	sc.rouseLocked()
-}
-
-// finish posts the answer of a call whose handler has returned, unless somebody has answered for it, and counts
-// it down. It takes f. The caller owns the call from then on. Somebody has to flush then; crowd: other calls are
-// in flight.
-func (sc *serverConn) finish(call *serverCall, f *frame) (crowd bool) {
-	f.setStream(call.id)
+// post takes the answer of a call whose handler has returned, unless somebody has answered for it.
+func (sc *serverConn) post(call *serverCall, f *wire.Frame) (posted transport.Unwritten) {
+	f.SetStream(call.id)
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	if sc.calls[call.id] == call {
 		delete(sc.calls, call.id)
-		_ = sc.ch.post(f) // a failed channel fails the connection itself
+		posted, _ = sc.t.Post(f) // one that has failed fails the connection itself
 	} else {
-		f.free()
+		f.Free()
 	}
-	if call.stream != nil {
-		call.endStream()
-		sc.rouseLocked() // a goroutine that the handler has left behind
-		if !sc.isAwayForLocked(call.stream) {
-			sc.attendLocked()
-		}
+	sc.closeIfDoneLocked()
+	if sc.state != connOpen {
+		sc.server.progress.signal()
 	}
-	sc.active--
-	sc.requests -= call.size
-	sc.settleLocked()
-	return sc.active > 0
+	return posted
+}
+
+// done says that a handler has returned, whose request had so many bytes,
+// or the connection's goroutine.
+func (sc *serverConn) done(size int) {
+	sc.mu.Lock()
+	sc.running--
+	sc.requests -= size
+	over := sc.running == 0
+	sc.mu.Unlock()
+	if over { // and closed, for its goroutine has ended
+		sc.server.freeSlot()
+	}
 }
 
 // drain lets the calls in flight finish and closes the connection then.
 func (sc *serverConn) drain() {
 	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	sc.draining = true
-	sc.settleLocked()
+	handshake := sc.state == connHandshake
+	if sc.state == connOpen {
+		sc.state = connDraining
+		sc.closeIfDoneLocked()
+	}
+	sc.mu.Unlock()
+	if handshake {
+		sc.fail(transport.ErrDone)
+	}
+}
+
+// closeIfDoneLocked closes a connection that drains, when its last call has been answered.
+func (sc *serverConn) closeIfDoneLocked() {
+	if sc.state == connDraining && len(sc.calls) == 0 {
+		sc.state = connFlushing
+		sc.t.CloseWhenFlushed()
+	}
 }
 
 // fail closes the connection at once; the first cause counts.
-func (sc *serverConn) fail(err error) {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	if sc.failed != nil {
+// Handlers learn of it by their contexts.
+func (sc *serverConn) fail(cause error) {
+	receivers, first := sc.close(cause)
+	if !first {
 		return
 	}
-	sc.failed = err
-	sc.settleLocked()
+	sc.mu.Lock()
+	cancel := sc.cancel
+	sc.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
+	for _, s := range receivers {
+		s.wake()
+	}
+	if sc.t != nil {
+		sc.t.Stop(cause)
+	}
+	go sc.closeNetConn()
 }
 
-// settleLocked is the one place that closes the connection, and that reports its end: called whenever something
-// changed that it looks at.
-//
-//	failed                           closed at once
-//	draining and no handler active   closed when the last answer is written
-//	closed, no goroutine, no handler done
-func (sc *serverConn) settleLocked() {
-	if sc.failed != nil {
-		sc.cutLocked()
-	} else if sc.draining && sc.active == 0 {
-		if sc.ch == nil {
-			sc.closeLocked()
-			sc.cancelLocked()
-		} else {
-			sc.ch.closeWhenFlushed()
-		}
-	}
-	if sc.failed != nil && !sc.reading && sc.active == 0 && !sc.done {
-		sc.done = true
-		sc.server.connDone(sc)
-	}
+// closeGrace is how long the closing of a net.Conn is waited for.
+const closeGrace = 100 * time.Millisecond
+
+// closeNetConn closes the net.Conn. That takes its time with SO_LINGER, with descriptors of the
+// peer's that wait in the socket, and with a conn of the user's, as TLS with a stuck peer: the
+// server does not wait for ever.
+func (sc *serverConn) closeNetConn() {
+	sc.mu.Lock()
+	netConn := sc.netConn
+	sc.mu.Unlock()
+	timer := time.AfterFunc(closeGrace, func() { sc.server.connClosed(sc) })
+	netConn.Close()
+	timer.Stop()
+	sc.server.connClosed(sc)
 }
 
-// cutLocked ends what hangs on the connection, and closes it: last, for with SO_LINGER that may take its time. Doing it again does
-// nothing.
-func (sc *serverConn) cutLocked() {
-	sc.cancelLocked()
-	if sc.ch != nil {
-		sc.attendLocked()
-		sc.ch.stop(sc.failed)
-		sc.flow.close()
+// isAnswered reports whether all calls on the connection have been answered, and the answers are
+// written. At the end of a bounded wait a TCP peer may still be about to close.
+func (sc *serverConn) isAnswered() (answered, written bool) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	switch sc.state {
+	case connClosed:
+		return true, true
+	case connFlushing:
+		return true, sc.t.Flushed()
 	}
-	sc.closeLocked()
+	return false, false
 }
 
-// closeLocked closes the connection, once. One of the user's may take its time, as TLS does with a stuck peer, and
-// must not hold up others meanwhile.
-func (sc *serverConn) closeLocked() {
-	switch {
-	case sc.closed:
-	case rawConn(sc.conn) != nil:
-		sc.conn.Close()
-	default:
-		go sc.conn.Close()
-	}
-	sc.closed = true
+// waitsForSelf counts a handler that is in Shutdown, or has left it:
+// its own call is not waited for there.
+func (sc *serverConn) waitsForSelf(n int) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	sc.inShutdown += n
 }
 
-// cancelLocked ends the handshake's context, and after the handshake that of all calls.
-func (sc *serverConn) cancelLocked() {
-	if sc.cancel != nil {
-		sc.cancel()
-	}
+// isQuiet reports whether nothing is in flight but calls whose handlers are in Shutdown.
+func (sc *serverConn) isQuiet() bool {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	return sc.state != connHandshake && len(sc.calls) <= sc.inShutdown
 }

@@ -2,101 +2,136 @@ package ttrpc
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
-// method is what a call needs to know of its method: all of it is composed at registration.
+// method is what a call needs to know of its method. It is composed when the method is first seen.
 type method struct {
 	name   string // full
 	unary  Method
 	stream StreamHandler // nil for a unary method
+	of     identity      // the handler that it was composed of
 
 	streamingClient, streamingServer bool
 
-	speed // see server_inline.go
+	threadUse
+	brevity //inline:
+}
+
+// service is a registered service. The maps stay the user's, who may add, replace and delete
+// methods as long as no call looks one up at the same time:
+// a call finds what is in them when it comes.
+type service struct {
+	server *Server
+	name   string
+	desc   *ServiceDesc
+
+	mu       sync.Mutex // guards the replacing
+	composed atomic.Pointer[map[string]*method]
 }
 
 // registry holds the services of a server. Readers take no lock: a registration replaces the map.
 type registry struct {
 	mu       sync.Mutex // guards the replacing
-	services atomic.Pointer[map[string]map[string]*method]
+	services atomic.Pointer[map[string]*service]
 }
 
 // add registers a service; a second one of its name is a programming error.
-func (r *registry) add(name string, methods map[string]*method) {
+func (r *registry) add(svc *service) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	services := map[string]map[string]*method{}
+	services := map[string]*service{}
 	if old := r.services.Load(); old != nil {
-		for name, methods := range *old {
-			services[name] = methods
-		}
+		services = maps.Clone(*old)
 	}
-	if _, ok := services[name]; ok {
-		panic(fmt.Errorf("duplicate service %v registered", name))
+	if _, ok := services[svc.name]; ok {
+		panic(fmt.Errorf("duplicate service %v registered", svc.name))
 	}
-	services[name] = methods
+	services[svc.name] = svc
 	r.services.Store(&services)
 }
 
 // find looks a method up by names that may alias a frame. The error is the status to answer.
-func (r *registry) find(service, name []byte) (*method, *status.Status) {
-	services := r.services.Load()
-	if services == nil {
-		return nil, status.Newf(codes.Unimplemented, "service %s", service)
+func (r *registry) find(name, methodName []byte) (*method, *status.Status) {
+	var svc *service
+	if services := r.services.Load(); services != nil {
+		svc = (*services)[string(name)]
 	}
-	methods, ok := (*services)[string(service)]
-	if !ok {
-		return nil, status.Newf(codes.Unimplemented, "service %s", service)
+	if svc == nil {
+		return nil, status.Newf(codes.Unimplemented, "service %s", name)
 	}
-	m := methods[string(name)]
-	if m == nil {
-		return nil, status.Newf(codes.Unimplemented, "method %s", name)
+	if m := svc.find(methodName); m != nil {
+		return m, nil
 	}
-	return m, nil
+	return nil, status.Newf(codes.Unimplemented, "method %s", methodName)
 }
 
-// Register registers the unary methods of a service. It panics when the name is taken. It may be called
-// while the server runs.
+// find returns nil for a method that there is none of.
+// Where a method and a stream have one name the method is served.
+func (svc *service) find(name []byte) *method {
+	handler := svc.desc.Methods[string(name)]
+	var stream Stream
+	of := identityOf(handler)
+	if handler == nil {
+		if stream = svc.desc.Streams[string(name)]; stream.Handler == nil {
+			return nil
+		}
+		of = identityOf(stream.Handler)
+	}
+	m := (*svc.composed.Load())[string(name)]
+	if m == nil || m.of != of || m.streamingClient != stream.StreamingClient || m.streamingServer != stream.StreamingServer {
+		m = svc.compose(string(name), handler, stream, of)
+	}
+	return m
+}
+
+// compose puts the interceptors around a handler, once.
+func (svc *service) compose(name string, handler Method, stream Stream, of identity) *method {
+	m := &method{name: fullMethod(svc.name, name), of: of}
+	if handler != nil {
+		m.unary = handler.intercept(svc.server.unaryInterceptors, m.name)
+	} else {
+		m.streamingClient, m.streamingServer = stream.StreamingClient, stream.StreamingServer
+		m.stream = stream.Handler.intercept(svc.server.streamInterceptors, &StreamServerInfo{
+			FullMethod: m.name, StreamingClient: m.streamingClient, StreamingServer: m.streamingServer,
+		})
+	}
+	svc.mu.Lock()
+	defer svc.mu.Unlock()
+	composed := maps.Clone(*svc.composed.Load())
+	composed[name] = m
+	svc.composed.Store(&composed)
+	return m
+}
+
+// identity tells one function value from another, which Go's == does not do. Whoever keeps one
+// keeps the function, too, so that nothing else gets its address.
+type identity unsafe.Pointer
+
+// identityOf returns the address of a function value's closure.
+func identityOf[F any](f F) identity { return *(*identity)(unsafe.Pointer(&f)) }
+
+// Register registers the unary methods of a service. It panics when the name is taken. It may be
+// called while the server runs. The map stays the caller's: methods that are added later are
+// served, as long as no call comes while the map is changed.
 func (s *Server) Register(name string, methods map[string]Method) {
 	s.RegisterService(name, &ServiceDesc{Methods: methods})
 }
 
-// RegisterService registers a service. It panics when the name is taken. It may be called while the server
-// runs. Where a method and a stream have one name the method is served.
+// RegisterService registers a service. It panics when the name is taken. It may be called while the
+// server runs. Where a method and a stream have one name the method is served. The maps stay the
+// caller's, as with [Server.Register].
 func (s *Server) RegisterService(name string, desc *ServiceDesc) {
-	methods := map[string]*method{}
 	if desc == nil {
 		desc = &ServiceDesc{}
 	}
-	for key, stream := range desc.Streams {
-		if stream.Handler != nil {
-			methods[key] = s.streamMethod(fullMethod(name, key), stream)
-		}
-	}
-	for key, handler := range desc.Methods {
-		if handler != nil {
-			full := fullMethod(name, key)
-			methods[key] = &method{name: full, unary: handler.intercept(s.unaryInterceptors, full)}
-		}
-	}
-	s.registry.add(name, methods)
-}
-
-func (s *Server) streamMethod(full string, stream Stream) *method {
-	info := &StreamServerInfo{
-		FullMethod:      full,
-		StreamingClient: stream.StreamingClient,
-		StreamingServer: stream.StreamingServer,
-	}
-	return &method{
-		name:            full,
-		stream:          stream.Handler.intercept(s.streamInterceptors, info),
-		streamingClient: stream.StreamingClient,
-		streamingServer: stream.StreamingServer,
-	}
+	svc := &service{server: s, name: name, desc: desc}
+	svc.composed.Store(&map[string]*method{})
+	s.registry.add(svc)
 }

@@ -31,10 +31,11 @@ func TestRegisterTwicePanics(t *testing.T) {
 
 func TestRegisteredNames(t *testing.T) {
 	var tr trace
-	r := serve(t, ttrpc.WithUnaryServerInterceptor(func(ctx context.Context, u ttrpc.Unmarshaler, info *ttrpc.UnaryServerInfo, m ttrpc.Method) (any, error) {
-		tr.add(info.FullMethod)
-		return m(ctx, u)
-	}))
+	r := serve(t, ttrpc.WithUnaryServerInterceptor(
+		func(ctx context.Context, u ttrpc.Unmarshaler, info *ttrpc.UnaryServerInfo, m ttrpc.Method) (any, error) {
+			tr.add(info.FullMethod)
+			return m(ctx, u)
+		}))
 	r.Register("", map[string]ttrpc.Method{"": unary(echo)})
 	r.Register("/a/b", map[string]ttrpc.Method{"/c": unary(echo)})
 	r.Register("a", map[string]ttrpc.Method{"b": unary(echo), "nil": nil})

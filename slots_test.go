@@ -114,7 +114,8 @@ func TestRefusedStreamsHoldNoBuffer(t *testing.T) {
 	p.want(closing(1))
 }
 
-// What a client has sent counts until the handler has taken it, also when the client has closed its half.
+// What a client has sent counts until the handler has taken it, also when the client has closed its
+// half.
 func TestClosedHalvesCountInTheConnectionsBuffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := onPipe(t, ttrpc.WithServerStreamBuffer(10<<10, 20<<10))
@@ -151,7 +152,8 @@ func TestMaxConnsWithSeveralListeners(t *testing.T) {
 	})
 }
 
-// Metadata counts by what it takes in memory, not by the two bytes that an entry may have on the wire.
+// Metadata counts by what it takes in memory, not by the two bytes that an entry may have on the
+// wire.
 func TestMetadataCountsInTheRequestBuffer(t *testing.T) {
 	r := serve(t, ttrpc.WithServerRequestBuffer(1<<20))
 	p := r.raw()
@@ -164,7 +166,8 @@ func TestMetadataCountsInTheRequestBuffer(t *testing.T) {
 	p.wantStatus(3, codes.ResourceExhausted, "ttrpc: requests in flight exceed 1048576 bytes")
 }
 
-// A reply of a million statuses, which together are one, costs its call no more than other replies of its size.
+// A reply of a million statuses, which together are one, costs its call no more than other replies
+// of its size.
 func TestManyStatusesInAReply(t *testing.T) {
 	c, p := rawServer(t, "unix")
 	result := goCall(bg, c, "echo", "")

@@ -43,8 +43,8 @@ func TestLargeStreamsBothWays(t *testing.T) {
 	}
 }
 
-// transfer sends a number of bytes through a stream to a consumer that calls pause after each message, and returns
-// by how much the heap has grown meanwhile.
+// transfer sends a number of bytes through a stream to a consumer that calls pause after each
+// message, and returns by how much the heap has grown meanwhile.
 func transfer(t *testing.T, transport network, total int, pause func(received int)) (heap uint64) {
 	const size = 64 << 10
 	var before runtime.MemStats
@@ -92,7 +92,8 @@ func TestBulkTransferToSlowConsumer(t *testing.T) {
 	})
 }
 
-// The same with a gibibyte over a socket, in real time: nearly a minute, so only where it is asked for.
+// The same with a gibibyte over a socket, in real time: nearly a minute, so only where it is asked
+// for.
 func TestBulkTransferInRealTime(t *testing.T) {
 	if os.Getenv("TTRPC_TEST_LONG") == "" {
 		t.Skip("TTRPC_TEST_LONG is not set")
@@ -109,8 +110,8 @@ func TestBulkTransferInRealTime(t *testing.T) {
 	}
 }
 
-// A consumer with small buffers that takes messages now and then, let go by the test: nothing is lost in any order
-// of events.
+// A consumer with small buffers that takes messages now and then, let go by the test: nothing is
+// lost in any order of events.
 func TestGatedConsumer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := serve(t, network("pipe"))
@@ -158,8 +159,8 @@ func moody(started chan<- struct{}, ended chan<- error) ttrpc.Stream {
 	})
 }
 
-// A stream that has been quick stops: its handler waits, or its client does, and everything else goes on and ends as
-// ever.
+// A stream that has been quick stops: its handler waits, or its client does, and everything else
+// goes on and ends as ever.
 func TestQuickStreamThatStops(t *testing.T) {
 	type stage struct {
 		*rig
@@ -258,4 +259,5 @@ func TestQuickStreamsTakeTurns(t *testing.T) {
 	}
 }
 
-const bulkHeap = 80 << 20 // an inbox of 8 MiB, a backlog of 1 MiB, and what the collector has not seen yet
+// bulkHeap is an inbox of 8 MiB, a backlog of 1 MiB, and what the collector has not seen yet.
+const bulkHeap = 80 << 20

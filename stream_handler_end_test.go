@@ -122,7 +122,7 @@ func TestStreamHandlerOfAConnectionThatEnds(t *testing.T) {
 				if err := wait(t, result, "the handler's end"); err == nil {
 					t.Error("it ended well")
 				}
-				check(t, b.Shutdown(bg)) // which waits for the connection
+				eventually(t, "the connection to be forgotten", func() bool { return ttrpc.ConnCount(b.Server) == 0 })
 			})
 		}
 	}

@@ -15,11 +15,16 @@ import (
 	"github.com/containerd/ttrpc"
 )
 
-// moodRounds is how often a test has a stream begin: where quick handlers are run by the reader, some of them are.
-const moodRounds = 20
+const (
+	// quickCalls are made one after the other: the two sides find out that they follow each other.
+	quickCalls = 400
+	// moodRounds is how often a test has a stream begin: a worker reads some of the requests.
+	moodRounds = 20
+)
 
-// moodRig tries what handlers of streams do that have always been quick, with other calls beside them on the same
-// connection. Its stream "moody" echoes what it receives; told to, it does something else.
+// moodRig tries what handlers of streams do that have always been quick, with other calls beside
+// them on the same connection. Its stream "moody" echoes what it receives; told to, it does
+// something else.
 type moodRig struct {
 	*rig
 	*rawPeer
@@ -49,12 +54,14 @@ func (b *moodRig) moody(ctx context.Context, ss ttrpc.StreamServer) error {
 	return chat(ctx, ss)
 }
 
-// quick has the reader run the next calls, where it ever does.
+// quick makes calls one after the other: a rhythm,
+// in which whoever has answered reads the next request.
 func (b *moodRig) quick() {
 	b.t.Helper()
-	b.wantUsable(b.id + 2)
-	b.id += 2
-	ttrpc.ForceInline(b.Server)
+	for range quickCalls / moodRounds {
+		b.id += 2
+		b.wantUsable(b.id)
+	}
 }
 
 // start begins a stream in the mood.
@@ -92,7 +99,7 @@ func TestStreamHandlerWaitsForMessages(t *testing.T) {
 		b.start(0)
 		id := b.id
 		if i&1 != 0 {
-			elapse(3 * time.Millisecond) // whoever has run it for the reader is replaced by now
+			elapse(3 * time.Millisecond) // whoever has read for itself has given up by now
 		}
 		if i&2 != 0 {
 			b.usable()
@@ -144,11 +151,11 @@ func TestStreamHandlerThatBlocks(t *testing.T) {
 	}
 }
 
-// Requests that were read together with a stream's opening are not lost, also when its handler can't send: here
-// since the peer reads nothing, until the stream's deadline.
+// Requests that were read together with a stream's opening are not lost, also when its handler
+// can't send: here since the peer reads nothing, until the stream's deadline.
 func TestStreamHandlerKeepsWhatWasRead(t *testing.T) {
 	large := text(strings.Repeat("b", 1500<<10)) // more than a socket holds
-	ended := make(chan error, 1)
+	ended := make(chan error, 5)                 // one a round
 	b := newMoodRig(t, func(_ context.Context, ss ttrpc.StreamServer) error {
 		err := ss.SendMsg(large)
 		if err == nil {

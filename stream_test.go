@@ -97,7 +97,9 @@ func TestSendOnStreamsThatDoNotSend(t *testing.T) {
 
 // A server that sends messages where one answer was due breaks the protocol.
 func TestDataFromServerThatDoesNotStream(t *testing.T) {
-	c := serve(t, withStream("liar", ttrpc.Stream{StreamingClient: true, StreamingServer: true, Handler: func(_ context.Context, ss ttrpc.StreamServer) (any, error) {
+	c := serve(t, withStream("liar", ttrpc.Stream{StreamingClient: true, StreamingServer: true, Handler: func(
+		_ context.Context, ss ttrpc.StreamServer,
+	) (any, error) {
 		return nil, ss.SendMsg(text("a"))
 	}})).client()
 	cs := open(t, bg, c, up, "liar", nil)
@@ -337,7 +339,8 @@ func TestUnmarshalPanicsInAStream(t *testing.T) {
 	c, p := rawServer(t, "unix")
 	cs := open(t, bg, c, down, "list", text(""))
 	p.recv()
-	p.send(rawFrame{id: 1, typ: 3, data: []byte("bomb")}, rawFrame{id: 1, typ: 3, data: []byte("next")}, rawFrame{id: 1, typ: 3, data: []byte("bomb")})
+	lethal := rawFrame{id: 1, typ: 3, data: []byte("bomb")}
+	p.send(lethal, rawFrame{id: 1, typ: 3, data: []byte("next")}, lethal)
 	recv := func() (text string, panicked any) {
 		m := new(bomb)
 		defer func() { panicked = recover() }()

@@ -18,7 +18,8 @@ import (
 	"github.com/containerd/ttrpc"
 )
 
-// tlsPair returns the configurations of a server with a certificate of its own, and of a client that knows it.
+// tlsPair returns the configurations of a server with a certificate of its own, and of a client
+// that knows it.
 func tlsPair(t *testing.T) (server, client *tls.Config) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

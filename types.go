@@ -8,7 +8,8 @@ import (
 
 // The messages Request, Response, KeyValue and StringList are generated from request.proto.
 
-// File_request_proto is the descriptor of request.proto, under the name that it has had since v1.2.10.
+// File_request_proto is the descriptor of request.proto, under the name that it has had since
+// v1.2.10.
 var File_request_proto protoreflect.FileDescriptor
 
 func init() {
@@ -16,19 +17,19 @@ func init() {
 	File_request_proto = File_github_com_containerd_ttrpc_request_proto
 }
 
-// Method handles a unary call. It decodes the request with unmarshal, which it may call more than once but not
-// after it has returned, and returns the response message or an error.
+// Method handles a unary call. It decodes the request with unmarshal, which it may call more than
+// once but not after it has returned, and returns the response message or an error.
 type Method func(ctx context.Context, unmarshal func(any) error) (any, error)
 
 // Stream is a method in which a side sends a stream of messages.
 type Stream struct {
 	Handler         StreamHandler
 	StreamingClient bool // the client sends any number of messages; else one
-	StreamingServer bool // the server sends any number of messages; else one, which the handler returns
+	StreamingServer bool // the server sends any number; else one, which the handler returns
 }
 
-// StreamHandler handles a streaming call. Its return ends the stream: with an error's status, with the
-// message it returns, or, where the server streams and it returns nil, without one.
+// StreamHandler handles a streaming call. Its return ends the stream: with an error's status, with
+// the message it returns, or, where the server streams and it returns nil, without one.
 type StreamHandler func(context.Context, StreamServer) (any, error)
 
 // ServiceDesc is what a service consists of, by method name.
@@ -43,8 +44,8 @@ type StreamDesc struct {
 	StreamingServer bool
 }
 
-// StreamServer is a handler's side of a stream. SendMsg and RecvMsg may be called by any number of goroutines
-// at once, until the handler returns.
+// StreamServer is a handler's side of a stream. SendMsg and RecvMsg may be called by any number of
+// goroutines at once, until the handler returns.
 type StreamServer interface {
 	// SendMsg sends a message. It returns before the client has it; it waits while more than the
 	// connection's backlog is unwritten.
@@ -53,7 +54,8 @@ type StreamServer interface {
 	RecvMsg(m any) error
 }
 
-// ClientStream is a client's side of a stream. Its methods may be called by any number of goroutines at once.
+// ClientStream is a client's side of a stream. Its methods may be called by any number of
+// goroutines at once.
 type ClientStream interface {
 	// CloseSend tells the server that there are no more messages. It waits until they are written.
 	CloseSend() error
@@ -61,7 +63,7 @@ type ClientStream interface {
 	// connection's backlog is unwritten. On a stream that is over it returns ErrStreamClosed, and
 	// RecvMsg tells why.
 	SendMsg(m any) error
-	// RecvMsg waits for the next message and decodes it into m. It returns io.EOF after the last, and the
-	// server's status when the call has failed.
+	// RecvMsg waits for the next message and decodes it into m. It returns io.EOF after the last, and
+	// the server's status when the call has failed.
 	RecvMsg(m any) error
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/containerd/ttrpc/bench/driver"
 )
 
-// TestMeasuresEveryRow runs all jobs that need no module from outside on tiny lengths, and looks whether
-// each peer has the figures that it can have.
+// TestMeasuresEveryRow runs all jobs that need no module from outside on tiny lengths, and looks
+// whether each peer has the figures that it can have.
 func TestMeasuresEveryRow(t *testing.T) {
 	b := newTestBench(t, "ours,netrpc,raw")
 	b.jobs = slices.DeleteFunc(b.jobs, func(j job) bool { return strings.Contains(j.name, "-v1.") })

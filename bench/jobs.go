@@ -33,7 +33,8 @@ func noMoreThan(bound float64) reach { return reach{bound: bound, absolute: true
 func (r reach) met(value, ratio float64) bool {
 	v := ratio
 	if r.absolute {
-		// An allocation or two in a thousand calls belongs to the runtime (a collection empties the pools).
+		// An allocation or two in a thousand calls belongs to the runtime (a collection empties the
+		// pools).
 		v = value - 0.1
 	}
 	if r.atLeast {
@@ -140,23 +141,53 @@ var none reach
 // allJobs are in the table's order.
 var allJobs = []job{
 	{name: "p50", what: "calls, one in flight", workload: "unary", rows: latency("1 in flight", atMost(0.52), atMost(0.60), atMost(0.55))},
-	{name: "p50-1proc", what: "the same with GOMAXPROCS=1", workload: "unary", oneProc: true, rows: latency("1 in flight, GOMAXPROCS=1", atMost(0.52), atMost(0.60), atMost(0.55))},
-	{name: "p50-deadline", what: "each call with a deadline", workload: "unary-deadline", rows: latency("with a deadline", none, none, none)[:1]},
-	{name: "p50-metadata", what: "each call with a deadline and metadata", workload: "unary-metadata", rows: latency("with a deadline and metadata", atMost(0.60), none, none)[:1]},
+	{name: "p50-1proc", what: "the same with GOMAXPROCS=1", workload: "unary", oneProc: true, rows: latency(
+		"1 in flight, GOMAXPROCS=1", atMost(0.52), atMost(0.60), atMost(0.55),
+	)},
+	{name: "p50-deadline", what: "each call with a deadline", workload: "unary-deadline", rows: latency(
+		"with a deadline", none, none, none,
+	)[:1]},
+	{name: "p50-metadata", what: "each call with a deadline and metadata", workload: "unary-metadata", rows: latency(
+		"with a deadline and metadata", atMost(0.60), none, none,
+	)[:1]},
 	{name: "allocs", what: "allocations of a call", workload: "allocs", rows: allocations("allocations of a call", 3, 4)},
 	{name: "allocs-deadline", what: "the same with a deadline", workload: "allocs-deadline", rows: allocations("allocations, deadline", 8, 8)},
-	{name: "allocs-metadata", what: "the same with a deadline and metadata", workload: "allocs-metadata", rows: allocations("allocations, deadline and metadata", 13, 13)},
-	{name: "64callers", what: "64 callers on one connection", workload: "unary-64", rows: callers("64 callers", atLeast(4), atMost(0.25), atMost(0.28))},
-	{name: "1000callers", what: "1000 callers on one connection", workload: "unary-1000", rows: callers("1000 callers", atLeast(3.5), atMost(0.3), none)[:2]},
-	{name: "64k-1", what: "echo of 64 KiB, one in flight", workload: "blob-64k-1", rows: bodies("64 KiB echo, 1 in flight", atLeast(3.5), none)[:1]},
-	{name: "64k-8", what: "echo of 64 KiB, eight in flight", workload: "blob-64k-8", rows: bodies("64 KiB echo, 8 in flight", atLeast(2.5), none)[:1]},
-	{name: "1m-1", what: "echo of 1 MiB, one in flight", workload: "blob-1m-1", rows: bodies("1 MiB echo, 1 in flight", atLeast(4), atMost(0.7))},
-	{name: "1m-8", what: "echo of 1 MiB, eight in flight", workload: "blob-1m-8", rows: bodies("1 MiB echo, 8 in flight", atLeast(2), atMost(0.7))},
-	{name: "pingpong", what: "a message and its echo on one stream", workload: "chat", rows: append(latency("bidi ping-pong", atMost(0.70), none, none)[:1], allocations("allocations of a pair", 3, 4)...)},
-	{name: "stream100", what: "server stream of 100 bytes each", workload: "feed-100", rows: []row{{"rate", "server stream of 100 B", "msg/s", atLeast(5)}}},
-	{name: "stream64k", what: "server stream of 64 KiB each", workload: "feed-64k", rows: []row{{"bytes", "server stream of 64 KiB", "MB/s", atLeast(2)}}},
-	{name: "open", what: "open a bidi stream, one message and its echo, end", workload: "open-chat", rows: append(latency("open, one message, end (bidi)", atMost(0.75), none, none)[:1], allocations("allocations of it", 10, 9)...)},
-	{name: "open-server", what: "open a server stream, one message, end", workload: "open-feed", rows: append(latency("open, one message, end (server stream)", atMost(0.75), none, none)[:1], allocations("allocations of it", 10, 9)...)},
+	{name: "allocs-metadata", what: "the same with a deadline and metadata", workload: "allocs-metadata", rows: allocations(
+		"allocations, deadline and metadata", 13, 13,
+	)},
+	{name: "64callers", what: "64 callers on one connection", workload: "unary-64", rows: callers(
+		"64 callers", atLeast(4), atMost(0.25), atMost(0.28),
+	)},
+	{name: "1000callers", what: "1000 callers on one connection", workload: "unary-1000", rows: callers(
+		"1000 callers", atLeast(3.5), atMost(0.3), none,
+	)[:2]},
+	{name: "64k-1", what: "echo of 64 KiB, one in flight", workload: "blob-64k-1", rows: bodies(
+		"64 KiB echo, 1 in flight", atLeast(3.5), none,
+	)[:1]},
+	{name: "64k-8", what: "echo of 64 KiB, eight in flight", workload: "blob-64k-8", rows: bodies(
+		"64 KiB echo, 8 in flight", atLeast(2.5), none,
+	)[:1]},
+	{name: "1m-1", what: "echo of 1 MiB, one in flight", workload: "blob-1m-1", rows: bodies(
+		"1 MiB echo, 1 in flight", atLeast(4), atMost(0.7),
+	)},
+	{name: "1m-8", what: "echo of 1 MiB, eight in flight", workload: "blob-1m-8", rows: bodies(
+		"1 MiB echo, 8 in flight", atLeast(2), atMost(0.7),
+	)},
+	{name: "pingpong", what: "a message and its echo on one stream", workload: "chat", rows: append(
+		latency("bidi ping-pong", atMost(0.70), none, none)[:1], allocations("allocations of a pair", 3, 4)...,
+	)},
+	{name: "stream100", what: "server stream of 100 bytes each", workload: "feed-100", rows: []row{
+		{"rate", "server stream of 100 B", "msg/s", atLeast(5)},
+	}},
+	{name: "stream64k", what: "server stream of 64 KiB each", workload: "feed-64k", rows: []row{
+		{"bytes", "server stream of 64 KiB", "MB/s", atLeast(2)},
+	}},
+	{name: "open", what: "open a bidi stream, one message and its echo, end", workload: "open-chat", rows: append(
+		latency("open, one message, end (bidi)", atMost(0.75), none, none)[:1], allocations("allocations of it", 10, 9)...,
+	)},
+	{name: "open-server", what: "open a server stream, one message, end", workload: "open-feed", rows: append(
+		latency("open, one message, end (server stream)", atMost(0.75), none, none)[:1], allocations("allocations of it", 10, 9)...,
+	)},
 	{name: "idle", what: "memory of idle connections", workload: "idle", rows: perOne("an idle connection", atMost(0.60), atMost(0.60))},
 	{name: "blocked", what: "memory of blocked calls", workload: "held", rows: perOne("a blocked call", atMost(0.80), atMost(0.85))},
 	{name: "hello", what: "the smallest server", workload: "hello", rows: []row{
@@ -169,13 +200,29 @@ var allJobs = []job{
 		{"rate", "many connections, 1 call each", "calls/s", atLeast(2.3)},
 		{"rss", "many connections: server RSS", "MiB", atMost(0.65)},
 	}},
-	{name: "gogo-p50", what: "gogo messages, one in flight", workload: "unary", pairing: gogo, rows: latency("gogo, 1 in flight", atMost(0.52), atMost(0.60), atMost(0.55))},
-	{name: "gogo-64callers", what: "gogo messages, 64 callers", workload: "unary-64", pairing: gogo, rows: callers("gogo, 64 callers", atLeast(4), atMost(0.25), atMost(0.28))},
-	{name: "gogo-allocs", what: "gogo messages, allocations", workload: "allocs", pairing: gogo, rows: allocations("gogo, allocations of a call", 3, 4)},
-	{name: "to-v1.2.8", what: "the peer's client, v1.2.8's server", workload: "unary", pairing: toOld, rows: latency("calling a v1.2.8 server", atMost(0.85), none, none)[:1]},
-	{name: "from-v1.2.8", what: "v1.2.8's client, the peer's server", workload: "unary", pairing: fromOld, rows: latency("called by a v1.2.8 client", atMost(0.85), none, none)[:1]},
-	{name: "to-v1.1.2", what: "the peer's client, v1.1.2's server, gogo messages", workload: "unary", pairing: toOldGogo, rows: latency("calling a v1.1.2 server", atMost(0.85), none, none)[:1]},
-	{name: "from-v1.1.2", what: "v1.1.2's client, the peer's server, gogo messages", workload: "unary", pairing: fromOldGogo, rows: latency("called by a v1.1.2 client", atMost(0.85), none, none)[:1]},
+	{name: "gogo-p50", what: "gogo messages, one in flight", workload: "unary", pairing: gogo, rows: latency(
+		"gogo, 1 in flight", atMost(0.52), atMost(0.60), atMost(0.55),
+	)},
+	{name: "gogo-64callers", what: "gogo messages, 64 callers", workload: "unary-64", pairing: gogo, rows: callers(
+		"gogo, 64 callers", atLeast(4), atMost(0.25), atMost(0.28),
+	)},
+	{name: "gogo-allocs", what: "gogo messages, allocations", workload: "allocs", pairing: gogo, rows: allocations(
+		"gogo, allocations of a call", 3, 4,
+	)},
+	{name: "to-v1.2.8", what: "the peer's client, v1.2.8's server", workload: "unary", pairing: toOld, rows: latency(
+		"calling a v1.2.8 server", atMost(0.85), none, none,
+	)[:1]},
+	{name: "from-v1.2.8", what: "v1.2.8's client, the peer's server", workload: "unary", pairing: fromOld, rows: latency(
+		"called by a v1.2.8 client", atMost(0.85), none, none,
+	)[:1]},
+	{
+		name: "to-v1.1.2", what: "the peer's client, v1.1.2's server, gogo messages", workload: "unary",
+		pairing: toOldGogo, rows: latency("calling a v1.1.2 server", atMost(0.85), none, none)[:1],
+	},
+	{
+		name: "from-v1.1.2", what: "v1.1.2's client, the peer's server, gogo messages", workload: "unary",
+		pairing: fromOldGogo, rows: latency("called by a v1.1.2 client", atMost(0.85), none, none)[:1],
+	},
 	{name: "stuck", what: "calls beside a stream that nobody reads", workload: "stuck", rows: []row{
 		{"failures", "beside a stuck stream: failures", "%", noMoreThan(0)},
 		{"p99", "beside a stuck stream: p99", "µs", noMoreThan(1000)},

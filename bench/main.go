@@ -1,5 +1,5 @@
-// Command bench measures this project beside other RPC implementations, each as a server process and a client
-// process on one unix socket, and prints one table.
+// Command bench measures this project beside other RPC implementations, each as a server process
+// and a client process on one unix socket, and prints one table.
 //
 //	go run ./bench [-quick] [-only JOBS] [-peers PEERS] [-rounds N] [-json FILE] [-list]
 //

@@ -75,8 +75,8 @@ func (b *bench) countPackages(ctx context.Context, j job, p peer) error {
 	return err
 }
 
-// measure runs everything, round by round, and within a round each job on all peers in turn, so that what
-// the machine does meanwhile hits them alike. What fails is reported and left out.
+// measure runs everything, round by round, and within a round each job on all peers in turn, so
+// that what the machine does meanwhile hits them alike. What fails is reported and left out.
 func (b *bench) measure(ctx context.Context) error {
 	b.began = time.Now()
 	var failed []error
@@ -175,8 +175,8 @@ func (b *bench) pair(ctx context.Context, j job, client, server, hello program) 
 	return values, json.Unmarshal(out, &values)
 }
 
-// startServer returns once the server listens. It ends by itself when the client's control connection does;
-// stop waits for that.
+// startServer returns once the server listens. It ends by itself when the client's control
+// connection does; stop waits for that.
 func (b *bench) startServer(ctx context.Context, j job, file, address string, said *strings.Builder) (stop func(), err error) {
 	cmd := b.command(ctx, j, file, "server", address)
 	cmd.Stderr = said

@@ -20,8 +20,8 @@ type peer struct {
 	hello program // its smallest server
 }
 
-// program is a main package in a module of its own. The originals' modules are outside the workspace,
-// in which only one ttrpc can exist.
+// program is a main package in a module of its own. The originals' modules are outside the
+// workspace, in which only one ttrpc can exist.
 type program struct {
 	module    string // its folder below peers/
 	pkg       string // the package in it

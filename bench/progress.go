@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// progress says on standard error what goes on: a terminal's last line is written over, anything else
-// gets a line of its own every ten seconds.
+// progress says on standard error what goes on: a terminal's last line is written over, anything
+// else gets a line of its own every ten seconds.
 type progress struct {
 	out      io.Writer
 	terminal bool

@@ -17,7 +17,7 @@ type figure struct {
 	Values []float64 `json:"values"` // by round
 	Median float64   `json:"median"`
 	Ratio  float64   `json:"ratio,omitempty"` // median of the rounds' ratios to the baseline
-	Spread float64   `json:"spread"`          // between the rounds: half of largest less smallest, over the median
+	Spread float64   `json:"spread"`          // half of largest less smallest round, by the median
 }
 
 // line is one row of the table.
@@ -138,7 +138,8 @@ func (b *bench) print(out io.Writer, lines []line, took time.Duration) {
 		table = append(table, cells)
 	}
 	printAligned(out, table)
-	fmt.Fprintf(out, "\n%s\n%d rounds in %s. A cell: the median over the rounds, × its ratio to the baseline (%s; for gogo messages %s), ± half the spread between the rounds.\n",
+	fmt.Fprintf(out, "\n%s\n%d rounds in %s. A cell: the median over the rounds, "+
+		"× its ratio to the baseline (%s; for gogo messages %s), ± half the spread between the rounds.\n",
 		machine(), b.rounds, took.Round(time.Second), baseline, gogoBase)
 	fmt.Fprintf(out, "Within reach: %d, missed: %d.\n", met, missed)
 }

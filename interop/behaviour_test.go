@@ -93,7 +93,8 @@ func probeAll(t *testing.T, bins map[string]string) map[string]*observations {
 	return seen
 }
 
-// probe runs a peer's probes, all or those that args say. Lines are "PROBE: WHAT = VALUE", or "PROBE: WHAT" for a hang.
+// probe runs a peer's probes, all or those that args say. Lines are "PROBE: WHAT = VALUE", or
+// "PROBE: WHAT" for a hang.
 func probe(ctx context.Context, bin string, args ...string) (*observations, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
@@ -128,7 +129,8 @@ type difference struct {
 	ours   string
 }
 
-// comesAndGoes says that an original races with itself, and that ours does what it does at some times.
+// comesAndGoes says that an original races with itself, and that ours does what it does at some
+// times.
 func (d difference) comesAndGoes() bool { return slices.Contains(d.theirs, d.ours) }
 
 // covers reports whether a and b are the same or differ as they may.
@@ -136,8 +138,9 @@ func (d difference) covers(a, b string) bool {
 	return a == b || d.ours == b && slices.Contains(d.theirs, a)
 }
 
-// unlisted names every difference that is not allowed as it is, and notes those that are used. It is no verdict yet: an
-// original that races with itself, or crashes once in a thousand runs, is looked at again. Ours is not.
+// unlisted names every difference that is not allowed as it is, and notes those that are used. It
+// is no verdict yet: an original that races with itself, or crashes once in a thousand runs, is
+// looked at again. Ours is not.
 func unlisted(theirs, ours *observations, allowed map[string]difference, used map[string]bool) []string {
 	var names []string
 	for _, name := range union(theirs.names, ours.names) {
@@ -150,7 +153,8 @@ func unlisted(theirs, ours *observations, allowed map[string]difference, used ma
 	return names
 }
 
-// probeOf is the probe that printed a line: "PROBE: WHAT" or, of one with parts, "PROBE/PART: WHAT".
+// probeOf is the probe that printed a line: "PROBE: WHAT" or, of one with parts, "PROBE/PART:
+// WHAT".
 func probeOf(name string) string {
 	probe, _, _ := strings.Cut(name, ": ")
 	if parts := strings.Split(probe, "/"); len(parts) > 2 {
@@ -183,7 +187,8 @@ func format(name, theirs, ours string) string {
 	return fmt.Sprintf("@ %s\n- %s\n+ %s\n", name, show(theirs), show(ours))
 }
 
-// readDifferences reads the list: "# reason" lines, then "@ name", "- theirs" once or more, "+ ours".
+// readDifferences reads the list: "# reason" lines, then "@ name", "- theirs" once or more, "+
+// ours".
 func readDifferences(file string) (map[string]difference, error) {
 	b, err := os.ReadFile(file)
 	if err != nil {

@@ -42,7 +42,9 @@ func TestOursHasNoKnownFaults(t *testing.T) {
 			t.Errorf("%s: %s", f.Scenario, f.Why)
 		}
 	}
-	wrong := pairing{client: "ours", server: "ours", results: []peer.Result{{Scenario: "a", Want: "1", Got: "2"}, {Scenario: "b", Want: "1", Got: "1"}}}.wrong()
+	wrong := pairing{client: "ours", server: "ours", results: []peer.Result{
+		{Scenario: "a", Want: "1", Got: "2"}, {Scenario: "b", Want: "1", Got: "1"},
+	}}.wrong()
 	if len(wrong) != 1 || wrong[0].Scenario != "a" {
 		t.Errorf("wrong are %+v", wrong)
 	}

@@ -17,7 +17,8 @@ type question struct {
 	Release bool // let the held handlers return
 }
 
-// serve listens on both sockets and writes a line to say so. It returns when the client's process has ended.
+// serve listens on both sockets and writes a line to say so. It returns when the client's process
+// has ended.
 func serve(p Peer, address string) error {
 	l, err := net.Listen("unix", address)
 	if err != nil {

@@ -21,7 +21,8 @@ type Job struct {
 // Values are a workload's figures by name.
 type Values map[string]float64
 
-// ErrUnsupported says that a peer cannot do what a workload needs. The client's output is then an empty object.
+// ErrUnsupported says that a peer cannot do what a workload needs. The client's output is then an
+// empty object.
 var ErrUnsupported = errors.New("the peer cannot do this")
 
 // run is one job under way.
@@ -56,7 +57,8 @@ func measure(p Peer, address, encoded string) error {
 	return json.NewEncoder(os.Stdout).Encode(values)
 }
 
-// connect opens the control connection and the measured one. The hello workload starts its own server.
+// connect opens the control connection and the measured one. The hello workload starts its own
+// server.
 func (r *running) connect() (err error) {
 	if r.Workload == "hello" {
 		return nil
@@ -68,7 +70,8 @@ func (r *running) connect() (err error) {
 	return err
 }
 
-// dial opens one more connection and makes a call on it, since some peers connect at the first call.
+// dial opens one more connection and makes a call on it, since some peers connect at the first
+// call.
 func (r *running) dial() (Client, error) {
 	c, err := r.peer.Dial(r.address)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// idle measures what an idle connection holds: private dirty memory after a collection, with Conns more
-// connections than before, divided by them. Each has made one call.
+// idle measures what an idle connection holds: private dirty memory after a collection, with Conns
+// more connections than before, divided by them. Each has made one call.
 func (r *running) idle() (Values, error) {
 	kept, err := r.dialMany(50) // what a process grows once is there before the first look
 	if err != nil {
@@ -58,9 +58,10 @@ func closeAll(clients []Client) error {
 	return errors.Join(errs...)
 }
 
-// held measures what a call holds whose handler blocks: private dirty memory after a collection, with Conns calls
-// waiting on one connection, divided by them. The callers' goroutines, which are the program's and not the library's, are
-// there before the first look, and have called once each, one after the other.
+// held measures what a call holds whose handler blocks: private dirty memory after a collection,
+// with Conns calls waiting on one connection, divided by them. The callers' goroutines, which are
+// the program's and not the library's, are there before the first look, and have called once each,
+// one after the other.
 func (r *running) held() (Values, error) {
 	c, ok := r.client.(Holder)
 	if !ok {
@@ -100,7 +101,8 @@ func (r *running) held() (Values, error) {
 	return perOne(after.since(before), r.Conns), errors.Join(all...)
 }
 
-// conns opens Conns connections, then makes one call on each of them at the same time, again and again.
+// conns opens Conns connections, then makes one call on each of them at the same time, again and
+// again.
 func (r *running) conns() (Values, error) {
 	clients, err := r.dialMany(r.Conns)
 	if err != nil {
@@ -132,8 +134,8 @@ func callEach(clients []Client) error {
 	return errors.Join(errs...)
 }
 
-// hello starts the smallest server of the peer many times over, and takes the medians of how long it takes
-// from starting the process to holding the first answer, and of its resident memory then.
+// hello starts the smallest server of the peer many times over, and takes the medians of how long
+// it takes from starting the process to holding the first answer, and of its resident memory then.
 func (r *running) hello() (Values, error) {
 	var starts, rss []float64
 	for range 11 {

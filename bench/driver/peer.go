@@ -1,18 +1,21 @@
-// Package driver measures one RPC implementation, its client in this process and its server in another,
-// both on one unix socket. It knows no implementation: a peer's program hands it a [Peer] and calls [Main].
+// Package driver measures one RPC implementation, its client in this process and its server in
+// another, both on one unix socket. It knows no implementation: a peer's program hands it a [Peer]
+// and calls [Main].
 //
 // # What the harness allocates
 //
-// The allocation figures are whole processes' counts over many calls, divided by the calls, so they hold
-// what any program that makes such a call allocates as well:
+// The allocation figures are whole processes' counts over many calls, divided by the calls, so they
+// hold what any program that makes such a call allocates as well:
 //
 //   - client, each call: the response message and its string (2);
-//   - server, each call: the request message, its string, and the response message that the handler returns (3);
-//   - client, with a deadline: what context.WithTimeout allocates (4, and 1 more where its Done is asked for);
-//   - client, with metadata: a map of one key with one value, built for the call, and the context that carries it (4);
-//     the handler looks the value up;
-//   - a ping-pong pair: the client's received message and its string (2), the handler's received message, its
-//     string, and the message it sends (3).
+//   - server, each call: the request message, its string, and the response message that the
+//     handler returns (3);
+//   - client, with a deadline: what context.WithTimeout allocates (4, and 1 more where its Done
+//     is asked for);
+//   - client, with metadata: a map of one key with one value, built for the call, and the
+//     context that carries it (4); the handler looks the value up;
+//   - a ping-pong pair: the client's received message and its string (2), the handler's
+//     received message, its string, and the message it sends (3).
 //
 // The request message of the client is built once and used for every call.
 package driver
@@ -36,8 +39,8 @@ type Peer struct {
 	NoContext bool // calls take no notice of a context
 }
 
-// Client is one connection of a peer. Each method is one whole call with an answer that was checked.
-// What a peer can do beyond that it says by implementing the other interfaces.
+// Client is one connection of a peer. Each method is one whole call with an answer that was
+// checked. What a peer can do beyond that it says by implementing the other interfaces.
 type Client interface {
 	Echo(ctx context.Context) error
 	Close() error
@@ -75,7 +78,8 @@ type Feed interface {
 	Next() (int, error)
 }
 
-// Main runs the peer's program: "server SOCKET" until it is killed, or "client SOCKET JSON-encoded Job".
+// Main runs the peer's program: "server SOCKET" until it is killed, or "client SOCKET JSON-encoded
+// Job".
 func Main(p Peer) {
 	stop := profile()
 	err := run(p, os.Args[1:])

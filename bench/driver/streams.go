@@ -112,15 +112,15 @@ func drain(s Streamer, count, size int) error {
 	}
 }
 
-// A stuck stream has so long to become stuck: its buffers fill, and a peer may give it up. Then it is measured
-// as long as any load.
+// A stuck stream has so long to become stuck: its buffers fill, and a peer may give it up. Then it
+// is measured as long as any load.
 const (
 	settling = 1500 * time.Millisecond
 	patience = 2 * time.Second // of a call beside it
 )
 
-// stuck makes unary calls, one at a time, beside a server stream on the same connection that is never read
-// and whose server sends without end.
+// stuck makes unary calls, one at a time, beside a server stream on the same connection that is
+// never read and whose server sends without end.
 func (r *running) stuck() (Values, error) {
 	s, err := r.streamer()
 	if err != nil || r.peer.Serial {
@@ -128,7 +128,8 @@ func (r *running) stuck() (Values, error) {
 	}
 	ctx, cancel := context.WithCancel(background)
 	defer cancel()
-	go func() { _, _ = s.Feed(ctx, 1<<40, 1000) }() // opening may hang as well; the calls beside it tell
+	// Opening may hang as well; the calls beside it tell.
+	go func() { _, _ = s.Feed(ctx, 1<<40, 1000) }()
 	filling, failedFilling := r.beside(settling)
 	stuck, failed := r.beside(r.Measure)
 	failures := float64(failedFilling+failed) / float64(len(filling)+len(stuck))

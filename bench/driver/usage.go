@@ -88,7 +88,8 @@ func (u usage) since(earlier usage) usage {
 	return u
 }
 
-// both looks at the two processes; the server first, so that asking it is not in the client's figures twice.
+// both looks at the two processes; the server first, so that asking it is not in the client's
+// figures twice.
 func (c *control) both(q question) (counted, error) {
 	server, err := c.ask(q)
 	return counted{client: takeUsage(q.Collect), server: server}, err

@@ -117,7 +117,8 @@ func repeat(n int, call func(context.Context) error) error {
 	return nil
 }
 
-// blob measures echoes of a body; a MB is 10^6 bytes and a body counts once, though it travels both ways.
+// blob measures echoes of a body; a MB is 10^6 bytes and a body counts once, though it travels both
+// ways.
 func (r *running) blob(size, callers int) (Values, error) {
 	c, ok := r.client.(BlobEchoer)
 	if !ok {

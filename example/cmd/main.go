@@ -4,7 +4,8 @@
 //	cmd server -addr unix:///run/tasks.sock  a server alone, until it is interrupted
 //	cmd client -addr unix:///run/tasks.sock  a client alone: all steps but the server's end
 //
-// A client takes only some steps if they are named after its flags, and ends the server with -shutdown.
+// A client takes only some steps if they are named after its flags, and ends the server with
+// -shutdown.
 package main
 
 import (

@@ -19,7 +19,8 @@ const NamespaceKey = "example-namespace"
 // maxLog is the most that Logs returns: more than a frame holds, so that the limit can be tried.
 const maxLog = 8 << 20
 
-// core does what the calls ask for. Each kind of stub is a thin front end of it: google.go, gogo.go.
+// core does what the calls ask for. Each kind of stub is a thin front end of it: google.go,
+// gogo.go.
 type core struct {
 	*store
 	stop func() // starts the server's graceful end and returns at once

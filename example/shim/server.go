@@ -40,7 +40,8 @@ func New(opts ...ttrpc.ServerOpt) (*Server, error) {
 }
 
 // Serve answers calls until ctx ends or a client calls Shutdown. Then it asks the tasks to end, and
-// returns when the calls in flight, among them those that wait for a task, have been answered. It closes l.
+// returns when the calls in flight, among them those that wait for a task, have been answered. It
+// closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	served := make(chan error, 1)
 	// Handlers' contexts descend from the one given here. It doesn't end with ctx: that only asks

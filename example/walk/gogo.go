@@ -12,7 +12,8 @@ import (
 	"github.com/containerd/ttrpc/example/gogotasks"
 )
 
-// gogoStubs calls through gogo's stubs. google.go has the same for those of google.golang.org/protobuf.
+// gogoStubs calls through gogo's stubs. google.go has the same for those of
+// google.golang.org/protobuf.
 type gogoStubs struct{ client gogotasks.TasksClient }
 
 func newGogoStubs(c *ttrpc.Client) stubs { return gogoStubs{gogotasks.NewTasksClient(c)} }

@@ -12,7 +12,8 @@ import (
 	"github.com/containerd/ttrpc/example/tasks"
 )
 
-// googleStubs calls through the stubs of google.golang.org/protobuf. gogo.go has the same for gogo's.
+// googleStubs calls through the stubs of google.golang.org/protobuf. gogo.go has the same for
+// gogo's.
 type googleStubs struct{ client tasks.TasksClient }
 
 func newGoogleStubs(c *ttrpc.Client) stubs { return googleStubs{tasks.NewTasksClient(c)} }

@@ -18,7 +18,8 @@ import (
 	"github.com/containerd/ttrpc/example/shim"
 )
 
-// patience is the deadline of every step that is not about deadlines. No step needs more than a second.
+// patience is the deadline of every step that is not about deadlines. No step needs more than a
+// second.
 const patience = 2 * time.Minute
 
 // Config says what to walk through.

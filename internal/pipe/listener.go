@@ -17,8 +17,8 @@ func Listen() *Listener {
 	return &Listener{conns: make(chan net.Conn), done: make(chan struct{})}
 }
 
-// Dial connects to the listener, and returns when the connection has been accepted. there is how the bytes that
-// the caller writes behave, back those that it reads.
+// Dial connects to the listener, and returns when the connection has been accepted. there is how
+// the bytes that the caller writes behave, back those that it reads.
 func (l *Listener) Dial(there, back Options) (*Conn, error) {
 	a, b := New(there, back)
 	select {

@@ -1,6 +1,7 @@
-// Package pipe is a connection in memory that misbehaves on command: for tests. Its bytes are buffered, like a
-// socket's, and it can be told to delay, split, stall, cut or reset at chosen offsets. It waits on condition
-// variables and timers alone, so it works in the bubbles of testing/synctest.
+// Package pipe is a connection in memory that misbehaves on command: for tests. Its bytes are
+// buffered, like a socket's, and it can be told to delay, split, stall, cut or reset at chosen
+// offsets. It waits on condition variables and timers alone, so it works in the bubbles of
+// testing/synctest.
 package pipe
 
 import (
@@ -52,7 +53,8 @@ func (Addr) Network() string { return "pipe" }
 // String returns "pipe".
 func (Addr) String() string { return "pipe" }
 
-// New returns the two ends of a connection. there is how bytes behave that a writes, back those that b writes.
+// New returns the two ends of a connection. there is how bytes behave that a writes, back those
+// that b writes.
 func New(there, back Options) (a, b *Conn) {
 	p := &state{}
 	p.changed.L = &p.mu
@@ -62,7 +64,8 @@ func New(there, back Options) (a, b *Conn) {
 	return a, b
 }
 
-// state is what both ends share: one lock and one condition for everything, which is slow and simple.
+// state is what both ends share: one lock and one condition for everything, which is slow and
+// simple.
 type state struct {
 	mu      sync.Mutex // guards all of both directions and both ends
 	changed sync.Cond
@@ -152,7 +155,8 @@ func (p *state) announce() {
 	p.changed.Broadcast()
 }
 
-// take reads what has arrived; with nothing there it says how long until something does, if that is known.
+// take reads what has arrived; with nothing there it says how long until something does, if that is
+// known.
 func (d *direction) take(b []byte) (n int, wait time.Duration) {
 	if len(d.chunks) == 0 {
 		return 0, 0
@@ -200,8 +204,8 @@ func (c *Conn) Write(b []byte) (int, error) {
 	}
 }
 
-// put accepts what there is space for, up to the next fault, which it makes happen when it is there. It reports
-// whether anything has changed.
+// put accepts what there is space for, up to the next fault, which it makes happen when it is
+// there. It reports whether anything has changed.
 func (c *Conn) put(b []byte) (n int, moved bool) {
 	d := c.out
 	n = min(len(b), d.Capacity-d.held)
@@ -265,7 +269,8 @@ func (c *Conn) Break(f Fault) {
 	c.happen(f)
 }
 
-// Close ends both directions: the peer reads what is under way, and then io.EOF. What it writes fails.
+// Close ends both directions: the peer reads what is under way, and then io.EOF. What it writes
+// fails.
 func (c *Conn) Close() error {
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()

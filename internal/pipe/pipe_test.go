@@ -59,7 +59,10 @@ func TestEnds(t *testing.T) {
 	}{
 		{"cut", Fault{At: 5, Kind: Cut}, result{5, syscall.EPIPE}, result{5, nil}, nil, io.EOF},
 		{"cut both", Fault{At: 5, Kind: CutEnd}, result{5, syscall.EPIPE}, result{5, nil}, syscall.EPIPE, io.EOF},
-		{"reset", Fault{At: 5, Kind: Reset}, result{5, syscall.ECONNRESET}, result{0, syscall.ECONNRESET}, syscall.ECONNRESET, syscall.ECONNRESET},
+		{
+			"reset", Fault{At: 5, Kind: Reset}, result{5, syscall.ECONNRESET}, result{0, syscall.ECONNRESET},
+			syscall.ECONNRESET, syscall.ECONNRESET,
+		},
 		{"at the start", Fault{At: 0, Kind: Cut}, result{0, syscall.EPIPE}, result{0, io.EOF}, nil, io.EOF},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

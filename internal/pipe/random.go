@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Random returns a direction with faults chosen by r, for about so many bytes of traffic: pieces of any size,
-// delays, short stalls, and at most one end of the connection. Its text says which.
+// Random returns a direction with faults chosen by r, for about so many bytes of traffic: pieces of
+// any size, delays, short stalls, and at most one end of the connection. Its text says which.
 func Random(r *rand.Rand, bytes int64) (o Options, text string) {
 	if r.IntN(4) == 0 {
 		o.Capacity = 1 + r.IntN(300)

@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzSource: whatever the names in a file, what is written for it is Go, and declares nothing twice. names are the
-// services' and their methods', a line each: Service method method/ /method /method/ with a slash before or after
-// for each side that streams.
+// FuzzSource: whatever the names in a file, what is written for it is Go, and declares nothing
+// twice. names are the services' and their methods', a line each: Service method method/ /method
+// /method/ with a slash before or after for each side that streams.
 func FuzzSource(f *testing.F) {
 	f.Add("Foo get_foo GetFoo\nfoo Get/ /List /Both/", "TTRPC", "FooService Client", "// a comment\n*/")
 	f.Add("rpc type client\nRpc context ttrpc srv svc c ctx req stream x", "", "rpcClient", "\x00 \xff \u2028\r\n\tx")
@@ -75,8 +75,8 @@ func identifier(s string) string {
 	return strings.TrimLeft(s, "_0123456789")
 }
 
-// checkDeclarations parses code and looks for names that are declared twice: at the top, as methods of a type, in an
-// interface.
+// checkDeclarations parses code and looks for names that are declared twice: at the top, as methods
+// of a type, in an interface.
 func checkDeclarations(t *testing.T, src string) {
 	file, err := parser.ParseFile(token.NewFileSet(), "", "package p\n"+src, 0)
 	if err != nil {

@@ -1,5 +1,6 @@
 // Package stub writes the Go code of ttrpc services. Both generators use it: each front end fills
-// the neutral model of this file from its own descriptors, and [File.Source] writes the declarations.
+// the neutral model of this file from its own descriptors, and [File.Source] writes the
+// declarations.
 package stub
 
 // File is all that is generated from one .proto file. Go types are given as they are written in

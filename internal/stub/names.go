@@ -61,7 +61,8 @@ func (s *Service) settleMethods() {
 	}
 }
 
-// settleExported appends underscores to the service's Go names until nobody holds any name made of them.
+// settleExported appends underscores to the service's Go names until nobody holds any name made of
+// them.
 func (s *Service) settleExported(taken map[string]bool) {
 	for anyTaken(s.exported(), taken) {
 		s.GoName += "_"

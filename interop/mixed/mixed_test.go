@@ -276,7 +276,9 @@ func TestHappensBefore(t *testing.T) {
 				shared++
 				return f.New(), unmarshal(f.New())
 			}},
-			Streams: map[string]ttrpc.Stream{"AddOne": {StreamingClient: true, StreamingServer: true, Handler: func(_ context.Context, s ttrpc.StreamServer) (any, error) {
+			Streams: map[string]ttrpc.Stream{"AddOne": {StreamingClient: true, StreamingServer: true, Handler: func(
+				_ context.Context, s ttrpc.StreamServer,
+			) (any, error) {
 				err := s.RecvMsg(f.New())
 				shared++
 				return f.New(), err

@@ -55,11 +55,14 @@ func TestServerRefuses(t *testing.T) {
 	}
 	for _, value = range foreigners {
 		what := fmt.Sprintf("%T", value)
-		wantStatus("answer "+what, c.Call(t.Context(), "odd", "Answer", f.New(), f.New()), codes.Internal, "ttrpc: error unsupported response type: "+what)
-		wantStatus("into "+what, c.Call(t.Context(), "odd", "Into", f.New(), f.New()), codes.Internal, "ttrpc: error unsupported request type: "+what)
+		wantStatus("answer "+what, c.Call(t.Context(), "odd", "Answer", f.New(), f.New()),
+			codes.Internal, "ttrpc: error unsupported response type: "+what)
+		wantStatus("into "+what, c.Call(t.Context(), "odd", "Into", f.New(), f.New()),
+			codes.Internal, "ttrpc: error unsupported request type: "+what)
 	}
 	for _, value = range append(typedNils, nil) {
-		wantStatus(fmt.Sprintf("answer nil %T", value), c.Call(t.Context(), "odd", "Answer", f.New(), f.New()), codes.Unknown, "ttrpc: marshal called with nil")
+		wantStatus(fmt.Sprintf("answer nil %T", value), c.Call(t.Context(), "odd", "Answer", f.New(), f.New()),
+			codes.Unknown, "ttrpc: marshal called with nil: /odd/Answer returned neither a message nor an error")
 	}
 	checkCalls(t, c, f, f, 1)
 }

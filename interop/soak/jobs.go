@@ -181,7 +181,9 @@ func (j *job) unknown(ctx context.Context) error {
 func (j *job) look(ctx context.Context) error {
 	value := fmt.Sprint(j.random.Uint64())
 	got, err := j.call(ttrpc.WithMetadata(ctx, ttrpc.MD{"k": {value, "2"}}), "Look", messages.Item{})
-	if want := fmt.Sprintf("metadata [k=[%q \"2\"]]", value); err == nil && !(strings.HasSuffix(got.Text, want) && strings.HasPrefix(got.Text, "deadline true")) {
+	if want := fmt.Sprintf(
+		"metadata [k=[%q \"2\"]]", value,
+	); err == nil && !(strings.HasSuffix(got.Text, want) && strings.HasPrefix(got.Text, "deadline true")) {
 		return fmt.Errorf("%w: %s for %s", errWrong, got.Text, want)
 	}
 	return err

@@ -91,7 +91,8 @@ func TestHeader(t *testing.T) {
 	}
 }
 
-// TestNoServiceNoFile: a file without services gets no *_ttrpc.pb.go, one with an empty service does.
+// TestNoServiceNoFile: a file without services gets no *_ttrpc.pb.go, one with an empty service
+// does.
 func TestNoServiceNoFile(t *testing.T) {
 	for file, want := range map[string]int{"noservice.proto": 0, "empty.proto": 1} {
 		resp, err := ask(t, "protoc-gen-go-ttrpc", request(t, goTarget.sources(t), file, ""))

@@ -57,7 +57,8 @@ func TestServicesOnRequest(t *testing.T) {
 	}
 }
 
-// TestVanitySettings compares the binary's settings with gogo's defaults, which a user's binary has.
+// TestVanitySettings compares the binary's settings with gogo's defaults, which a user's binary
+// has.
 func TestVanitySettings(t *testing.T) {
 	req := request(t, gogoTarget.sources(t), "proto2.proto", "plugins=ttrpc")
 	for name, present := range map[string]bool{"protoc-gen-gogottrpc": true, "vanity": false} {

@@ -73,7 +73,10 @@ func interfaceOf(line string) (string, bool) {
 // TestSurfaceDiffers shows that the comparison sees what it is for.
 func TestSurfaceDiffers(t *testing.T) {
 	theirs := []string{"p func F() ()", "p interface I", "p method I.A() ()", "p method I.B() (int)"}
-	ours := []string{"p func F() ()", "p func G() ()", "p interface I", "p interface J", "p method I.A() ()", "p method I.C() ()", "p method J.A() ()"}
+	ours := []string{
+		"p func F() ()", "p func G() ()", "p interface I", "p interface J", "p method I.A() ()", "p method I.C() ()",
+		"p method J.A() ()",
+	}
 	got := strings.Join(compareSurface(theirs, ours), "; ")
 	if want := "- p method I.B() (int); + p method I.C() ()"; got != want {
 		t.Errorf("%s\nwant %s", got, want)

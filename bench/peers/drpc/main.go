@@ -1,4 +1,5 @@
-// Command drpc is storj.io/drpc, written as its generated code is. A connection carries one call at a time.
+// Command drpc is storj.io/drpc, written as its generated code is. A connection carries one call at
+// a time.
 package main
 
 import (

@@ -1,4 +1,5 @@
-// Command netrpc is net/rpc of the standard library with its gob messages. It knows no contexts and no streams.
+// Command netrpc is net/rpc of the standard library with its gob messages. It knows no contexts and
+// no streams.
 package main
 
 import (

@@ -1,5 +1,6 @@
-// Command raw is the floor: length-prefixed frames that are echoed in order, on buffers that live as long as the
-// connection. No protobuf, no ids, no contexts, no errors for the peer; nobody would use it.
+// Command raw is the floor: length-prefixed frames that are echoed in order, on buffers that live
+// as long as the connection. No protobuf, no ids, no contexts, no errors for the peer; nobody would
+// use it.
 package main
 
 import "github.com/containerd/ttrpc/bench/driver"

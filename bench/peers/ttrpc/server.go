@@ -1,6 +1,6 @@
-// Package ttrpc is the peer program of every ttrpc release from v1.2 on, and of this project: the same source,
-// built in several modules that differ in the ttrpc they require. It uses google.golang.org/protobuf messages
-// and is written as generated code is.
+// Package ttrpc is the peer program of every ttrpc release from v1.2 on, and of this project: the
+// same source, built in several modules that differ in the ttrpc they require. It uses
+// google.golang.org/protobuf messages and is written as generated code is.
 package ttrpc
 
 import (

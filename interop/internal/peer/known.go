@@ -18,17 +18,36 @@ type Fault struct {
 var knownFaults = []Fault{
 	{Scenario: "sizes/request-over-limit", client: "v1.0", Got: overLimit + ", connection alive", Why: "no error type of its own yet"},
 	{Scenario: "sizes/request-over-limit", client: "v1.1", Got: overLimit + ", connection alive", Why: "no error type of its own yet"},
-	{Scenario: "sizes/reply-over-limit", server: "v1.2", Got: "ErrClosed, connection gone: ErrClosed", Why: "the server closes the connection"},
-	{Scenario: "sizes/reply-over-limit", client: "v1.", server: "v1.", Got: "ErrClosed, connection gone: ErrClosed", Why: "the client crashes"},
+	{
+		Scenario: "sizes/reply-over-limit", server: "v1.2", Got: "ErrClosed, connection gone: ErrClosed",
+		Why: "the server closes the connection",
+	},
+	{
+		Scenario: "sizes/reply-over-limit", client: "v1.", server: "v1.", Got: "ErrClosed, connection gone: ErrClosed",
+		Why: "the client crashes",
+	},
 	{Scenario: everyScenario, client: "v1.0", server: "v1.", Got: overLimitPanic, Why: "the client crashes on a reply over the limit"},
 	{Scenario: everyScenario, client: "v1.1", server: "v1.", Got: overLimitPanic, Why: "the client crashes on a reply over the limit"},
 	{Scenario: "status/details", client: "v1.1", Got: "error: ErrClosed", Why: "the client crashes, gogo reflecting over newer messages"},
-	{Scenario: everyScenario, client: "v1.1", Got: "panic: protobuf tag not enough fields in Any.state:", Why: "the client crashes on a status with details, gogo reflecting over newer messages"},
+	{
+		Scenario: everyScenario, client: "v1.1", Got: "panic: protobuf tag not enough fields in Any.state:",
+		Why: "the client crashes on a status with details, gogo reflecting over newer messages",
+	},
 	{Scenario: "unknown/service", server: "v1.0", Got: "error: NotFound: service none", Why: "another code"},
 	{Scenario: "unknown/method", server: "v1.0", Got: "error: NotFound: method none", Why: "another code"},
+	{
+		Scenario: "messages/nil-reply", server: "v1.", Got: "error: Unknown: ttrpc: marshal called with nil",
+		Why: "the method is not named",
+	},
 	{Scenario: "concurrent/1000", client: "v1.0", server: "v1.", Got: "hangs", Why: "both sides wait for the other to read"},
-	{Scenario: "stream/server-over-limit", server: "v1.2", Got: "ErrClosed, connection gone: ErrClosed", Why: "the server closes the connection"},
-	{Scenario: "stream/deadline-and-metadata", client: "v1.2", Got: "deadline false, within a minute false, metadata []", Why: "streams send neither"},
+	{
+		Scenario: "stream/server-over-limit", server: "v1.2", Got: "ErrClosed, connection gone: ErrClosed",
+		Why: "the server closes the connection",
+	},
+	{
+		Scenario: "stream/deadline-and-metadata", client: "v1.2",
+		Got: "deadline false, within a minute false, metadata []", Why: "streams send neither",
+	},
 }
 
 // everyScenario stands for every scenario.
@@ -44,7 +63,8 @@ func KnownFaults() []Fault { return knownFaults }
 // Known returns the fault that explains a Result, or nil.
 func Known(client, server string, r Result) *Fault {
 	for i, f := range knownFaults {
-		if (f.Scenario == r.Scenario || f.Scenario == everyScenario) && f.Got == r.Got && strings.HasPrefix(client, f.client) && strings.HasPrefix(server, f.server) {
+		if (f.Scenario == r.Scenario || f.Scenario == everyScenario) && f.Got == r.Got &&
+			strings.HasPrefix(client, f.client) && strings.HasPrefix(server, f.server) {
 			return &knownFaults[i]
 		}
 	}

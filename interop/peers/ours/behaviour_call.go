@@ -133,7 +133,8 @@ var codecProbes = []probe{
 		for _, v := range []struct {
 			what string
 			msg  any
-		}{{"nil", nil}, {"a typed nil", nilText}, {"a string", "x"}, {"a struct", foreign{}}, {"a struct pointer", &foreign{}}, {"an error", errProbe}, {"bytes", []byte("x")}} {
+		}{{"nil", nil}, {"a typed nil", nilText}, {"a string", "x"}, {"a struct", foreign{}},
+			{"a struct pointer", &foreign{}}, {"an error", errProbe}, {"bytes", []byte("x")}} {
 			r.guard("request "+v.what, func() any { return rawCall(c, "echo", v.msg, text("")) })
 			r.guard("response "+v.what, func() any { return rawCall(c, "answer", text("x"), v.msg) })
 		}
@@ -157,7 +158,8 @@ var codecProbes = []probe{
 		for _, v := range []struct {
 			what string
 			msg  any
-		}{{"nil", nil}, {"a typed nil", nilText}, {"a string", "x"}, {"a struct", foreign{}}, {"a struct pointer", &foreign{}}, {"bad UTF-8", text("\xff")}} {
+		}{{"nil", nil}, {"a typed nil", nilText}, {"a string", "x"}, {"a struct", foreign{}},
+			{"a struct pointer", &foreign{}}, {"bad UTF-8", text("\xff")}} {
 			w := newWorld(methods(map[string]ttrpc.Method{"answer": answers(v.msg), "echo": echo}))
 			c := w.client()
 			r.say("answer "+v.what, rawCall(c, "answer", text("x"), text("")))
@@ -171,7 +173,8 @@ var codecProbes = []probe{
 		for _, v := range []struct {
 			what string
 			msg  any
-		}{{"nil", nil}, {"a string", "x"}, {"a struct", foreign{}}, {"a struct pointer", &foreign{}}, {"another type", &wrapperspb.Int64Value{}}} {
+		}{{"nil", nil}, {"a string", "x"}, {"a struct", foreign{}},
+			{"a struct pointer", &foreign{}}, {"another type", &wrapperspb.Int64Value{}}} {
 			w := newWorld(methods(map[string]ttrpc.Method{"into": inside(v.msg), "echo": echo}))
 			c := w.client()
 			r.say("unmarshal into "+v.what, rawCall(c, "into", text("x"), text("")))
@@ -179,7 +182,9 @@ var codecProbes = []probe{
 			c.Close()
 			w.close()
 		}
-		w := newWorld(methods(map[string]ttrpc.Method{"into": inside(text("")), "twice": func(_ context.Context, unmarshal func(any) error) (any, error) {
+		w := newWorld(methods(map[string]ttrpc.Method{"into": inside(text("")), "twice": func(
+			_ context.Context, unmarshal func(any) error,
+		) (any, error) {
 			var a, b wrapperspb.StringValue
 			e1, e2 := unmarshal(&a), unmarshal(&b)
 			return text(fmt.Sprint(a.Value, e1, b.Value, e2)), nil

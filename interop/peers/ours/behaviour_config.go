@@ -60,7 +60,8 @@ func (t *trace) client(name string) ttrpc.UnaryClientInterceptor {
 
 var configProbes = []probe{
 	{name: "config/server", run: func(r *report) {
-		hs, one, chain := ttrpc.WithServerHandshaker(noHandshake{}), ttrpc.WithUnaryServerInterceptor(passServer), ttrpc.WithChainUnaryServerInterceptor(passServer)
+		hs, one := ttrpc.WithServerHandshaker(noHandshake{}), ttrpc.WithUnaryServerInterceptor(passServer)
+		chain := ttrpc.WithChainUnaryServerInterceptor(passServer)
 		for _, c := range []struct {
 			what string
 			opts []ttrpc.ServerOpt
@@ -99,10 +100,16 @@ var configProbes = []probe{
 				return []ttrpc.ServerOpt{ttrpc.WithChainUnaryServerInterceptor(t.server("a"), t.server("b"), t.server("c"))}
 			}},
 			{"one, then chain", func(t *trace) []ttrpc.ServerOpt {
-				return []ttrpc.ServerOpt{ttrpc.WithUnaryServerInterceptor(t.server("a")), ttrpc.WithChainUnaryServerInterceptor(t.server("b"), t.server("c"))}
+				return []ttrpc.ServerOpt{
+					ttrpc.WithUnaryServerInterceptor(t.server("a")),
+					ttrpc.WithChainUnaryServerInterceptor(t.server("b"), t.server("c")),
+				}
 			}},
 			{"two chains", func(t *trace) []ttrpc.ServerOpt {
-				return []ttrpc.ServerOpt{ttrpc.WithChainUnaryServerInterceptor(t.server("a"), t.server("b")), ttrpc.WithChainUnaryServerInterceptor(t.server("c"), t.server("d"))}
+				return []ttrpc.ServerOpt{
+					ttrpc.WithChainUnaryServerInterceptor(t.server("a"), t.server("b")),
+					ttrpc.WithChainUnaryServerInterceptor(t.server("c"), t.server("d")),
+				}
 			}},
 		} {
 			t := &trace{}
@@ -224,6 +231,10 @@ func registerLate(r *report) {
 	ctx, cancel := soon()
 	defer cancel()
 	r.say("registered while serving", c.Call(ctx, "late", "echo", text("x"), text("")))
+	m := map[string]ttrpc.Method{}
+	w.server.Register("later", m)
+	m["echo"] = echo
+	r.say("put into the map after Register", c.Call(ctx, "later", "echo", text("x"), text("")))
 }
 
 var errProbe = errors.New("probe's own error")

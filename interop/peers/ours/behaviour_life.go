@@ -126,6 +126,16 @@ var lifecycleProbes = []probe{
 		r.say("the call in flight", <-done)
 		r.say("Shutdown", <-closed)
 	}},
+	{name: "server/shutdown-idle", run: func(r *report) {
+		w := newWorld(methods(map[string]ttrpc.Method{"echo": echo}))
+		c := w.client()
+		_, err := call(c, "echo", "x")
+		r.say("call", err)
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		r.say("Shutdown with an ended context", w.server.Shutdown(ended))
+		r.say("Serve", <-w.served)
+	}},
 	{name: "server/close-in-flight", run: func(r *report) {
 		started := make(chan struct{})
 		ended := make(chan error, 1)

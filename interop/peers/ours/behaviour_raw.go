@@ -11,6 +11,7 @@ import (
 	"os"
 	"sort"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/containerd/ttrpc"
@@ -54,7 +55,7 @@ func readFrames(conn net.Conn) string {
 		head, err := readHeader(conn)
 		if err != nil {
 			sort.SliceStable(all, func(i, j int) bool { return all[i].id < all[j].id })
-			return showFrames(all) + err.Error()
+			return showFrames(all) + endText(err)
 		}
 		data := make([]byte, binary.BigEndian.Uint32(head[:4]))
 		if _, err := io.ReadFull(conn, data); err != nil {
@@ -74,9 +75,18 @@ func awaitFrames(conn net.Conn) string {
 		return "nothing"
 	}
 	if err != nil {
-		return err.Error()
+		return endText(err)
 	}
 	return readFrames(&unreadConn{conn, first[:]})
+}
+
+// endText words the end of reading. Whether a connection ends in a reset depends on how much of
+// what was written the other side had read by then.
+func endText(err error) string {
+	if errors.Is(err, syscall.ECONNRESET) {
+		err = io.EOF
+	}
+	return err.Error()
 }
 
 // unreadConn gives back what was read too early.
@@ -156,6 +166,7 @@ func rawWorld() *world {
 				"join":  {Handler: join, StreamingClient: true},
 				"list":  {Handler: listStream, StreamingServer: true},
 				"takes": {Handler: linger, StreamingServer: true},
+				"stays": {Handler: stay, StreamingClient: true, StreamingServer: true},
 				"reply": {Handler: returns(text("r"), nil), StreamingServer: true},
 			},
 		})
@@ -180,6 +191,12 @@ func linger(ctx context.Context, s ttrpc.StreamServer) (any, error) {
 	if _, err := recv(s); err != nil {
 		return nil, err
 	}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// stay is a stream that is in flight until its context ends.
+func stay(ctx context.Context, _ ttrpc.StreamServer) (any, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
@@ -233,7 +250,10 @@ var rawProbes = []probe{
 	{name: "raw/unary", run: func(r *report) {
 		programs(r, []frameProgram{
 			{"call", [][]byte{frame(1, 1, 0, request("echo", "a"))}},
-			{"flags on a call", [][]byte{frame(1, 1, 1, request("echo", "a")), frame(3, 1, 2, request("echo", "b")), frame(5, 1, 4, request("echo", "c")), frame(7, 1, 0xff, request("echo", "d"))}},
+			{"flags on a call", [][]byte{
+				frame(1, 1, 1, request("echo", "a")), frame(3, 1, 2, request("echo", "b")),
+				frame(5, 1, 4, request("echo", "c")), frame(7, 1, 0xff, request("echo", "d")),
+			}},
 			{"an empty reply", [][]byte{frame(1, 1, 0, request("empty", "a"))}},
 			{"a nil reply", [][]byte{frame(1, 1, 0, request("nil", "a"))}},
 			{"negative timeout", [][]byte{frame(1, 1, 0, rawRequest(&ttrpc.Request{Service: "s", Method: "look", TimeoutNano: -5}))}},
@@ -253,11 +273,15 @@ var rawProbes = []probe{
 			{"id of a request that does not parse, again", [][]byte{frame(5, 1, 0, []byte{0xff, 0xff}), frame(5, 1, 0, request("echo", "b"))}},
 			{"id of an unknown method, again", [][]byte{frame(5, 1, 0, request("none", "")), frame(5, 1, 0, request("echo", "b"))}},
 			{"bad UTF-8 in the method", [][]byte{frame(1, 1, 0, []byte("\x0a\x01s\x12\x01\xff"))}},
-			{"payload that does not parse", [][]byte{frame(1, 1, 0, rawRequest(&ttrpc.Request{Service: "s", Method: "echo", Payload: []byte{0xff}}))}},
+			{"payload that does not parse", [][]byte{
+				frame(1, 1, 0, rawRequest(&ttrpc.Request{Service: "s", Method: "echo", Payload: []byte{0xff}})),
+			}},
 			{"type 0, 4, 9, 255", [][]byte{frame(1, 0, 0, nil), frame(1, 4, 0, nil), frame(1, 9, 0, []byte("x")), frame(1, 255, 0, nil)}},
 			{"a response from the client", [][]byte{frame(1, 2, 0, nil)}},
 			{"data for no stream", [][]byte{frame(1, 3, 0, nil)}},
 			{"data for an even id", [][]byte{frame(2, 3, 0, nil)}},
+			{"other types with an even id", [][]byte{frame(2, 2, 0, nil), frame(4, 9, 0, nil), frame(6, 255, 0, []byte("x"))}},
+			{"ten zero bytes", [][]byte{make([]byte, 10)}},
 			{"data after the end", [][]byte{frame(1, 1, 0, request("echo", "a")), pause, frame(1, 3, 0, payload("x"))}},
 		})
 	}},
@@ -279,7 +303,10 @@ var rawProbes = []probe{
 	}},
 	{name: "raw/streams", run: func(r *report) {
 		programs(r, []frameProgram{
-			{"both", [][]byte{frame(1, 1, 2, rawRequest(&ttrpc.Request{Service: "s", Method: "both"})), frame(1, 3, 0, payload("a")), frame(1, 3, 0, nil), frame(1, 3, 5, nil)}},
+			{"both", [][]byte{
+				frame(1, 1, 2, rawRequest(&ttrpc.Request{Service: "s", Method: "both"})),
+				frame(1, 3, 0, payload("a")), frame(1, 3, 0, nil), frame(1, 3, 5, nil),
+			}},
 			{"both, first in the request", [][]byte{frame(1, 1, 2, request("both", "a")), frame(1, 3, 5, nil)}},
 			{"both, end without no-data", [][]byte{frame(1, 1, 2, request("both", "a")), frame(1, 3, 1, nil)}},
 			{"both, end with a body", [][]byte{frame(1, 1, 2, request("both", "a")), frame(1, 3, 1, payload("b"))}},
@@ -288,8 +315,17 @@ var rawProbes = []probe{
 			{"both, request closed", [][]byte{frame(1, 1, 1, request("both", "a"))}},
 			{"both, request without flags", [][]byte{frame(1, 1, 0, request("both", "a")), frame(1, 3, 5, nil)}},
 			{"both, request with no-data", [][]byte{frame(1, 1, 6, rawRequest(&ttrpc.Request{Service: "s", Method: "both"})), frame(1, 3, 5, nil)}},
-			{"data after remote closed", [][]byte{frame(1, 1, 2, rawRequest(&ttrpc.Request{Service: "s", Method: "join"})), frame(1, 3, 0, payload("a")), frame(1, 3, 5, nil), pause, frame(1, 3, 0, payload("b"))}},
-			{"join", [][]byte{frame(1, 1, 2, rawRequest(&ttrpc.Request{Service: "s", Method: "join"})), frame(1, 3, 0, payload("a")), frame(1, 3, 5, nil)}},
+			{"data after remote closed", [][]byte{
+				frame(1, 1, 2, rawRequest(&ttrpc.Request{Service: "s", Method: "join"})),
+				frame(1, 3, 0, payload("a")), frame(1, 3, 5, nil), pause, frame(1, 3, 0, payload("b")),
+			}},
+			{"the end twice", [][]byte{
+				frame(1, 1, 2, rawRequest(&ttrpc.Request{Service: "s", Method: "stays"})), pause, frame(1, 3, 5, nil), frame(1, 3, 5, nil),
+			}},
+			{"join", [][]byte{
+				frame(1, 1, 2, rawRequest(&ttrpc.Request{Service: "s", Method: "join"})),
+				frame(1, 3, 0, payload("a")), frame(1, 3, 5, nil),
+			}},
 			{"list", [][]byte{frame(1, 1, 1, request("list", "a"))}},
 			{"list without flags", [][]byte{frame(1, 1, 0, request("list", "a"))}},
 			{"a server stream, data sent", [][]byte{frame(1, 1, 1, request("takes", "a")), frame(1, 3, 0, payload("b"))}},

@@ -44,7 +44,10 @@ func visit(desc *ttrpc.StreamDesc, h ttrpc.StreamHandler, req any, f func(s ttrp
 	visitCtx(context.Background(), desc, h, req, f)
 }
 
-func visitCtx(ctx context.Context, desc *ttrpc.StreamDesc, h ttrpc.StreamHandler, req any, f func(s ttrpc.ClientStream, c *ttrpc.Client, w *world)) {
+func visitCtx(
+	ctx context.Context, desc *ttrpc.StreamDesc, h ttrpc.StreamHandler, req any,
+	f func(s ttrpc.ClientStream, c *ttrpc.Client, w *world),
+) {
 	w := newWorld(func(s *ttrpc.Server) {
 		s.RegisterService("s", &ttrpc.ServiceDesc{
 			Methods: map[string]ttrpc.Method{"echo": echo},
@@ -175,7 +178,10 @@ var streamProbes = []probe{
 	}},
 	{name: "stream/server-send", run: func(r *report) {
 		release := make(chan struct{})
-		visit(toClient, func(_ context.Context, s ttrpc.StreamServer) (any, error) { <-release; return nil, nil }, text("request"), func(s ttrpc.ClientStream, _ *ttrpc.Client, _ *world) {
+		visit(toClient, func(_ context.Context, s ttrpc.StreamServer) (any, error) {
+			<-release
+			return nil, nil
+		}, text("request"), func(s ttrpc.ClientStream, _ *ttrpc.Client, _ *world) {
 			r.say("SendMsg of a stream where only the server sends", s.SendMsg(text("x")))
 			r.say("CloseSend there", s.CloseSend())
 			close(release)

@@ -158,7 +158,9 @@ var streamFaultProbes = []probe{
 		})
 	}},
 	{name: "stream/handler-panics", run: func(r *report) {
-		visit(bothWays, func(context.Context, ttrpc.StreamServer) (any, error) { panic("oh") }, nil, func(s ttrpc.ClientStream, _ *ttrpc.Client, _ *world) {
+		visit(bothWays, func(context.Context, ttrpc.StreamServer) (any, error) {
+			panic("oh")
+		}, nil, func(s ttrpc.ClientStream, _ *ttrpc.Client, _ *world) {
 			sayRecv(r, "handler panics", s, 1)
 		})
 	}},

@@ -134,7 +134,10 @@ func lookAt(ctx context.Context) string {
 		parts = append(parts, fmt.Sprintf("%s=%q", k, v))
 	}
 	sort.Strings(parts)
-	return fmt.Sprintf("deadline %t, within a minute %t, metadata [%s]", ok, ok && within > 0 && within < time.Minute, strings.Join(parts, " "))
+	return fmt.Sprintf(
+		"deadline %t, within a minute %t, metadata [%s]", ok, ok && within > 0 && within < time.Minute,
+		strings.Join(parts, " "),
+	)
 }
 
 // until waits for the end of its context, and says so.
@@ -147,8 +150,8 @@ func (h *handlers) until(ctx context.Context, _ messages.Item) (messages.Item, e
 	return messages.Item{}, ctx.Err()
 }
 
-// awaitEnd answers 1 when an Until handler has seen its context end since it was asked last, or does so within as many
-// milliseconds as the request says; otherwise 0.
+// awaitEnd answers 1 when an Until handler has seen its context end since it was asked last, or
+// does so within as many milliseconds as the request says; otherwise 0.
 func (h *handlers) awaitEnd(_ context.Context, req messages.Item) (messages.Item, error) {
 	timer := time.NewTimer(time.Duration(req.Number) * time.Millisecond)
 	defer timer.Stop()
@@ -176,7 +179,8 @@ func state(_ context.Context, i messages.Item) (messages.Item, error) {
 // failures are the errors that a handler can be asked for, by name.
 var failures = map[string]error{
 	"plain": errors.New("plain error"), "EOF": io.EOF, "ErrUnexpectedEOF": io.ErrUnexpectedEOF,
-	"ErrClosedPipe": io.ErrClosedPipe, "ErrNoProgress": io.ErrNoProgress, "ErrShortBuffer": io.ErrShortBuffer, "ErrShortWrite": io.ErrShortWrite,
+	"ErrClosedPipe": io.ErrClosedPipe, "ErrNoProgress": io.ErrNoProgress,
+	"ErrShortBuffer": io.ErrShortBuffer, "ErrShortWrite": io.ErrShortWrite,
 	"ErrInvalid": os.ErrInvalid, "ErrExist": os.ErrExist, "ErrNotExist": os.ErrNotExist, "ErrPermission": os.ErrPermission,
 	"Canceled": context.Canceled, "DeadlineExceeded": context.DeadlineExceeded,
 	"PathError": &os.PathError{Op: "open", Path: "p", Err: os.ErrNotExist},

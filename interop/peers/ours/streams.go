@@ -138,7 +138,10 @@ func init() {
 			})
 			return saw(err) + ", " + s.alive(), nil
 		}},
-		{"stream/status", "2 in order, then Aborted: detailed [*errdetails.RetryInfo][resource r]", func(s *session) (string, error) { return tryList(s, 2, 0, "details") }},
+		{
+			"stream/status", "2 in order, then Aborted: detailed [*errdetails.RetryInfo][resource r]",
+			func(s *session) (string, error) { return tryList(s, 2, 0, "details") },
+		},
 		{"stream/error", "0 in order, then OutOfRange: EOF", func(s *session) (string, error) { return tryList(s, 0, 0, "EOF") }},
 		{"stream/unknown", "Unimplemented: method none, connection alive", func(s *session) (string, error) {
 			err := s.open(chatDesc, "none", nil, func(st ttrpc.ClientStream) error { _, err := take(st, s.form); return err })
@@ -155,7 +158,9 @@ func (s *session) open(desc *ttrpc.StreamDesc, method string, req any, f func(tt
 	return s.openCtx(context.Background(), desc, s.forms[0], method, req, f)
 }
 
-func (s *session) openCtx(ctx context.Context, desc *ttrpc.StreamDesc, theirs, method string, req any, f func(ttrpc.ClientStream) error) error {
+func (s *session) openCtx(
+	ctx context.Context, desc *ttrpc.StreamDesc, theirs, method string, req any, f func(ttrpc.ClientStream) error,
+) error {
 	st, err := s.client.NewStream(ctx, desc, serviceName(theirs), method, req)
 	if err != nil {
 		return err

@@ -17,28 +17,42 @@ const limit = 4 << 20
 
 var unaryScenarios = []scenario{
 	{"messages/forms", "all came back", tryForms},
-	{"messages/nil-reply", "error: Unknown: ttrpc: marshal called with nil", func(s *session) (string, error) {
-		_, err := s.call(context.Background(), "Nil", messages.Item{})
-		return "", err
-	}},
+	{
+		"messages/nil-reply",
+		"error: Unknown: ttrpc: marshal called with nil: /ttrpc.interop.google/Nil returned neither a message nor an error",
+		func(s *session) (string, error) {
+			_, err := s.call(context.Background(), "Nil", messages.Item{})
+			return "", err
+		},
+	},
 	{"sizes/echo", "all came back", trySizes},
-	{"sizes/request-at-limit", checksum(pattern(fillRequest("Sum"))), func(s *session) (string, error) { return trySum(s, fillRequest("Sum")) }},
+	{
+		"sizes/request-at-limit", checksum(pattern(fillRequest("Sum"))),
+		func(s *session) (string, error) { return trySum(s, fillRequest("Sum")) },
+	},
 	{"sizes/request-over-limit", "oversized 4194305, connection alive", func(s *session) (string, error) {
 		_, err := trySum(s, fillRequest("Sum")+1)
 		return saw(err) + ", " + s.alive(), nil
 	}},
 	{"sizes/reply-at-limit", checksum(pattern(fillReply())), func(s *session) (string, error) { return tryBig(s, fillReply()) }},
-	{"sizes/reply-over-limit", "ResourceExhausted: message length 4194305 exceed maximum message size of 4194304, connection alive", func(s *session) (string, error) {
+	{"sizes/reply-over-limit", "ResourceExhausted: message length 4194305 exceed maximum message size of 4194304, " +
+		"connection alive", func(s *session) (string, error) {
 		_, err := tryBig(s, fillReply()+1)
 		return saw(err) + ", " + s.alive(), nil
 	}},
-	{"deadline/none", "deadline false, within a minute false, metadata []", func(s *session) (string, error) { return tryLook(s, context.Background()) }},
+	{
+		"deadline/none", "deadline false, within a minute false, metadata []",
+		func(s *session) (string, error) { return tryLook(s, context.Background()) },
+	},
 	{"deadline/sent", "deadline true, within a minute true, metadata []", func(s *session) (string, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		return tryLook(s, ctx)
 	}},
-	{"deadline/exceeded", "context: context deadline exceeded, connection alive, handler ended", func(s *session) (string, error) { return tryDeadline(s) }},
+	{
+		"deadline/exceeded", "context: context deadline exceeded, connection alive, handler ended",
+		func(s *session) (string, error) { return tryDeadline(s) },
+	},
 	{"deadline/cancelled", "context: context canceled, connection alive", func(s *session) (string, error) {
 		ctx, cancel := context.WithCancel(context.Background())
 		time.AfterFunc(20*time.Millisecond, cancel)
@@ -178,10 +192,14 @@ func tryFail(name string) func(*session) (string, error) {
 
 // mappedErrors is what a client sees of the errors that have a code of their own.
 const mappedErrors = "plain: Unknown: plain error; EOF: OutOfRange: EOF; ErrUnexpectedEOF: FailedPrecondition: unexpected EOF; " +
-	"ErrClosedPipe: FailedPrecondition: io: read/write on closed pipe; ErrNoProgress: FailedPrecondition: multiple Read calls return no data or error; " +
-	"ErrShortBuffer: FailedPrecondition: short buffer; ErrShortWrite: FailedPrecondition: short write; ErrInvalid: InvalidArgument: invalid argument; " +
-	"ErrExist: AlreadyExists: file already exists; ErrNotExist: NotFound: file does not exist; ErrPermission: PermissionDenied: permission denied; " +
-	"Canceled: Canceled: context canceled; DeadlineExceeded: DeadlineExceeded: context deadline exceeded; PathError: NotFound: open p: file does not exist"
+	"ErrClosedPipe: FailedPrecondition: io: read/write on closed pipe; " +
+	"ErrNoProgress: FailedPrecondition: multiple Read calls return no data or error; " +
+	"ErrShortBuffer: FailedPrecondition: short buffer; ErrShortWrite: FailedPrecondition: short write; " +
+	"ErrInvalid: InvalidArgument: invalid argument; " +
+	"ErrExist: AlreadyExists: file already exists; ErrNotExist: NotFound: file does not exist; " +
+	"ErrPermission: PermissionDenied: permission denied; " +
+	"Canceled: Canceled: context canceled; DeadlineExceeded: DeadlineExceeded: context deadline exceeded; " +
+	"PathError: NotFound: open p: file does not exist"
 
 func tryMapped(s *session) (string, error) {
 	var seen []string

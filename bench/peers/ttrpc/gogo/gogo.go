@@ -1,4 +1,5 @@
-// Package gogo is the peer program with gogo messages, of releases that knew no streams and of those since.
+// Package gogo is the peer program with gogo messages, of releases that knew no streams and of
+// those since.
 package gogo
 
 import (

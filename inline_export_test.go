@@ -1,0 +1,54 @@
+//go:build go1.25
+
+package ttrpc
+
+import (
+	"runtime"
+	"strings"
+)
+
+// This is what tests need to see of which calls a loop runs itself. It goes with inline.go.
+
+// IsRunByLoop reports whether the handler that asks is run by the loop of its connection.
+func IsRunByLoop() bool {
+	var pcs [20]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	for {
+		frame, more := frames.Next()
+		if strings.HasSuffix(frame.Function, "(*inline).run") || !more {
+			return more
+		}
+	}
+}
+
+// ForceInline has the loops run the next calls of all methods that have been called, as if these
+// had been brief and frequent for long: however slow the machine is.
+// It does so for none that one had to be taken over from.
+func ForceInline(s *Server) {
+	for _, svc := range *s.registry.services.Load() {
+		for _, m := range *svc.composed.Load() {
+			if brief := m.brief.Load(); brief != tookOver {
+				m.brief.CompareAndSwap(brief, briefRuns)
+			}
+		}
+	}
+	s.inline.mu.Lock()
+	defer s.inline.mu.Unlock()
+	s.inline.startLocked(s)
+}
+
+// MonitorRuns reports whether somebody watches over such calls.
+func MonitorRuns(s *Server) bool { return s.inline.ticking.Load() }
+
+// TakeSlots takes all free slots of such calls, until free is called.
+func TakeSlots(s *Server) (free func()) {
+	var taken []*inlineSlot
+	for slot := s.inline.claim(new(serverConn), nil); slot != nil; slot = s.inline.claim(new(serverConn), nil) {
+		taken = append(taken, slot)
+	}
+	return func() {
+		for _, slot := range taken {
+			slot.sc.Store(nil)
+		}
+	}
+}

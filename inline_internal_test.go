@@ -1,0 +1,199 @@
+//go:build go1.25
+
+package ttrpc
+
+import (
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/containerd/ttrpc/internal/transport"
+)
+
+// severalProcs has more than one processor, as far as the runtime knows,
+// until the function that it returns is called.
+func severalProcs() (restore func()) {
+	before := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(max(2, before))
+	return func() { runtime.GOMAXPROCS(before) }
+}
+
+// So many brief runs in a row make a method brief, and one that takes longer begins anew.
+func TestBrevityCountsRunsInARow(t *testing.T) {
+	var b brevity
+	brief := func(n int) {
+		for range n {
+			b.observe(briefRun, 0, false)
+		}
+	}
+	brief(briefRuns - 1)
+	equal(t, b.brief.Load(), briefRuns-1)
+	b.observe(briefRun+1, 0, false)
+	equal(t, b.brief.Load(), 0)
+	brief(3 * briefRuns)
+	equal(t, b.brief.Load(), briefRuns)
+	b.observe(briefRun+1000, 1000, false) // a nanosecond a byte
+	equal(t, b.brief.Load(), briefRuns)
+	b.observe(briefRun+1001, 1000, false)
+	equal(t, b.brief.Load(), 0)
+	brief(1)
+	equal(t, b.brief.Load(), 1)
+}
+
+// What has had to be taken over from, or has kept its goroutine's thread, is never brief again.
+func TestBrevityEndsForGood(t *testing.T) {
+	for name, end := range map[string]func(b *brevity){
+		"taken over":   func(b *brevity) { b.brief.Store(tookOver) },
+		"locked":       func(b *brevity) { b.observe(0, 0, true) },
+		"locked, long": func(b *brevity) { b.observe(time.Second, 0, true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b brevity
+			for range briefRuns {
+				b.observe(0, 0, false)
+			}
+			end(&b)
+			for range 2 * briefRuns {
+				b.observe(0, 0, false)
+				equal(t, b.brief.Load(), tookOver)
+			}
+			b.observe(time.Second, 0, false)
+			equal(t, b.brief.Load(), tookOver)
+		})
+	}
+}
+
+// A take-over that comes while a run of the same method, on another connection,
+// is being counted counts.
+func TestBrevityEndsWhileItIsCounted(t *testing.T) {
+	for range 1000 {
+		var b brevity
+		var all sync.WaitGroup
+		for i := range 3 {
+			all.Go(func() {
+				for j := range 10 {
+					b.observe(time.Duration(j%5/4)*time.Second, 0, false)
+				}
+				if i == 0 {
+					b.brief.Store(tookOver)
+				}
+			})
+		}
+		all.Wait()
+		equal(t, b.brief.Load(), tookOver)
+	}
+}
+
+// A slot is one call's. With all taken there is none.
+func TestInlineSlots(t *testing.T) {
+	var in inline
+	sc, m := new(serverConn), new(method)
+	seen := map[*inlineSlot]bool{}
+	for range inlineSlots {
+		slot := in.claim(sc, m)
+		equal(t, slot.sc.Load(), sc)
+		equal(t, slot.method.Load(), m)
+		seen[slot] = true
+	}
+	equal(t, len(seen), inlineSlots)
+	equal(t, in.claim(sc, m), nil)
+	in.slots[7].sc.Store(nil)
+	equal(t, in.claim(sc, m), &in.slots[7])
+}
+
+// watched reports whether there is a monitor after so many more calls.
+func watched(s *Server, calls int) (watched bool) {
+	for range calls {
+		watched = s.inline.watch(s)
+	}
+	return watched
+}
+
+// The monitor starts where calls come often, stops when none has come for some ticks,
+// and starts again.
+func TestMonitorRunsWhileCallsComeOften(t *testing.T) {
+	defer severalProcs()()
+	synctest.Test(t, func(t *testing.T) {
+		s := new(Server)
+		s.inline.since = transport.Clock()
+		for range 10 { // of calls that come seldom
+			equal(t, watched(s, inlinePace-1), false)
+			elapse(inlineTime + 1)
+			equal(t, watched(s, 1), false)
+		}
+		for range 3 {
+			equal(t, watched(s, inlinePace-1), false)
+			equal(t, watched(s, 1), true)
+			for range 3 * inlineIdle { // from now on one call a tick will do
+				elapse(inlineTick)
+				synctest.Wait()
+				equal(t, watched(s, 1), true)
+			}
+			for range inlineIdle + 2 {
+				elapse(inlineTick)
+			}
+			synctest.Wait()
+			equal(t, s.inline.ticking.Load(), false)
+			for s.inline.calls.Load()%inlinePace != 0 { // to where the next round begins
+				equal(t, watched(s, 1), false)
+			}
+		}
+	})
+}
+
+// The monitor stays while a call is being run, also one that nobody takes over from.
+func TestMonitorStaysWhileOneIsRun(t *testing.T) {
+	defer severalProcs()()
+	synctest.Test(t, func(t *testing.T) {
+		s := new(Server)
+		equal(t, watched(s, 2*inlinePace), true)
+		slot := s.inline.claim(new(serverConn), new(method)) // whose turn is even: it is about to begin
+		for range 3 * inlineIdle {
+			elapse(inlineTick)
+		}
+		synctest.Wait()
+		equal(t, s.inline.ticking.Load(), true)
+		slot.sc.Store(nil)
+		for range inlineIdle + 2 {
+			elapse(inlineTick)
+		}
+		synctest.Wait()
+		equal(t, s.inline.ticking.Load(), false)
+	})
+}
+
+// With one processor there is no monitor, and one that runs stops.
+func TestNoMonitorOnOneProcessor(t *testing.T) {
+	defer severalProcs()()
+	synctest.Test(t, func(t *testing.T) {
+		s := new(Server)
+		equal(t, watched(s, 2*inlinePace), true)
+		runtime.GOMAXPROCS(1)
+		elapse(inlineTick)
+		synctest.Wait()
+		equal(t, s.inline.ticking.Load(), false)
+		for range 10 * inlinePace {
+			equal(t, watched(s, 1), false)
+		}
+	})
+}
+
+// Whoever is in his slot for a whole tick is taken over from, and who has gone on meanwhile is not.
+func TestLookSeesWhoStays(t *testing.T) {
+	var slot inlineSlot
+	sc := new(serverConn)
+	equal(t, slot.look(nil), false)
+	slot.sc.Store(sc)
+	slot.method.Store(new(method))
+	for range 10 { // of calls that follow each other
+		sc.turn.Add(1)
+		equal(t, slot.look(nil), true)
+		sc.turn.Add(1)
+		equal(t, slot.look(nil), true)
+		equal(t, slot.look(nil), true)
+	}
+	equal(t, slot.method.Load().brief.Load(), 0)
+	equal(t, slot.sc.Load(), sc)
+}

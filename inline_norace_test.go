@@ -1,0 +1,5 @@
+//go:build go1.25 && !race
+
+package ttrpc_test
+
+const raceEnabled = false

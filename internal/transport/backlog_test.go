@@ -1,0 +1,123 @@
+//go:build go1.25
+
+package transport
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// gatedConn's writes wait to be let go, and can be made to fail.
+type gatedConn struct {
+	net.Conn
+	started chan struct{}
+	release chan error
+
+	mu      sync.Mutex // guards written
+	written [][]byte
+}
+
+func newGatedConn() *gatedConn {
+	return &gatedConn{started: make(chan struct{}, 1000), release: make(chan error, 1000)}
+}
+
+func (c *gatedConn) Write(b []byte) (int, error) {
+	c.started <- struct{}{}
+	if err := <-c.release; err != nil {
+		return 0, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.written = append(c.written, bytes.Clone(b))
+	return len(b), nil
+}
+
+func (c *gatedConn) Close() error { return nil }
+
+// While one write is under way many frames are posted: they leave together, in their order.
+func TestFramesLeaveTogether(t *testing.T) {
+	const n = 1000
+	conn := newGatedConn()
+	tr := newTransport(t, conn, Config{})
+	var want []byte
+	var flushes sync.WaitGroup
+	for i := range n {
+		f := data(uint32(i), "x")
+		want = append(want, f.bytes()...)
+		u := post(t, tr, f)
+		flushes.Go(func() { u.Flush(true) })
+		if i == 0 {
+			wait(t, conn.started, "the first write")
+		}
+	}
+	for range n {
+		conn.release <- nil
+	}
+	flushes.Wait()
+	eventually(t, "the backlog to be written", func() bool {
+		tr.mu.Lock()
+		defer tr.mu.Unlock()
+		return !tr.writing && tr.unwritten == 0
+	})
+	if len(conn.written) > 5 || !bytes.Equal(bytes.Join(conn.written, nil), want) {
+		t.Errorf("%d frames left in %d writes", n, len(conn.written))
+	}
+}
+
+// A write fails: the backlog is dropped, who waits for space is let go, and it is told once.
+func TestFailingWrite(t *testing.T) {
+	broken := errors.New("broken")
+	var failures []error
+	conn := newGatedConn()
+	tr := newTransport(t, conn, Config{Backlog: 10, OnFail: func(err error) { failures = append(failures, err) }})
+	first := post(t, tr, data(1, "x"))
+	flushed := make(chan struct{})
+	go func() { first.Flush(true); close(flushed) }()
+	wait(t, conn.started, "the write")
+	second := post(t, tr, data(3, "x"))
+	waiting := make(chan error, 1)
+	go func() { waiting <- tr.WaitSpace(bg) }()
+	ended, cancel := context.WithCancel(bg)
+	cancel()
+	wantExactly(t, tr.WaitSpace(ended), context.Canceled)
+	conn.release <- broken
+	wait(t, flushed, "flush")
+	check(t, wait(t, waiting, "WaitSpace"))
+	_, err := tr.Post(frameOf(data(5, "x")))
+	wantExactly(t, err, broken)
+	second.Flush(true) // nothing is left to do
+	tr.fail(errors.New("another"))
+	_, err = tr.Post(frameOf(data(5, "x")))
+	wantExactly(t, err, broken)
+	equal(t, tr.Stop(broken), false)
+	equal(t, fmt.Sprint(failures), "[broken]")
+	check(t, tr.WaitSpace(ended))
+}
+
+// A connection that is to close does so once everything is written.
+func TestCloseWhenFlushed(t *testing.T) {
+	for _, network := range []string{"unix", "tcp", "pipe"} {
+		t.Run(network, func(t *testing.T) {
+			a, b := pair(t, network)
+			done := make(chan error, 1)
+			tr := newTransport(t, a, Config{OnFail: func(err error) { a.Close(); done <- err }})
+			large := strings.Repeat("x", 3<<20)
+			first := post(t, tr, data(1, large))
+			go first.Flush(true)
+			last := post(t, tr, data(1, "last"))
+			go func() { last.Flush(true); tr.CloseWhenFlushed() }()
+			want := append(data(1, large).bytes(), data(1, "last").bytes()...)
+			got, err := io.ReadAll(b)
+			check(t, err)
+			equal(t, bytes.Equal(got, want), true)
+			wantExactly(t, wait(t, done, "the end"), ErrDone)
+		})
+	}
+}

@@ -1,0 +1,151 @@
+//go:build go1.25
+
+package transport
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// chunkConn gives out its bytes so many at a time, and then an error.
+type chunkConn struct {
+	net.Conn
+	b     []byte
+	chunk int
+	err   error
+}
+
+func (c *chunkConn) Read(b []byte) (int, error) {
+	n := copy(b, c.b[:min(c.chunk, len(c.b))])
+	c.b = c.b[n:]
+	if len(c.b) == 0 {
+		return n, c.err
+	}
+	return n, nil
+}
+
+// received reads all frames of a conn.
+func received(conn net.Conn, limit int) (all []string, err error) {
+	tr, gate := New(conn, Config{MaxData: limit}), newGate()
+	defer tr.Discard()
+	for i := 0; ; i++ {
+		in, err := tr.Recv(gate, true)
+		for ; in != nil; in = tr.Buffered() {
+			all = append(all, describe(in, i%2 == 0))
+		}
+		if err != nil {
+			return all, err
+		}
+	}
+}
+
+// describe tells a frame, which some take.
+func describe(in *Inbound, take bool) string {
+	if in.Oversized {
+		return fmt.Sprintf("%d oversized %d", in.Stream, in.Length)
+	}
+	data := in.Data()
+	if take {
+		f := in.Take()
+		defer f.Free()
+		data = f.Data()
+	}
+	return fmt.Sprintf("%d %v %d %d %.10x %d", in.Stream, in.Type, in.Flags, len(data), data, bytes.Count(data, []byte{7}))
+}
+
+// However the bytes arrive, the frames are the same.
+func TestRecvOfSplitFrames(t *testing.T) {
+	var stream []byte
+	for i, size := range []int{0, 1, 5, 100, 3000, 0, 9000, 10, 40_000, 40_001, 70_000, 3, 300_000, 2, 39_999, 0} {
+		f := rawFrame{id: uint32(i), typ: 3, flags: byte(i), data: bytes.Repeat([]byte{7}, size)}
+		stream = append(stream, f.bytes()...)
+	}
+	want, err := received(&chunkConn{b: stream, chunk: len(stream), err: io.EOF}, 100_000)
+	wantExactly(t, err, io.EOF)
+	equal(t, len(want), 16)
+	equal(t, want[12], "12 oversized 300000")
+	equal(t, want[10], "10 data 10 70000 07070707070707070707 70000")
+	for _, chunk := range []int{1, 2, 3, 7, 10, 11, 100, 4096, 8192, 40_000} {
+		got, err := received(&chunkConn{b: stream, chunk: chunk, err: io.EOF}, 100_000)
+		wantExactly(t, err, io.EOF)
+		equal(t, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// A stream that ends at any of its bytes: between frames that is io.EOF, and else it is not.
+func TestRecvOfEveryPrefix(t *testing.T) {
+	var stream []byte
+	whole := map[int]int{0: 0} // frames by length
+	for i, size := range []int{0, 20, 5, 200} {
+		stream = append(stream, rawFrame{id: uint32(i), typ: 3, data: make([]byte, size)}.bytes()...)
+		whole[len(stream)] = i + 1
+	}
+	for n := range len(stream) + 1 {
+		for _, chunk := range []int{1, 1000} {
+			got, err := received(&chunkConn{b: stream[:n], chunk: chunk, err: io.EOF}, 100)
+			if frames, ok := whole[n]; ok {
+				equal(t, len(got), frames)
+				wantExactly(t, err, io.EOF)
+			} else {
+				wantExactly(t, err, io.ErrUnexpectedEOF)
+			}
+		}
+	}
+	broken := errors.New("broken")
+	_, err := received(&chunkConn{b: stream[:15], chunk: 1, err: broken}, 100)
+	wantExactly(t, err, broken)
+}
+
+// A frame gets a buffer as it arrives, and not before.
+func TestRecvGrowsItsBuffer(t *testing.T) {
+	f := rawFrame{id: 1, typ: 3, data: make([]byte, 4<<20)}
+	conn := &chunkConn{b: f.bytes(), chunk: 10_000, err: io.EOF}
+	tr := newTransport(t, conn, Config{})
+	tr.reader.messages = false // as for a socket
+	for {
+		if in := tr.Buffered(); in != nil {
+			equal(t, len(in.Data()), 4<<20)
+			break
+		}
+		check(t, tr.fill(nil, true))
+		// Four times what has come, and the next size of buffers.
+		if p := tr.part; p != nil && p.Cap() > 80<<10 && p.Cap() > 8*p.Len() {
+			t.Fatalf("%d bytes have arrived in a buffer of %d", p.Len(), p.Cap())
+		}
+	}
+	tr.Discard()
+}
+
+func TestP54WaitingReaderHasNoBuffer(t *testing.T) {
+	for _, network := range []string{"unix", "tcp"} {
+		a, b := pair(t, network)
+		tr, gate := newTransport(t, a, Config{}), newGate()
+		if !tr.CanTry() {
+			t.Skip("no descriptors to wait on here")
+		}
+		_, err := b.Write(data(1, "abc").bytes())
+		check(t, err)
+		in, err := tr.Recv(gate, true)
+		check(t, err)
+		equal(t, string(in.Data()), "abc")
+		for _, piece := range []string{"", "\x00\x00\x00"} { // nothing, and a piece of a header
+			_, err = b.Write([]byte(piece))
+			check(t, err)
+			check(t, a.SetReadDeadline(time.Now().Add(10*time.Millisecond)))
+			_, err = tr.Recv(gate, true)
+			wantIs(t, err, os.ErrDeadlineExceeded)
+			if tr.buf != nil || tr.part != nil {
+				t.Errorf("a buffer is kept while waiting behind %q", piece)
+			}
+			tr.recvErr = nil // as if it had waited on
+		}
+		equal(t, tr.nhead, 3)
+	}
+}

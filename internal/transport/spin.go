@@ -1,0 +1,133 @@
+package transport
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
+// Waiting for an answer that takes 2 µs costs 25 where the thread parks for it: the processor goes
+// to sleep, and its waking is the larger part of a call. So one who waits for a frame that is
+// likely to come at once asks the descriptor for it a few times before it parks. One goroutine of
+// the process does so at a time, and the less often the less it has paid lately.
+const (
+	spinTime   = 40 * time.Microsecond  // of one wait, beside the frame's bytes: what parking costs
+	wakeTime   = 100 * time.Microsecond // more after parking: the peer may have to wake up, too
+	spinGap    = time.Millisecond       // between the last two reads: else the next is not near
+	spinBytes  = 100 << 10              // for so many at the most
+	spinRun    = 2 * time.Millisecond   // without parking, when other threads do all else
+	soloRun    = spinRun / 8            // the same when there are none to look at other connections
+	spinTries  = 5000                   // more than fit in: the clock of testing/synctest stands still
+	spinMisses = 2                      // waits in a row that bring nothing before they become rarer
+	spinSkips  = 6                      // log2 of the waits that go without, at the most
+)
+
+var (
+	canSpin  = runtime.NumCPU() > 1 // with one processor, whoever is waited for needs it
+	spinning atomic.Bool            // somebody does
+)
+
+var clockStart = time.Now()
+
+// Clock is cheaper than time.Now: it reads the monotonic clock alone.
+func Clock() time.Duration { return time.Since(clockStart) }
+
+// byteTime is what n bytes take that somebody decodes, handles and encodes,
+// before they are here (again): a nanosecond each.
+func byteTime(n int) time.Duration { return time.Duration(n) }
+
+// spin is how a reader does this. It is used by the one in the gate.
+type spin struct {
+	reader *reader
+	once   func(fd uintptr) // asks once
+	long   func(fd uintptr) // asks for a while
+
+	last   time.Duration // the clock's time of the last read
+	gap    atomic.Int64  // between the last two, in nanoseconds
+	bytes  int           // in the frame before, which the next one is expected to be like
+	until  time.Duration // the clock's time at which it has to park again
+	misses int           // waits in a row that have brought nothing
+	skip   int           // waits to go without
+	parked bool          // since something was found last
+	found  bool          // by the last ask
+}
+
+func (s *spin) init(r *reader) {
+	s.reader, s.long = r, s.askUntilFound
+	s.once = func(fd uintptr) { s.found = r.try(fd) }
+}
+
+// ask asks once, and reports whether something is there.
+func (s *spin) ask() bool {
+	s.found = false
+	return s.reader.raw.Control(s.once) == nil && s.found
+}
+
+// fill asks until something is there or its time is over, and reports which.
+// It does nothing when it is not worth it.
+func (s *spin) fill() (found bool) {
+	if s.skip > 0 {
+		s.skip--
+		return false
+	}
+	if !canSpin || Clock() > s.until || !spinning.CompareAndSwap(false, true) {
+		s.park()
+		return false
+	}
+	s.found = false
+	err := s.reader.raw.Control(s.long)
+	spinning.Store(false)
+	s.count(err == nil && s.found)
+	return err == nil && s.found
+}
+
+func (s *spin) askUntilFound(fd uintptr) {
+	now := Clock()
+	for tries, end := spinTries, now+s.limit(); tries > 0 && now < end; now = Clock() {
+		if s.found = s.reader.try(fd); s.found {
+			return
+		}
+		tries--
+	}
+}
+
+// Frequent reports whether something comes often: the next is likely to come at once, though nobody
+// has asked for it.
+func (r *reader) Frequent() bool { return time.Duration(r.spin.gap.Load()) <= spinGap }
+
+// came says that something has been read.
+func (s *spin) came() {
+	now := Clock()
+	s.gap.Store(int64(now - s.last))
+	s.last = now
+}
+
+// limit is how long one wait may take.
+func (s *spin) limit() time.Duration {
+	limit := spinTime + byteTime(min(s.bytes, spinBytes))
+	if s.parked {
+		limit += wakeTime
+	}
+	return limit
+}
+
+// park says that the one who waits is about to let others run.
+func (s *spin) park() {
+	run := spinRun
+	if runtime.GOMAXPROCS(0) == 1 {
+		run = soloRun
+	}
+	s.until, s.parked = Clock()+run, true
+}
+
+// count makes vain waits rarer.
+func (s *spin) count(found bool) {
+	if found {
+		s.misses, s.parked = 0, false
+		return
+	}
+	if s.misses++; s.misses > spinMisses {
+		s.skip = 1 << min(s.misses-spinMisses, spinSkips)
+	}
+	s.park()
+}

@@ -1,0 +1,57 @@
+//go:build unix && go1.25
+
+package transport
+
+import (
+	"net"
+	"syscall"
+	"testing"
+
+	"github.com/containerd/ttrpc/internal/wire"
+)
+
+func sendBuffer(t *testing.T, conn net.Conn) (size int) {
+	t.Helper()
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	check(t, err)
+	check(t, raw.Control(func(fd uintptr) {
+		size, err = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF)
+	}))
+	check(t, err)
+	return size
+}
+
+// A unix socket gets a larger buffer when a large frame does not fit, unless its owner has given it
+// one.
+func TestFullSocketIsWidened(t *testing.T) {
+	narrow, _ := pair(t, "unix")
+	tcp, _ := pair(t, "tcp")
+	if sendBuffer(t, narrow) != defaultSndbuf {
+		t.Skip("this system has its own idea of buffers")
+	}
+	write := func(conn net.Conn, size int) {
+		var a attempt
+		a.init(conn, kindOf(conn))
+		_, err := a.write(make([]byte, size))
+		check(t, err)
+	}
+	small := sendBuffer(t, narrow)
+	for range 100 {
+		write(narrow, wire.SharedFrame)
+	}
+	equal(t, sendBuffer(t, narrow), small)
+	write(narrow, 64<<20)
+	if wide := sendBuffer(t, narrow); wide < largeSndbuf && wide <= small {
+		t.Errorf("%d bytes before it was full, %d after", small, wide)
+	}
+	for _, chosen := range []int{32 << 10, 2 * largeSndbuf} {
+		own, _ := pair(t, "unix")
+		check(t, own.(*net.UnixConn).SetWriteBuffer(chosen))
+		before := sendBuffer(t, own)
+		write(own, 64<<20)
+		equal(t, sendBuffer(t, own), before)
+	}
+	free := sendBuffer(t, tcp)
+	write(tcp, 100)
+	equal(t, sendBuffer(t, tcp), free)
+}

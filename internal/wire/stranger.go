@@ -1,0 +1,151 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strconv"
+)
+
+// StrangerBytes is how many of a connection's first bytes are enough for [Stranger] and
+// [StrangerText]. More are not looked at.
+const StrangerBytes = 64
+
+const (
+	frameTypeAt  = 8       // in the ttrpc header of ten bytes
+	commonLimit  = 4 << 20 // every receiver accepts this much unless it has been told otherwise
+	quotedBytes  = 32      // more might be somebody's password
+	settingsSize = 6       // of an HTTP/2 setting
+	maxSettings  = 100     // in an HTTP/2 SETTINGS frame, as net/http and grpc bound them
+)
+
+// Stranger judges the bytes with which a peer has begun, and reports whether no ttrpc peer begins
+// so. what names their protocol, or is empty where they are strange and of no known protocol.
+// fromServer says that the peer is the server; maxData is the receiver's limit for the data of a
+// frame.
+//
+// One byte may be enough, and fewer than StrangerBytes can only mean that a stranger is not
+// recognized yet: once strange, more bytes change nothing but the name. A caller who waits for a
+// header of ten bytes waits for ever with some peers: a greeting may be shorter, and so is an
+// HTTP/2 server's empty SETTINGS frame.
+//
+// No peer that keeps to the protocol is a stranger, of this version or a later one: not for its
+// stream id, its flags, nor a type that is unknown, unless the frame is also larger than anybody
+// would accept.
+func Stranger(first []byte, fromServer bool, maxData int) (what string, strange bool) {
+	first = first[:min(len(first), StrangerBytes)]
+	if !begunStrangely(first, fromServer, maxData) {
+		return "", false
+	}
+	for _, p := range strangerProtocols {
+		if p.matches(first) {
+			return p.name, true
+		}
+	}
+	return "", true
+}
+
+// StrangerText says of whom the first bytes are, for errors and logs: what is Stranger's. The text
+// has no unprintable bytes and a bounded length, whatever the peer has sent.
+func StrangerText(first []byte, what string, fromServer bool) string {
+	peer := "client"
+	if fromServer {
+		peer = "server"
+	}
+	text := "the " + peer + " does not speak ttrpc: it began with " + QuoteFirst(first)
+	if what != "" {
+		text += " (" + what + ")"
+	}
+	return text
+}
+
+// QuoteFirst returns the first bytes of a peer in quotes, in printable ASCII, followed by dots
+// where they are too many.
+func QuoteFirst(first []byte) string {
+	if len(first) > quotedBytes {
+		return strconv.QuoteToASCII(string(first[:quotedBytes])) + "..."
+	}
+	return strconv.QuoteToASCII(string(first))
+}
+
+// begunStrangely is the judgement itself. The names of protocols have no part in it.
+func begunStrangely(first []byte, fromServer bool, maxData int) bool {
+	if len(first) == 0 {
+		return false
+	}
+	if first[0] != 0 { // the reserved byte of the length: 16 MiB or more, or somebody's text
+		return true
+	}
+	if len(first) <= frameTypeAt {
+		return false
+	}
+	if fromServer && isSettings(first) {
+		return true
+	}
+	// A small limit of the receiver's is unknown to the peer, so what everybody accepts is never
+	// strange.
+	length, known := binary.BigEndian.Uint32(first), first[frameTypeAt] >= 1 && first[frameTypeAt] <= 3
+	return !known && int64(length) > int64(max(maxData, commonLimit))
+}
+
+// isSettings reports whether bytes begin with the SETTINGS frame that an HTTP/2 server sends before
+// it has read anything. Its nine bytes of header are length (3), type 4, flags 0 and stream 0 (4),
+// so that in ttrpc's terms it is a frame of type 0, which nobody ever sends, on stream 0, with a
+// length that ends in 4.
+func isSettings(first []byte) bool {
+	if first[3] != 4 || !bytes.Equal(first[4:frameTypeAt+1], make([]byte, 5)) {
+		return false
+	}
+	size := int(first[1])<<8 | int(first[2])
+	return size%settingsSize == 0 && size <= maxSettings*settingsSize
+}
+
+// strangerProtocol is one that peers of the wrong kind speak.
+type strangerProtocol struct {
+	name    string
+	matches func(first []byte) bool
+}
+
+// strangerProtocols are in order: the first match counts.
+var strangerProtocols = []strangerProtocol{
+	{"HTTP/2 (gRPC) settings frame", func(b []byte) bool { return len(b) > frameTypeAt && b[0] == 0 && isSettings(b) }},
+	{"HTTP/2 (gRPC) client preface", anyPrefix("PRI * HTTP/2")},
+	{"HTTP/1.1 response", anyPrefix("HTTP/1.1 ")},
+	{"HTTP response", anyPrefix("HTTP/")},
+	{"HTTP request", isRequest},
+	{"HTML", anyPrefix("<!DOCTYPE ", "<!doctype ", "<html")},
+	{"TLS handshake", anyPrefix("\x16\x03")},
+	{"TLS alert", anyPrefix("\x15\x03")},
+	{"SSH banner", anyPrefix("SSH-")},
+	{"SMTP or FTP banner", anyPrefix("220 ", "220-")},
+	{"PostgreSQL error", anyPrefix("EFATAL: ", "E\x00\x00")},
+	{"MySQL greeting", isMySQL},
+	{"Redis error", anyPrefix("-ERR ", "-NOAUTH ", "-DENIED ")},
+	{"D-Bus authentication", anyPrefix("\x00AUTH ", "AUTH EXTERNAL")},
+	{"PROXY protocol header", anyPrefix("PROXY ", "\r\n\r\n\x00\r\nQUIT\n")},
+}
+
+func anyPrefix(prefixes ...string) func(first []byte) bool {
+	return func(first []byte) bool {
+		for _, p := range prefixes {
+			if bytes.HasPrefix(first, []byte(p)) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+var hasMethod = anyPrefix("GET ", "HEAD ", "POST ", "PUT ", "PATCH ", "DELETE ", "OPTIONS ")
+
+// isRequest knows a request by its method, or by the version in its first line. CONNECT is no
+// evidence, for hypervisors' proxies of vsock begin so.
+func isRequest(first []byte) bool {
+	line, _, _ := bytes.Cut(first, []byte("\r\n"))
+	return hasMethod(first) || bytes.Contains(line, []byte(" HTTP/1."))
+}
+
+// isMySQL knows the server's greeting: length (3, little endian), sequence number 0, protocol 10.
+func isMySQL(first []byte) bool {
+	return len(first) > 5 && first[1] == 0 && first[2] == 0 && first[3] == 0 && first[4] == 10 &&
+		first[5] >= '0' && first[5] <= '9'
+}

@@ -1,0 +1,159 @@
+package ttrpc
+
+import (
+	"context"
+
+	"github.com/containerd/ttrpc/internal/transport"
+	"github.com/containerd/ttrpc/internal/wire"
+)
+
+// serverStream is the handler's side of a stream.
+type serverStream struct {
+	stream
+	sc     *serverConn
+	method *method
+	ctx    *callContext // the handler's; guarded by the stream's mu until the handler runs
+}
+
+// newServerStream makes the stream of a call; the message in the request, if there is one, is its
+// first. A client that does not stream has sent all with it.
+func newServerStream(call *serverCall) *serverStream {
+	ss := &serverStream{sc: call.sc, method: call.method}
+	ss.id, ss.ready, ss.flow, ss.countAfterEnd = call.id, make(chan struct{}, 1), &call.sc.inflow, true
+	if !call.method.streamingClient || len(call.payload) > 0 {
+		f := wire.StartFrame(len(call.payload))
+		f.Append(call.payload)
+		f.Seal(wire.TypeData, 0)
+		ss.buffered = f.Len()
+		ss.flow.buffered.Add(int64(ss.buffered))
+		ss.lastRecv.Store(int64(transport.Clock())) // the consumer's time starts now
+		ss.inbox.Push(f)
+	}
+	if !call.method.streamingClient {
+		ss.closeRecv(nil, nil)
+	}
+	return ss
+}
+
+// start makes the handler's context.
+func (ss *serverStream) start(parent context.Context, timeout int64, md MD) *callContext {
+	ctx := newCallContext(parent, timeout, md)
+	ss.mu.Lock()
+	ss.ctx = ctx
+	cancelled := ss.err != nil
+	ss.mu.Unlock()
+	if cancelled {
+		ctx.cancel(context.Canceled)
+	}
+	if timeout != 0 {
+		ctx.AfterFunc(ss.wake) // for RecvMsg; the end of the connection wakes all its streams
+	}
+	return ctx
+}
+
+// cancelWith ends the stream for the handler, whatever that is doing with it.
+func (ss *serverStream) cancelWith(err error) {
+	ss.discard(err)
+	ss.mu.Lock()
+	ctx := ss.ctx
+	ss.mu.Unlock()
+	if ctx != nil {
+		ctx.cancel(context.Canceled)
+	}
+}
+
+// RecvMsg implements [StreamServer].
+func (ss *serverStream) RecvMsg(m any) error { return ss.receive(&ss.sc.conn, ss, m) }
+
+func (ss *serverStream) decode(data []byte, m any) error { return unmarshalRequest(data, m) }
+
+func (ss *serverStream) interrupted() error { return ss.ctx.Err() }
+
+// takeAnswer is never called: a client sends no Response.
+func (ss *serverStream) takeAnswer(any) error { return errStreamRefused }
+
+// SendMsg implements [StreamServer].
+func (ss *serverStream) SendMsg(m any) error {
+	e, err := streamEncoder(m)
+	if err != nil {
+		return err
+	}
+	f, err := dataFrame(e, 0, ss.sc.server.maxSend)
+	if err != nil {
+		return streamMarshalError(err)
+	}
+	if err := ss.sc.t.WaitStreamSpace(ss.ctx); err != nil {
+		f.Free()
+		return err
+	}
+	posted, err := ss.post(f)
+	if err != nil {
+		return err
+	}
+	ss.flushMessage(posted, false)
+	return nil
+}
+
+// streamEncoder is responseEncoder for which nil is an empty message.
+func streamEncoder(m any) (encoder, error) {
+	if m == nil {
+		return encoder{}, nil
+	}
+	return responseEncoder(m)
+}
+
+// streamMarshalError leaves the refusal of an oversized message to the handler as it is.
+func streamMarshalError(err error) error {
+	if asOversized(err) != nil {
+		return err
+	}
+	return marshalError(err)
+}
+
+// post takes f and sends it, as long as the stream is in flight.
+func (ss *serverStream) post(f *wire.Frame) (posted transport.Unwritten, err error) {
+	f.SetStream(ss.id)
+	sc := ss.sc
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if call, _ := sc.calls[ss.id].(*serverCall); call == nil || call.stream != ss {
+		f.Free()
+		return posted, ss.sendErrorLocked()
+	}
+	if posted, err = sc.t.Post(f); err != nil {
+		return posted, asClosed(err)
+	}
+	return posted, nil
+}
+
+// sendErrorLocked is what a message meets on a stream that is no longer in flight.
+// The connection's lock is held.
+func (ss *serverStream) sendErrorLocked() error {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	switch {
+	case ss.err != nil:
+		return ss.err
+	case ss.sc.state == connClosed:
+		return asClosed(ss.sc.cause)
+	}
+	return ErrStreamClosed
+}
+
+// lastFrame ends the stream with the message that the handler has returned.
+func (ss *serverStream) lastFrame(resp any, limit int) (*wire.Frame, error) {
+	if resp == nil && ss.method.streamingServer {
+		return wire.EndFrame(), nil
+	}
+	e, err := streamEncoder(resp)
+	if err != nil {
+		return nil, err
+	}
+	var f *wire.Frame
+	if ss.method.streamingServer {
+		f, err = dataFrame(e, wire.FlagRemoteClosed, limit)
+	} else {
+		f, err = responseFrame(e, limit)
+	}
+	return f, marshalError(err)
+}

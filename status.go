@@ -1,0 +1,154 @@
+package ttrpc
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/containerd/ttrpc/internal/wire"
+)
+
+// statusFrame encodes a Response with a status, all but its stream id. One that is over the limit
+// is cut down to what it says without details, and then to its code.
+func statusFrame(st *spb.Status, limit int) *wire.Frame {
+	if !utf8.ValidString(st.Message) {
+		st = &spb.Status{Code: st.Code, Message: strings.ToValidUTF8(st.Message, "\uFFFD"), Details: st.Details}
+	}
+	size := proto.Size(st)
+	if wire.FieldSize(size) > limit {
+		st = &spb.Status{Code: st.Code, Message: cutText(st.Message, min(limit/2, 1<<10))}
+		size = proto.Size(st)
+	}
+	f := wire.StartFrame(1 + protowire.SizeBytes(size))
+	head := wire.AppendStatusHead(f.Bytes(), size)
+	b, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(head, st)
+	if err != nil { // details that do not encode
+		f.Free()
+		return statusFrame(&spb.Status{Code: st.Code, Message: st.Message}, limit)
+	}
+	f.SetBytes(b)
+	f.Seal(wire.TypeResponse, 0)
+	return f
+}
+
+func cutText(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)], "") }
+
+// statusOf returns the status that an error of a handler is sent as.
+func statusOf(err error) *spb.Status {
+	if st, ok := status.FromError(err); ok {
+		return st.Proto()
+	}
+	return &spb.Status{Code: int32(codeOf(err)), Message: err.Error()}
+}
+
+// codeOf maps well-known errors. It looks at the error itself, not at what it wraps,
+// but for the file errors.
+func codeOf(err error) codes.Code {
+	switch err {
+	case io.EOF:
+		return codes.OutOfRange
+	case io.ErrClosedPipe, io.ErrNoProgress, io.ErrShortBuffer, io.ErrShortWrite, io.ErrUnexpectedEOF:
+		return codes.FailedPrecondition
+	case os.ErrInvalid:
+		return codes.InvalidArgument
+	case context.Canceled:
+		return codes.Canceled
+	case context.DeadlineExceeded:
+		return codes.DeadlineExceeded
+	}
+	switch {
+	case os.IsExist(err):
+		return codes.AlreadyExists
+	case os.IsNotExist(err):
+		return codes.NotFound
+	case os.IsPermission(err):
+		return codes.PermissionDenied
+	}
+	return codes.Unknown
+}
+
+// responseStatus decodes the status of a Response that was parsed from b;
+// it is nil where there is none.
+func responseStatus(v wire.ResponseView, b []byte) (*spb.Status, error) {
+	switch {
+	case !v.HasStatus:
+		return nil, nil
+	case v.Merge:
+		r := new(Response)
+		err := proto.Unmarshal(b, r)
+		return r.Status, err
+	}
+	st := new(spb.Status)
+	return st, proto.Unmarshal(v.Status, st)
+}
+
+// statusError is what a call returns for the status of its Response: nil for none, and for OK.
+func statusError(st *spb.Status) error {
+	if st == nil || st.Code == int32(codes.OK) {
+		return nil
+	}
+	err := status.ErrorProto(st)
+	if st.Code == int32(codes.Unavailable) && st.Message == ErrServerClosed.Error() {
+		return &drainedError{status: err}
+	}
+	return err
+}
+
+// isOwnEnd reports whether an answer says what ctx is about to say itself, that the deadline is
+// over: only the timer was slower than the server.
+func isOwnEnd(ctx context.Context, st *spb.Status) bool {
+	if st.GetCode() != int32(codes.DeadlineExceeded) {
+		return false
+	}
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) <= 0
+}
+
+// unmarshalRequest decodes with errors that are statuses.
+func unmarshalRequest(b []byte, m any) error {
+	err := unmarshal(b, m)
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, errUnknownType) {
+		return status.Errorf(codes.Internal, "ttrpc: error unsupported request type: %T", m)
+	}
+	return status.Errorf(codes.Internal, "ttrpc: error unmarshalling payload: %v", err)
+}
+
+// responseEncoder is encoderFor with a server's errors.
+func responseEncoder(resp any) (encoder, error) {
+	e, err := encoderFor(resp)
+	if err != nil {
+		return e, status.Errorf(codes.Internal, "ttrpc: error unsupported response type: %T", resp)
+	}
+	return e, nil
+}
+
+// marshalError words a failure to encode a server's message.
+// The refusal of an oversized one stays what it is.
+func marshalError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if large := asOversized(err); large != nil {
+		return large.Unwrap()
+	}
+	return status.Errorf(codes.Internal, "ttrpc: error marshaling payload: %v", err)
+}
+
+func asOversized(err error) *OversizedMessageErr {
+	var large *OversizedMessageErr
+	errors.As(err, &large)
+	return large
+}

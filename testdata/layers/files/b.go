@@ -1,0 +1,3 @@
+package files
+
+func declared() { _ = new(thing) }

@@ -1,0 +1,5 @@
+package files
+
+func (t *thing) method() {}
+
+func field(h holder) int { return h.other }

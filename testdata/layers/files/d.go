@@ -1,0 +1,5 @@
+package files
+
+type holder struct{ other int }
+
+var _ = (*holder).again

@@ -1,0 +1,3 @@
+package wire
+
+import _ "example.com/house/internal/transport" // a layer above
