@@ -32,6 +32,10 @@ const (
 
 func newBrisk(t *testing.T, opts ...any) *brisk {
 	t.Helper()
+	if runtime.GOMAXPROCS(0) == 1 { // where no loop runs any
+		runtime.GOMAXPROCS(2)
+		t.Cleanup(func() { runtime.GOMAXPROCS(1) })
+	}
 	b := &brisk{t: t, started: make(chan string, 1), release: make(chan struct{}, 1), ended: make(chan error, 1)}
 	b.rig = serve(t, append(opts, withMethod("work", unary(b.work)))...)
 	return b
@@ -327,8 +331,8 @@ func TestShutdownWhileTheLoopRuns(t *testing.T) {
 // With one processor nobody could take over, and a call that is to have its goroutine has it.
 func TestLoopRunsNothing(t *testing.T) {
 	t.Run("one processor", func(t *testing.T) {
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 		b := newBrisk(t)
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 		b.wantWorkers(b.client(), 5*manyRuns)
 	})
 	t.Run("goroutine per call", func(t *testing.T) {
