@@ -194,8 +194,8 @@ func parkedConn(t *testing.T, role *fakeRole) (c *conn, peer net.Conn, got chan 
 	return c, peer, got, ended
 }
 
-// wantFailed wants the end to have been told, by whoever has noticed it: the one who reads, the loop,
-// or both.
+// wantFailed wants the end to have been told, by whoever has noticed it: the one who reads, the
+// loop, or both.
 func wantFailed(t *testing.T, role *fakeRole) {
 	t.Helper()
 	role.mu.Lock()
