@@ -55,10 +55,7 @@ func (sc *serverConn) run() {
 }
 
 // finished is called by the last one that was the loop.
-func (sc *serverConn) finished() {
-	sc.report()
-	sc.done(0)
-}
+func (sc *serverConn) finished() { sc.done(0) }
 
 func (sc *serverConn) recvFailed(err error) {
 	if sc.isDraining() {
@@ -74,12 +71,9 @@ func (sc *serverConn) isDraining() bool {
 }
 
 // report logs why the connection ended, if not by being closed.
-func (sc *serverConn) report() {
-	sc.mu.Lock()
-	err := sc.cause
-	sc.mu.Unlock()
-	if !isOrderly(err) {
-		sc.server.log("ttrpc: connection failed", "error", err, "peer", sc.peer)
+func (sc *serverConn) report(cause error) {
+	if !isOrderly(cause) {
+		sc.server.log("ttrpc: connection failed", "error", cause, "peer", sc.peer)
 	}
 }
 
@@ -221,6 +215,7 @@ func (sc *serverConn) fail(cause error) {
 	}
 	if sc.t != nil {
 		sc.t.Stop(cause)
+		sc.report(cause)
 	}
 	go sc.closeNetConn()
 }
