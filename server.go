@@ -300,6 +300,10 @@ func (s *Server) Close() error {
 	return failed
 }
 
+// Done returns a channel that is closed when Shutdown or Close has begun. The handler of a call
+// that has no end of its own, such as a watch, returns then: Shutdown waits for it.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
 // close stops the accepting and returns the connections there are,
 // and the first error of a listener.
 func (s *Server) close() ([]*serverConn, error) {

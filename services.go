@@ -135,3 +135,17 @@ func (s *Server) RegisterService(name string, desc *ServiceDesc) {
 	svc.composed.Store(&map[string]*method{})
 	s.registry.add(svc)
 }
+
+// Services returns what is registered at the moment, by the services' names. The maps of each
+// ServiceDesc are copies, and the handlers in them are those that were registered, without the
+// server's interceptors. Like a call it reads the maps that were registered, so nobody may change
+// these at the same time.
+func (s *Server) Services() map[string]ServiceDesc {
+	services := map[string]ServiceDesc{}
+	if registered := s.registry.services.Load(); registered != nil {
+		for name, svc := range *registered {
+			services[name] = ServiceDesc{Methods: maps.Clone(svc.desc.Methods), Streams: maps.Clone(svc.desc.Streams)}
+		}
+	}
+	return services
+}

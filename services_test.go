@@ -56,6 +56,56 @@ func TestRegisteredNames(t *testing.T) {
 	}
 }
 
+// TestServices holds that what Services returns is what is registered, and the caller's own.
+func TestServices(t *testing.T) {
+	s, err := ttrpc.NewServer()
+	check(t, err)
+	equal(t, len(s.Services()), 0)
+	s.Register("a", map[string]ttrpc.Method{"unary": unary(echo)})
+	s.RegisterService("b", &ttrpc.ServiceDesc{Streams: map[string]ttrpc.Stream{"stream": {StreamingServer: true}}})
+	s.RegisterService("nothing", nil)
+	got := s.Services()
+	equal(t, len(got), 3)
+	equal(t, got["a"].Methods["unary"] != nil, true)
+	equal(t, got["b"].Streams["stream"].StreamingServer, true)
+	delete(got["a"].Methods, "unary")
+	equal(t, len(s.Services()["a"].Methods), 1)
+}
+
+// TestDone holds that a handler learns of the shutdown that waits for it.
+func TestDone(t *testing.T) {
+	for name, end := range map[string]func(s *ttrpc.Server) error{
+		"Shutdown": func(s *ttrpc.Server) error { return s.Shutdown(bg) },
+		"Close":    (*ttrpc.Server).Close,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var r *rig
+			begun, ended := make(chan struct{}), make(chan struct{})
+			r = serve(t, withMethod("Watch", func(context.Context, func(any) error) (any, error) {
+				close(begun)
+				<-r.Done()
+				close(ended)
+				return text("done"), nil
+			}))
+			called := make(chan error, 1)
+			c := r.client()
+			go func() { called <- c.Call(bg, svc, "Watch", text("x"), new(message)) }()
+			<-begun
+			select {
+			case <-r.Done():
+				t.Error("Done before the end")
+			default:
+			}
+			check(t, end(r.Server))
+			<-ended
+			<-r.Done()
+			if err := <-called; name == "Shutdown" && err != nil {
+				t.Errorf("the call ends with %v", err)
+			}
+		})
+	}
+}
+
 // openOf opens a stream of any service.
 func openOf(t *testing.T, c *ttrpc.Client, service, method string) ttrpc.ClientStream {
 	t.Helper()
