@@ -101,6 +101,12 @@ func (c *Client) Err() error {
 	return &closedError{cause: c.cause}
 }
 
+// RemoteAddr returns the address of the server. It is nil where the conn knows none.
+func (c *Client) RemoteAddr() net.Addr { return c.netConn.RemoteAddr() }
+
+// LocalAddr returns the address of the client's own end, likewise.
+func (c *Client) LocalAddr() net.Addr { return c.netConn.LocalAddr() }
+
 // UserOnCloseWait waits until the connection has ended and the callback of [WithOnClose] has
 // returned. It returns ctx.Err() when ctx ends first.
 func (c *Client) UserOnCloseWait(ctx context.Context) error {

@@ -2,6 +2,7 @@ package ttrpc
 
 import (
 	"context"
+	"net"
 	"sync"
 	"time"
 )
@@ -33,6 +34,24 @@ func (c *connContext) Value(key any) any {
 // connection, such as the peer's credentials (*unix.Ucred for the UnixSocketRequire functions).
 // It is nil without a handshaker.
 func HandshakeData(ctx context.Context) any { return ctx.Value(handshakeKey{}) }
+
+// RemoteAddr returns, in a handler, the address of the connection's other end. It is nil where ctx
+// is not a handler's, and may have no text: clients of unix sockets are unnamed as a rule.
+func RemoteAddr(ctx context.Context) net.Addr {
+	if sc, ok := ctx.Value(connKey{}).(*serverConn); ok {
+		return sc.netConn.RemoteAddr()
+	}
+	return nil
+}
+
+// LocalAddr returns, in a handler, the address of the connection's own end. It is nil where ctx is
+// not a handler's.
+func LocalAddr(ctx context.Context) net.Addr {
+	if sc, ok := ctx.Value(connKey{}).(*serverConn); ok {
+		return sc.netConn.LocalAddr()
+	}
+	return nil
+}
 
 // callContext is the context of one call that has more to it than its connection: a deadline,
 // metadata, an end of its own. What costs something (the channel, the timer, the tie to the parent)

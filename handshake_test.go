@@ -244,3 +244,21 @@ func TestHandshakeEndsWithTheServer(t *testing.T) {
 		})
 	}
 }
+
+func TestAddresses(t *testing.T) {
+	equal(t, ttrpc.RemoteAddr(bg), nil)
+	equal(t, ttrpc.LocalAddr(bg), nil)
+	addresses := func(ctx context.Context) string {
+		return ttrpc.LocalAddr(ctx).String() + " " + ttrpc.RemoteAddr(ctx).String()
+	}
+	r := serve(t, network("tcp"),
+		withMethod("addresses", unary(func(ctx context.Context, _ string) (string, error) { return addresses(ctx), nil })),
+		withStream("addressesStream", bidi(func(ctx context.Context, ss ttrpc.StreamServer) error { return ss.SendMsg(text(addresses(ctx))) })))
+	c := r.client()
+	want := c.RemoteAddr().String() + " " + c.LocalAddr().String()
+	out, err := call(bg, c, "addresses", "")
+	check(t, err)
+	equal(t, out, want)
+	wantTexts(t, open(t, bg, c, both, "addressesStream", nil), want)
+	equal(t, c.RemoteAddr().String(), r.l.Addr().String())
+}
