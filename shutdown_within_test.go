@@ -11,7 +11,6 @@ import (
 
 	"github.com/containerd/ttrpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
@@ -31,11 +30,11 @@ var sfShutdownContexts = map[string]func(ctx context.Context) (context.Context, 
 }
 
 // sfStopper serves the methods "wait", of the gate, and "stop", unary and stream, whose handler
-// shuts the server down.
-func sfStopper(t *testing.T, g *sfGate, f func(context.Context) (context.Context, context.CancelFunc)) net.Listener {
+// passes another gate and shuts the server down.
+func sfStopper(t *testing.T, g, stops *sfGate, f func(context.Context) (context.Context, context.CancelFunc)) net.Listener {
 	var s *ttrpc.Server
 	stop := func(ctx context.Context) (any, error) {
-		g.entered <- struct{}{}
+		stops.pass()
 		ctx, cancel := f(ctx)
 		defer cancel()
 		err := s.Shutdown(ctx)
@@ -62,7 +61,7 @@ func TestShutdownWithinAHandler(t *testing.T) {
 	for name, f := range sfShutdownContexts {
 		for _, timeout := range []time.Duration{0, time.Hour} {
 			t.Run(fmt.Sprint(name, timeout), func(t *testing.T) {
-				l := sfStopper(t, newSfGate(t), f)
+				l := sfStopper(t, newSfGate(t), openSfGate(t), f)
 				ctx := context.Background()
 				if timeout != 0 {
 					var cancel context.CancelFunc
@@ -79,7 +78,7 @@ func TestShutdownWithinAHandler(t *testing.T) {
 
 // A stream's handler as well.
 func TestShutdownWithinAStream(t *testing.T) {
-	l := sfStopper(t, newSfGate(t), sfShutdownContexts["its own"])
+	l := sfStopper(t, newSfGate(t), openSfGate(t), sfShutdownContexts["its own"])
 	c := sfClient(t, sfDial(t, l))
 	cs, err := c.NewStream(context.Background(), sfBoth, sfService, "stop stream", nil)
 	sfCheck(t, err)
@@ -95,8 +94,8 @@ func TestShutdownWithinAStream(t *testing.T) {
 func TestShutdownWithinAHandlerBesideOthers(t *testing.T) {
 	for _, same := range []bool{true, false} {
 		t.Run(fmt.Sprint("same connection ", same), func(t *testing.T) {
-			g := newSfGate(t)
-			l := sfStopper(t, g, sfShutdownContexts["its own"])
+			g, stops := newSfGate(t), newSfGate(t)
+			l := sfStopper(t, g, stops, sfShutdownContexts["its own"])
 			c := sfClient(t, sfDial(t, l))
 			other := c
 			if !same {
@@ -104,19 +103,22 @@ func TestShutdownWithinAHandlerBesideOthers(t *testing.T) {
 			}
 			held := sfGo(context.Background(), other, "wait", "")
 			sfWait(t, g.entered, "the other call")
-			stops := []<-chan error{sfGo(context.Background(), c, "stop", ""), sfGo(context.Background(), c, "stop", "")}
-			sfWait(t, g.entered, "the handler")
+			// Both have begun before either shuts down: a call that comes later may find the connection
+			// closed.
+			first := sfGo(context.Background(), c, "stop", "")
+			second := sfGo(context.Background(), c, "stop", "")
+			sfWait(t, stops.entered, "one handler")
+			sfWait(t, stops.entered, "the other handler")
+			stops.release()
 			_, err := sfCall(context.Background(), c, "echo", "") // it is refused once Shutdown is at it
 			for err == nil {
 				_, err = sfCall(context.Background(), c, "echo", "")
 			}
+			sfWantStatus(t, err, codes.Unavailable, ttrpc.ErrServerClosed.Error())
 			g.release()
 			sfCheck(t, sfWait(t, held, "the other call"))
-			for _, stop := range stops { // the second may have come too late
-				if err := sfWait(t, stop, "the answer"); err != nil && status.Code(err) != codes.Unavailable {
-					t.Error("got", err)
-				}
-			}
+			sfCheck(t, sfWait(t, first, "the answer"))
+			sfCheck(t, sfWait(t, second, "the other answer"))
 			if g.early.Load() {
 				t.Error("Shutdown has not waited for the other call")
 			}
