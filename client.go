@@ -12,12 +12,13 @@ import (
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
-// Client makes calls over one connection, any number at once; all its methods are safe for
-// concurrent use. A client whose connection is gone stays closed: there is no reconnecting.
+// Client makes calls, any number at once; all its methods are safe for concurrent use. A client of
+// NewClient makes them over one connection, and stays closed when that is gone.
 type Client struct {
 	clientConfig
 	conn
-	gathering bool // the reader has others leave the writing to it; the reader's
+	redial    redialer // nil, or else conn is unused: it has the connections
+	gathering bool     // the reader has others leave the writing to it; the reader's
 
 	// unaryCalls holds calls between uses: not in any map, ready empty. Each client has its own, for
 	// channels must not pass from one testing/synctest bubble to another.
@@ -30,6 +31,15 @@ type Client struct {
 	closed chan struct{} // closed after the on-close callback
 }
 
+// redialer makes the connections of a client that dials again: each is a Client of its own, which
+// has no interceptors. It is an interface so that nobody links it who does not dial.
+type redialer interface {
+	// repeat has try make a call on a connection, and on another one as long as it was not sent.
+	repeat(ctx context.Context, try func(*Client) error) error
+	err() error // see Client.Err
+	close()     // see Client.Close
+}
+
 // NewClient returns a client on conn, which it owns from then on, its deadlines included: Close
 // closes it. It panics when conn is nil.
 func NewClient(netConn net.Conn, opts ...ClientOpts) *Client {
@@ -40,14 +50,19 @@ func NewClient(netConn net.Conn, opts ...ClientOpts) *Client {
 	for _, opt := range opts {
 		opt(c)
 	}
+	c.start(netConn)
+	return c
+}
+
+// start runs the handshake, and begins to read.
+func (c *Client) start(netConn net.Conn) {
 	used, err := c.handshake(netConn)
 	c.conn.open(used, c, true, &c.limits, c.writeFailed)
 	if err != nil {
 		c.fail(err)
-		return c
+		return
 	}
 	go c.readLoop(true, func() bool { return false })
-	return c
 }
 
 // handshake runs the handshaker, if there is one, and returns the connection to use.
@@ -75,6 +90,10 @@ func (c *Client) recvFailed(err error) {
 // that streams have sent are written before, for as long as a second if the server does not read
 // them.
 func (c *Client) Close() error {
+	if c.redial != nil {
+		c.redial.close()
+		return nil
+	}
 	c.end(net.ErrClosed, c.writeStreams)
 	return nil
 }
@@ -93,6 +112,9 @@ func (c *Client) writeStreams() {
 // and the cause, io.EOF, net.ErrClosed after Close, syscall.ECONNRESET,
 // io.ErrUnexpectedEOF and so on.
 func (c *Client) Err() error {
+	if c.redial != nil {
+		return c.redial.err()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state != connClosed {

@@ -22,9 +22,16 @@ func (c *Client) Call(ctx context.Context, service, method string, req, resp any
 	if err != nil {
 		return err
 	}
-	if c.interceptor != nil {
+	switch {
+	case c.interceptor != nil:
 		return c.callIntercepted(ctx, service, method, e, resp)
+	case c.redial != nil:
+		return c.redial.repeat(ctx, func(c *Client) error { return c.call(ctx, service, method, e, resp) })
 	}
+	return c.call(ctx, service, method, e, resp)
+}
+
+func (c *Client) call(ctx context.Context, service, method string, e encoder, resp any) error {
 	f, err := c.requestFrame(ctx, service, method, e, 0)
 	if err != nil {
 		return err
@@ -64,6 +71,9 @@ func (c *Client) invoke(ctx context.Context, req *Request, resp *Response) error
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if c.redial != nil {
+		return c.redial.repeat(ctx, func(c *Client) error { return c.invokeAgain(ctx, req, resp) })
+	}
 	e := encoder{msg: req.Payload, size: len(req.Payload), kind: encodeRaw}
 	f, err := requestFrame(req.Service, req.Method, e, req.TimeoutNano, metadataFrom(req.Metadata), 0, c.maxSend)
 	if err != nil {
@@ -84,6 +94,25 @@ func (c *Client) invoke(ctx context.Context, req *Request, resp *Response) error
 	}
 	resp.Payload, resp.Status = append([]byte(nil), v.Payload...), st
 	return err
+}
+
+// invokeAgain is invoke with the time that is left by now, and with an error where the server
+// has refused the call, which can be made elsewhere then.
+func (c *Client) invokeAgain(ctx context.Context, req *Request, resp *Response) error {
+	left, err := timeLeft(ctx)
+	if err != nil {
+		return err
+	}
+	if 0 < left && left < req.TimeoutNano {
+		req = &Request{Service: req.Service, Method: req.Method, Payload: req.Payload, TimeoutNano: left, Metadata: req.Metadata}
+	}
+	if err := c.invoke(ctx, req, resp); err != nil {
+		return err
+	}
+	if isRefusal(resp.Status) {
+		return statusError(resp.Status)
+	}
+	return nil
 }
 
 // decodeReply looks at the status before the payload: a message that does not fit resp must not
@@ -205,7 +234,7 @@ func (c *Client) begin(s *stream, f *wire.Frame) (transport.Unwritten, error) {
 	f.SetStream(s.id)
 	posted, err := c.t.Post(f)
 	if err != nil {
-		return posted, asClosed(err)
+		return posted, c.unsent(err)
 	}
 	c.nextID += 2
 	c.registerLocked(s.id, s)
@@ -214,13 +243,23 @@ func (c *Client) begin(s *stream, f *wire.Frame) (transport.Unwritten, error) {
 
 func (c *Client) usableLocked() error {
 	if c.state == connClosed {
-		return asClosed(c.cause)
+		return c.unsent(c.cause)
 	}
 	if c.nextID > math.MaxUint32 {
 		if len(c.calls) == 0 {
 			go c.fail(ErrStreamIDsExhausted)
 		}
-		return &closedError{cause: ErrStreamIDsExhausted}
+		return c.unsent(ErrStreamIDsExhausted)
 	}
 	return nil
+}
+
+// unsent turns the reason for which there is no further call into what that returns. After an
+// orderly end a client of NewClient has always returned ErrClosed itself, which says no more.
+func (c *Client) unsent(cause error) error {
+	err := asClosed(cause)
+	if err == ErrClosed && !c.redialed {
+		return err
+	}
+	return &unsentError{err}
 }

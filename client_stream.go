@@ -25,6 +25,14 @@ func (c *Client) NewStream(ctx context.Context, desc *StreamDesc, service, metho
 }
 
 func (c *Client) openStream(ctx context.Context, desc *StreamDesc, service, method string, req any) (ClientStream, error) {
+	if c.redial != nil {
+		var cs ClientStream
+		err := c.redial.repeat(ctx, func(c *Client) (err error) {
+			cs, err = c.openStream(ctx, desc, service, method, req)
+			return err
+		})
+		return cs, err
+	}
 	e, err := optionalEncoder(req)
 	if err != nil {
 		return nil, err

@@ -232,6 +232,7 @@ type clientConfig struct {
 	onClose           func()
 	interceptor       UnaryClientInterceptor
 	streamInterceptor ClientStreamInterceptor
+	redialed          bool // it is one connection of a client that dials again
 }
 
 func defaultClientConfig() clientConfig { return clientConfig{limits: defaultLimits()} }

@@ -118,6 +118,28 @@ func asClosed(cause error) error {
 	return &closedError{cause: cause}
 }
 
+// NotSent reports whether err is that of a call which no server has begun, nor will: the call can
+// be made again, elsewhere, and does not run twice. That holds for a call that was refused because
+// its connection was about to end or had ended, for one whose connection could not be made, and for
+// one that a server refuses because it shuts down.
+//
+// False says nothing: the call may have run, or not. A client of [NewClient] returns ErrClosed
+// itself both for a call in flight when the connection ended in an orderly way, and for one that
+// came later; a client of [Dial] tells them apart. For the end of a context, and for a request that
+// is too large or can't be encoded, NotSent is false as well: to repeat these is of no use.
+func NotSent(err error) bool {
+	var u interface{ notSent() bool }
+	return errors.As(err, &u) && u.notSent()
+}
+
+// unsentError is the error of a call of which nothing was written.
+type unsentError struct{ error }
+
+// Unwrap returns what kept the call from being written.
+func (e *unsentError) Unwrap() error { return e.error }
+
+func (e *unsentError) notSent() bool { return true }
+
 // isOrderly reports whether a connection that ended so was merely closed, by either side. An EOF in
 // mid-frame is io.ErrUnexpectedEOF and not among them.
 func isOrderly(err error) bool {
@@ -134,6 +156,8 @@ func (e *drainedError) Error() string { return e.status.Error() }
 
 // GRPCStatus returns the status, which is Unavailable.
 func (e *drainedError) GRPCStatus() *status.Status { return status.Convert(e.status) }
+
+func (e *drainedError) notSent() bool { return true }
 
 // Unwrap makes errors.Is find ErrClosed: the connection is about to close.
 func (e *drainedError) Unwrap() []error { return []error{ErrClosed, e.status} }

@@ -156,7 +156,7 @@ func (call *serverCall) messageFrame(resp any) (*wire.Frame, error) {
 }
 
 func (call *serverCall) errorFrame(err error) *wire.Frame {
-	return statusFrame(statusOf(err), call.sc.server.maxSend)
+	return statusFrame(handlerStatus(err), call.sc.server.maxSend)
 }
 
 // stack is the text of this goroutine's stack. (runtime/debug has it too, for one more package.)

@@ -43,17 +43,23 @@ func statusFrame(st *spb.Status, limit int) *wire.Frame {
 
 func cutText(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)], "") }
 
-// statusOf returns the status that an error of a handler is sent as.
-func statusOf(err error) *spb.Status {
-	if st, ok := status.FromError(err); ok {
-		return st.Proto()
+// handlerStatus returns the status that an error of a handler is sent as. (What a client makes of
+// the error of a call is StatusOf.)
+func handlerStatus(err error) *spb.Status {
+	st, ok := status.FromError(err)
+	if !ok {
+		return &spb.Status{Code: int32(handlerCode(err)), Message: err.Error()}
 	}
-	return &spb.Status{Code: int32(codeOf(err)), Message: err.Error()}
+	p := st.Proto()
+	if isRefusal(p) { // another server's: this one has begun the call
+		p.Message = "passed on: " + p.Message
+	}
+	return p
 }
 
-// codeOf maps well-known errors. It looks at the error itself, not at what it wraps,
+// handlerCode maps well-known errors. It looks at the error itself, not at what it wraps,
 // but for the file errors.
-func codeOf(err error) codes.Code {
+func handlerCode(err error) codes.Code {
 	switch err {
 	case io.EOF:
 		return codes.OutOfRange
@@ -98,10 +104,15 @@ func statusError(st *spb.Status) error {
 		return nil
 	}
 	err := status.ErrorProto(st)
-	if st.Code == int32(codes.Unavailable) && st.Message == ErrServerClosed.Error() {
+	if isRefusal(st) {
 		return &drainedError{status: err}
 	}
 	return err
+}
+
+// isRefusal reports whether a server has answered so without running the call, for it shuts down.
+func isRefusal(st *spb.Status) bool {
+	return st.GetCode() == int32(codes.Unavailable) && st.GetMessage() == ErrServerClosed.Error()
 }
 
 // isOwnEnd reports whether an answer says what ctx is about to say itself, that the deadline is
