@@ -20,6 +20,7 @@ type serverConn struct {
 	server *Server
 	base   context.Context // Serve's
 	peer   string          // who it is, for the log
+	over   chan struct{}   // closed when it counts as closed; nil unless ServeConn waits for that
 
 	ids        streamIDs   // of the Requests so far; the reader's
 	own        *serverCall // what a worker that reads has read for itself; the reader's
