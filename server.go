@@ -81,9 +81,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 				conn.Close()
 				return ErrServerClosed
 			}
-			if sc := newServerConn(s, ctx, conn); s.addConn(sc) {
-				go sc.run()
-			}
+			s.serveConn(ctx, conn)
 			continue
 		}
 		if s.isClosing() {
@@ -150,31 +148,29 @@ func (s *Server) freeSlot() {
 	}
 }
 
-// addConn counts a connection that has a slot, unless the server is closed: it closes it then.
-func (s *Server) addConn(sc *serverConn) bool {
+// serveConn starts a connection's goroutine.
+func (s *Server) serveConn(ctx context.Context, netConn net.Conn) {
+	sc := newServerConn(s, ctx, netConn)
 	s.mu.Lock()
 	if s.closing {
 		s.mu.Unlock()
-		sc.netConn.Close()
+		netConn.Close()
 		s.freeSlot()
-		return false
+		return
 	}
 	s.conns[sc] = struct{}{}
 	if len(s.conns) == 1 {
 		s.workers.setOpen(true)
 	}
 	s.mu.Unlock()
-	return true
+	go sc.run()
 }
 
-// connClosed is called for each connection when it has been closed, and a second time where closing
-// it took long. Handlers may still run that have not looked at their context.
+// connClosed is called once for each connection, when it has been closed. Handlers may still run
+// that have not looked at their context.
 func (s *Server) connClosed(sc *serverConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, open := s.conns[sc]; open && sc.over != nil {
-		close(sc.over)
-	}
 	delete(s.conns, sc)
 	if len(s.conns) == 0 {
 		s.workers.setOpen(false)

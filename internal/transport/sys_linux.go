@@ -29,7 +29,7 @@ func sysRead(fd uintptr, b []byte) (int, error) {
 		}
 		plainIO.Store(true)
 	}
-	return plainRead(fd, b)
+	return syscall.Read(int(fd), b)
 }
 
 func sysWrite(fd uintptr, b []byte) (int, error) {
@@ -40,11 +40,12 @@ func sysWrite(fd uintptr, b []byte) (int, error) {
 		}
 		plainIO.Store(true)
 	}
-	return plainWrite(fd, b)
+	return syscall.Write(int(fd), b)
 }
 
 func sysCall(trap, fd uintptr, b []byte, flags uintptr) (int, error) {
-	n, _, errno := syscall.Syscall6(trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
+	p := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+	n, _, errno := syscall.Syscall6(trap, fd, p, uintptr(len(b)), flags, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}

@@ -31,8 +31,7 @@ func TestFullSocketIsWidened(t *testing.T) {
 	}
 	write := func(conn net.Conn, size int) {
 		var a attempt
-		kind, raw := kindOf(conn)
-		a.init(conn, kind, raw)
+		a.init(conn, kindOf(conn))
 		_, err := a.write(make([]byte, size))
 		check(t, err)
 	}

@@ -1,0 +1,28 @@
+// Package grpcttrpc runs the code that protoc-gen-go-grpc generates over ttrpc.
+//
+// A [ClientConn] is a grpc.ClientConnInterface over a [ttrpc.Client], and a [Registrar] is a
+// grpc.ServiceRegistrar over a [ttrpc.Server]: generated stubs, services that were written for
+// grpc-go, and interceptors work on them unchanged. Peers need not know: on the wire it is plain
+// ttrpc, so stubs of protoc-gen-go-ttrpc call such services and the other way round.
+//
+// # What travels
+//
+// Unary calls and all three kinds of streams, deadlines, the caller's metadata, and statuses with
+// their details. Values of metadata keys that end in -bin are base64 on the wire, as in gRPC.
+//
+// # What does not
+//
+// ttrpc has no headers and trailers: nothing but messages and a status comes back from a server.
+// A handler that sets some gets [ErrNoResponseMetadata], or nothing happens, see
+// [DiscardResponseMetadata]. A client finds none: grpc.Header, grpc.Trailer and the stream's
+// methods of these names give an empty metadata.MD, at once.
+//
+// A server runs a handler by its registration. So a client must call a method as what it is: a
+// method that is registered as unary can't be called as a stream, which grpc-go allows.
+//
+// # Errors
+//
+// All errors of a ClientConn are statuses for google.golang.org/grpc/status: a context's end is
+// Canceled or DeadlineExceeded, and a connection that is gone is Unavailable. They wrap their
+// cause, so errors.Is finds [ttrpc.ErrClosed], context.Canceled and the like.
+package grpcttrpc
