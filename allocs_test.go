@@ -3,6 +3,7 @@
 package ttrpc_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 )
@@ -11,12 +12,17 @@ import (
 // without it.
 
 // within fails when f allocates more than its budget, on an average over so many runs that pools
-// emptied by the collector do not show.
+// emptied by the collector do not show. What else the process does, such as the end of the test
+// before, only adds to that: the least of some averages counts.
 func within(t *testing.T, budget float64, f func()) {
 	t.Helper()
 	repeat(300, f) // workers, pools, buffers
-	if got := testing.AllocsPerRun(2000, f); got > budget {
-		t.Errorf("%v allocations, the budget is %v", got, budget)
+	least := math.Inf(1)
+	for try := 0; least > budget && try < 10; try++ {
+		least = min(least, testing.AllocsPerRun(2000, f))
+	}
+	if least > budget {
+		t.Errorf("%v allocations, the budget is %v", least, budget)
 	}
 }
 

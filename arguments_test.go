@@ -42,6 +42,23 @@ var sfMistakes = map[string]struct {
 		sfCheck(t, s.Close())
 		fmt.Println("Serve:", s.Serve(context.Background(), nil))
 	}, "Serve"},
+	"connection": {func(t *testing.T) {
+		s, err := ttrpc.NewServer()
+		sfCheck(t, err)
+		fmt.Println("ServeConn:", s.ServeConn(context.Background(), nil))
+	}, "ServeConn"},
+	"connection, a nil pointer": {func(t *testing.T) {
+		s, err := ttrpc.NewServer()
+		sfCheck(t, err)
+		sfCheck(t, s.Close())
+		fmt.Println("ServeConn:", s.ServeConn(context.Background(), (*net.UnixConn)(nil)))
+	}, "ServeConn"},
+	"context of a connection": {func(t *testing.T) {
+		s, err := ttrpc.NewServer()
+		sfCheck(t, err)
+		var none context.Context
+		fmt.Println("ServeConn:", s.ServeConn(none, new(net.UnixConn)))
+	}, "ServeConn"},
 	"context": {func(t *testing.T) {
 		s, err := ttrpc.NewServer()
 		sfCheck(t, err)

@@ -69,6 +69,7 @@ func TestChaos(t *testing.T) {
 			all.Wait()
 			leftovers := ttrpc.ServerLeftovers(r.Server)
 			check(t, r.Shutdown(bg))
+			synctest.Wait() // for handlers, whose clients have gone
 			equal(t, leftovers(), "")
 		})
 	}

@@ -209,7 +209,7 @@ func (c *Client) endCall(id uint32, err error) {
 // types are for a later version: both are dropped.
 func (c *Client) handle(in *transport.Inbound) bool {
 	switch {
-	case in.Oversized:
+	case in.Oversized():
 		c.endCall(in.Stream, oversizedStatus(uint64(in.Length), c.maxRecv))
 	case in.Type == wire.TypeResponse:
 		c.handleResponse(in)

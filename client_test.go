@@ -334,14 +334,16 @@ func TestBubbles(t *testing.T) {
 // A write that fails since the peer has closed: what the peer said before that still counts.
 func TestLastWordsOfThePeer(t *testing.T) {
 	for range 50 {
-		c, p := rawServer(t, "unix")
-		first := goCall(bg, c, "echo", "x")
-		p.recv()
-		p.send(answer(1, "x"))
-		p.Close()
-		_, err := call(bg, c, "echo", strings.Repeat("x", 1<<20))
-		wantExactly(t, err, ttrpc.ErrClosed)
-		check(t, wait(t, first, "the first call"))
+		frozen(t, func(t *testing.T) {
+			c, p := rawServer(t, "unix")
+			first := goCall(bg, c, "echo", "x")
+			p.recv()
+			p.send(answer(1, "x"))
+			p.Close()
+			_, err := call(bg, c, "echo", strings.Repeat("x", 1<<20))
+			wantExactly(t, err, ttrpc.ErrClosed)
+			check(t, wait(t, first, "the first call"))
+		})
 	}
 }
 

@@ -87,19 +87,21 @@ func (g *sfGate) pass() {
 func TestShutdownOfIdleConnectionsWithAnEndedContext(t *testing.T) {
 	for _, conns := range []int{0, 1, 20} {
 		t.Run(fmt.Sprint(conns), func(t *testing.T) {
-			s, l := sfServe(t, nil, sfDesc(nil, nil))
-			var clients []*ttrpc.Client
-			for range conns {
-				c := sfClient(t, sfDial(t, l))
-				sfWantEcho(t, c)
-				clients = append(clients, c)
-			}
-			sfCheck(t, sfShutdown(t, sfEnded(), s))
-			for _, c := range clients {
-				_, err := sfCall(context.Background(), c, "echo", "")
-				sfWantIs(t, err, ttrpc.ErrClosed)
-			}
-			sfCheck(t, sfShutdown(t, sfEnded(), s))
+			frozen(t, func(t *testing.T) {
+				s, l := sfServe(t, nil, sfDesc(nil, nil))
+				var clients []*ttrpc.Client
+				for range conns {
+					c := sfClient(t, sfDial(t, l))
+					sfWantEcho(t, c)
+					clients = append(clients, c)
+				}
+				sfCheck(t, sfShutdown(t, sfEnded(), s))
+				for _, c := range clients {
+					_, err := sfCall(context.Background(), c, "echo", "")
+					sfWantIs(t, err, ttrpc.ErrClosed)
+				}
+				sfCheck(t, sfShutdown(t, sfEnded(), s))
+			})
 		})
 	}
 }
@@ -107,11 +109,13 @@ func TestShutdownOfIdleConnectionsWithAnEndedContext(t *testing.T) {
 // A connection on which there was a call only lately is idle too: its answer has been sent.
 func TestShutdownAfterTheAnswerWithAnEndedContext(t *testing.T) {
 	for range 200 {
-		s, l := sfServe(t, nil, sfDesc(nil, nil))
-		c := sfClient(t, sfDial(t, l))
-		sfWantEcho(t, c)
-		sfCheck(t, sfShutdown(t, sfEnded(), s))
-		sfCheck(t, c.Close())
+		frozen(t, func(t *testing.T) {
+			s, l := sfServe(t, nil, sfDesc(nil, nil))
+			c := sfClient(t, sfDial(t, l))
+			sfWantEcho(t, c)
+			sfCheck(t, sfShutdown(t, sfEnded(), s))
+			sfCheck(t, c.Close())
+		})
 	}
 }
 

@@ -24,7 +24,8 @@ var (
 	// it wraps ErrClosed and the cause. [Client.Err] tells the cause in either case.
 	ErrClosed = errors.New("ttrpc: closed")
 
-	// ErrServerClosed is returned by [Server.Serve] after [Server.Shutdown] or [Server.Close].
+	// ErrServerClosed is returned by [Server.Serve] and [Server.ServeConn] after [Server.Shutdown] or
+	// [Server.Close].
 	ErrServerClosed = errors.New("ttrpc: server closed")
 
 	// ErrStreamClosed is returned for a message that is sent on a stream which is closed for sending.
@@ -54,6 +55,9 @@ var (
 	errNilConn          = errors.New("ttrpc: the listener returned neither a connection nor an error")
 	errHandshakeTimeout = errors.New("ttrpc: handshake took too long")
 	errHandshakeNilConn = errors.New("ttrpc: handshake returned no connection")
+	errNoPath           = errors.New("ttrpc: ListenUnix was given an empty path")
+	errNotSocket        = errors.New("the file is no socket, and is left as it is")
+	errSocketInUse      = errors.New("another socket is open there")
 )
 
 // OversizedMessageErr is the refusal to send a message that is larger than the limit. It wraps a

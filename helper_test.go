@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -296,6 +297,14 @@ func wait[T any](t testing.TB, ch <-chan T, what string) T {
 		t.Fatalf("waited in vain for %s", what)
 	}
 	panic("unreachable")
+}
+
+// frozen runs a test in a bubble whose clock stands still while anybody waits for a socket: that is
+// no wait which the bubble's time can end. However slow the machine is, no timer comes before what
+// it bounds: a linger of a second, or a moment for the last answer.
+func frozen(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, f)
 }
 
 // elapse lets time go by in a synctest bubble.

@@ -324,25 +324,27 @@ func TestListenersErrorAtTheEnd(t *testing.T) {
 // bounded time.
 func TestCloseLosesNoMessage(t *testing.T) {
 	for _, closeSend := range []bool{true, false} {
-		a, b := pair(t, "unix")
-		c, p := ttrpc.NewClient(a), newRawPeer(t, b)
-		cs := open(t, bg, c, up, "join", nil)
-		for i := range 200 {
-			check(t, cs.SendMsg(text(strconv.Itoa(i))))
-		}
-		if closeSend {
-			check(t, cs.CloseSend())
-			check(t, a.(*net.UnixConn).CloseWrite()) // all has been written by now
-		}
-		check(t, c.Close())
-		equal(t, p.recv().typ, 1)
-		for i := range 200 {
-			p.want(data(1, 0, strconv.Itoa(i)))
-		}
-		if closeSend {
-			p.want(closing(1))
-		}
-		p.wantEnd()
+		frozen(t, func(t *testing.T) {
+			a, b := pair(t, "unix")
+			c, p := ttrpc.NewClient(a), newRawPeer(t, b)
+			cs := open(t, bg, c, up, "join", nil)
+			for i := range 200 {
+				check(t, cs.SendMsg(text(strconv.Itoa(i))))
+			}
+			if closeSend {
+				check(t, cs.CloseSend())
+				check(t, a.(*net.UnixConn).CloseWrite()) // all has been written by now
+			}
+			check(t, c.Close())
+			equal(t, p.recv().typ, 1)
+			for i := range 200 {
+				p.want(data(1, 0, strconv.Itoa(i)))
+			}
+			if closeSend {
+				p.want(closing(1))
+			}
+			p.wantEnd()
+		})
 	}
 }
 

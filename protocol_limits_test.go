@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +26,28 @@ func TestP53CallsInFlightAreBounded(t *testing.T) {
 	g.open()
 	p.wantAnswer(1, "a")
 	p.wantUsable(9)
+}
+
+// A call that has been answered is not in flight any more: as many callers as there may be calls,
+// each of them with one at a time, are never refused.
+func TestP53AnsweredCallsDoNotCount(t *testing.T) {
+	const callers = 2
+	r := serve(t, ttrpc.WithServerMaxCalls(callers))
+	var all sync.WaitGroup
+	for range 4 {
+		c := r.client()
+		for range callers {
+			all.Go(func() {
+				for range 5000 {
+					if _, err := call(bg, c, "echo", "x"); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
 }
 
 func TestP53BytesOfRequestsAreBounded(t *testing.T) {

@@ -81,7 +81,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 				conn.Close()
 				return ErrServerClosed
 			}
-			s.serveConn(ctx, conn)
+			if sc := newServerConn(s, ctx, conn); s.addConn(sc) {
+				go sc.run()
+			}
 			continue
 		}
 		if s.isClosing() {
@@ -148,29 +150,31 @@ func (s *Server) freeSlot() {
 	}
 }
 
-// serveConn starts a connection's goroutine.
-func (s *Server) serveConn(ctx context.Context, netConn net.Conn) {
-	sc := newServerConn(s, ctx, netConn)
+// addConn counts a connection that has a slot, unless the server is closed: it closes it then.
+func (s *Server) addConn(sc *serverConn) bool {
 	s.mu.Lock()
 	if s.closing {
 		s.mu.Unlock()
-		netConn.Close()
+		sc.netConn.Close()
 		s.freeSlot()
-		return
+		return false
 	}
 	s.conns[sc] = struct{}{}
 	if len(s.conns) == 1 {
 		s.workers.setOpen(true)
 	}
 	s.mu.Unlock()
-	go sc.run()
+	return true
 }
 
-// connClosed is called once for each connection, when it has been closed. Handlers may still run
-// that have not looked at their context.
+// connClosed is called for each connection when it has been closed, and a second time where closing
+// it took long. Handlers may still run that have not looked at their context.
 func (s *Server) connClosed(sc *serverConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, open := s.conns[sc]; open && sc.over != nil {
+		close(sc.over)
+	}
 	delete(s.conns, sc)
 	if len(s.conns) == 0 {
 		s.workers.setOpen(false)

@@ -168,15 +168,13 @@ func stack() []byte {
 // respond posts the answer and ends the call.
 func (call *serverCall) respond(f *wire.Frame) transport.Unwritten {
 	call.dropRequest()
-	sc, size := call.sc, call.size
-	posted := sc.post(call, f)
+	posted := call.sc.post(call, f)
 	call.endStream()
 	// Not before: a RecvMsg that the handler has left behind learns that the stream is over.
 	if call.cancel != nil {
 		call.cancel.cancel(context.Canceled)
 	}
 	call.recycle()
-	sc.done(size)
 	return posted
 }
 

@@ -20,6 +20,7 @@ type serverConn struct {
 	server *Server
 	base   context.Context // Serve's
 	peer   string          // who it is, for the log
+	over   chan struct{}   // closed when it counts as closed; nil unless ServeConn waits for that
 
 	ids        streamIDs   // of the Requests so far; the reader's
 	own        *serverCall // what a worker that reads has read for itself; the reader's
@@ -48,14 +49,14 @@ func (sc *serverConn) run() {
 	if err := sc.start(); err != nil {
 		sc.server.log("ttrpc: handshake failed", "error", err, "peer", sc.peer)
 		sc.fail(err)
-		sc.done(0)
+		sc.done()
 		return
 	}
 	sc.server.workers.work(errand{read: sc, inside: true})
 }
 
 // finished is called by the last one that was the loop.
-func (sc *serverConn) finished() { sc.done(0) }
+func (sc *serverConn) finished() { sc.done() }
 
 func (sc *serverConn) recvFailed(err error) {
 	if sc.isDraining() {
@@ -145,10 +146,13 @@ func (sc *serverConn) begin(call *serverCall) *status.Status {
 }
 
 // post takes the answer of a call whose handler has returned, unless somebody has answered for it.
+// The handler counts no more from then on: others may write the answer at once, and whoever has it
+// may make the next call.
 func (sc *serverConn) post(call *serverCall, f *wire.Frame) (posted transport.Unwritten) {
 	f.SetStream(call.id)
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
+	sc.doneLocked(call.size)
 	if sc.calls[call.id] == call {
 		delete(sc.calls, call.id)
 		posted, _ = sc.t.Post(f) // one that has failed fails the connection itself
@@ -162,15 +166,19 @@ func (sc *serverConn) post(call *serverCall, f *wire.Frame) (posted transport.Un
 	return posted
 }
 
-// done says that a handler has returned, whose request had so many bytes,
-// or the connection's goroutine.
-func (sc *serverConn) done(size int) {
+// done says that the connection's goroutine has ended.
+func (sc *serverConn) done() {
 	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	sc.doneLocked(0)
+}
+
+// doneLocked says that a handler has returned, whose request had so many bytes,
+// or the connection's goroutine.
+func (sc *serverConn) doneLocked(size int) {
 	sc.running--
 	sc.requests -= size
-	over := sc.running == 0
-	sc.mu.Unlock()
-	if over { // and closed, for its goroutine has ended
+	if sc.running == 0 { // and closed, for its goroutine has ended
 		sc.server.freeSlot()
 	}
 }

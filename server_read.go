@@ -19,7 +19,7 @@ func (sc *serverConn) handle(in *transport.Inbound) bool {
 		sc.t.AwaitSpace()
 	}
 	switch {
-	case in.Oversized:
+	case in.Oversized():
 		st := status.Convert(oversizedStatus(uint64(in.Length), sc.server.maxRecv))
 		sc.refuse(in.Stream, st, errStreamRefused)
 	case in.Stream%2 == 0:

@@ -20,30 +20,32 @@ import (
 // unread.
 func TestShutdownLosesNoAnswerOverTCP(t *testing.T) {
 	for range 20 {
-		g := newGate()
-		r := serve(t, network("tcp"), withMethod("gated", g.unary()))
-		p := r.raw()
-		p.send(request(1, "gated", "x"))
-		wait(t, g.started, "the call")
-		shut := make(chan error, 1)
-		go func() { shut <- r.Shutdown(bg) }()
-		wait(t, r.served, "Serve")
-		done := make(chan struct{})
-		go func() { // requests that nobody will answer, up to the end
-			defer close(done)
-			for id := uint32(3); id < 2000; id += 2 {
-				if _, err := p.Write(request(id, "echo", "x").bytes()); err != nil {
-					return
+		frozen(t, func(t *testing.T) {
+			g := newGate()
+			r := serve(t, network("tcp"), withMethod("gated", g.unary()))
+			p := r.raw()
+			p.send(request(1, "gated", "x"))
+			wait(t, g.started, "the call")
+			shut := make(chan error, 1)
+			go func() { shut <- r.Shutdown(bg) }()
+			wait(t, r.served, "Serve")
+			done := make(chan struct{})
+			go func() { // requests that nobody will answer, up to the end
+				defer close(done)
+				for id := uint32(3); id < 2000; id += 2 {
+					if _, err := p.Write(request(id, "echo", "x").bytes()); err != nil {
+						return
+					}
 				}
+			}()
+			g.open()
+			for f := p.recv(); f.id != 1; f = p.recv() {
+				f.response(t)
 			}
-		}()
-		g.open()
-		for f := p.recv(); f.id != 1; f = p.recv() {
-			f.response(t)
-		}
-		p.Close()
-		<-done
-		check(t, wait(t, shut, "Shutdown"))
+			p.Close()
+			<-done
+			check(t, wait(t, shut, "Shutdown"))
+		})
 	}
 }
 
@@ -93,17 +95,19 @@ func TestShutdownWaitsForExactlyTheCallsInFlight(t *testing.T) {
 
 // Shutdown waits for answers, and not for handlers whose call has been answered for them.
 func TestShutdownWaitsForAnswers(t *testing.T) {
-	g := newGate()
-	r := serve(t, withMethod("gated", g.unary()))
-	p := r.raw()
-	p.send(request(1, "gated", "x"))
-	wait(t, g.started, "the handler")
-	p.send(data(1, 0, "x")) // which ends the call, not its handler
-	p.wantStatus(1, codes.InvalidArgument, "data handling error: not a streaming call")
-	ended, cancel := context.WithCancel(bg)
-	cancel()
-	check(t, r.Shutdown(ended))
-	g.open()
-	check(t, r.Shutdown(bg))
-	p.wantEnd()
+	frozen(t, func(t *testing.T) {
+		g := newGate()
+		r := serve(t, withMethod("gated", g.unary()))
+		p := r.raw()
+		p.send(request(1, "gated", "x"))
+		wait(t, g.started, "the handler")
+		p.send(data(1, 0, "x")) // which ends the call, not its handler
+		p.wantStatus(1, codes.InvalidArgument, "data handling error: not a streaming call")
+		ended, cancel := context.WithCancel(bg)
+		cancel()
+		check(t, r.Shutdown(ended))
+		g.open()
+		check(t, r.Shutdown(bg))
+		p.wantEnd()
+	})
 }

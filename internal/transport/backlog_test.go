@@ -61,11 +61,7 @@ func TestFramesLeaveTogether(t *testing.T) {
 		conn.release <- nil
 	}
 	flushes.Wait()
-	eventually(t, "the backlog to be written", func() bool {
-		tr.mu.Lock()
-		defer tr.mu.Unlock()
-		return !tr.writing && tr.unwritten == 0
-	})
+	eventually(t, "the backlog to be written", func() bool { return !isWriting(tr) && tr.waiting() == 0 })
 	if len(conn.written) > 5 || !bytes.Equal(bytes.Join(conn.written, nil), want) {
 		t.Errorf("%d frames left in %d writes", n, len(conn.written))
 	}

@@ -110,16 +110,16 @@ func (t *Transport) yieldAndFlush(mayBlock bool) {
 	t.flush(mayBlock)
 }
 
-// isBatch reports whether as much is posted and in nobody's hands as is worth a write.
-func (t *Transport) isBatch() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.postedFrames >= batchFrames || t.out.Bytes() >= batchWrite
-}
-
 // waiting is how many bytes are posted and in nobody's hands.
 func (t *Transport) waiting() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.out.Bytes()
+}
+
+// isBatch reports whether as much is posted and in nobody's hands as is worth a write.
+func (t *Transport) isBatch() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.outFrames >= batchFrames || t.out.Bytes() >= batchWrite
 }

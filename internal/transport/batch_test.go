@@ -134,7 +134,7 @@ func TestGatheredFramesLeaveTogether(t *testing.T) {
 func isWriting(tr *Transport) bool {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	return tr.writing
+	return tr.state == sendWriting || tr.state == sendWritingLast
 }
 
 // While one gathers, nobody else writes, until there are bytes, or frames,

@@ -40,7 +40,7 @@ func FuzzReader(f *testing.F) {
 			}
 			for ; in != nil; in = tr.Buffered() {
 				b = checkFrame(t, in, b, int(limit))
-				if !in.Oversized && r.IntN(4) == 0 {
+				if !in.Oversized() && r.IntN(4) == 0 {
 					in.Take().Free()
 				}
 			}
@@ -57,15 +57,15 @@ func checkFrame(t *testing.T, in *Inbound, b []byte, limit int) []byte {
 		t.Fatalf("a frame out of %d bytes", len(b))
 	}
 	h := wire.ParseHeader(b)
-	if in.Header != h || in.Oversized != (h.Length > uint32(limit)) {
-		t.Fatalf("%+v, oversized %v; want %+v", in.Header, in.Oversized, h)
+	if in.Header != h || in.Oversized() != (h.Length > uint32(limit)) {
+		t.Fatalf("%+v, oversized %v; want %+v", in.Header, in.Oversized(), h)
 	}
 	rest := b[wire.HeaderLen:]
 	n := min(uint64(h.Length), uint64(len(rest)))
-	if !in.Oversized && !bytes.Equal(in.Data(), rest[:n]) {
+	if !in.Oversized() && !bytes.Equal(in.Data(), rest[:n]) {
 		t.Fatalf("data %x, want %x", in.Data(), rest[:n])
 	}
-	if in.Oversized && n < uint64(h.Length) {
+	if in.Oversized() && n < uint64(h.Length) {
 		return b[len(b)-1:] // cut: see checkReadEnd
 	}
 	return rest[n:]

@@ -5,40 +5,43 @@ import (
 	"syscall"
 )
 
-// kind is what a conn is, as far as reading and writing differ.
-type kind struct {
-	raw      syscall.RawConn // the descriptor, to be used directly; nil for conn's own methods
-	unix     bool            // a unix socket, whose buffers do not grow by themselves
-	messages bool            // each Read and Write may be a message, which is taken whole or lost
-}
+// connKind is what a conn is, as far as reading and writing differ. It never changes.
+type connKind uint8
 
-// kindOf looks at the conn's type, and at the socket behind it. Only the types of package net are
-// read and written directly: one that wraps them has its SyscallConn too,
-// but wants its own Read and Write to be called.
-func kindOf(conn net.Conn) kind {
+const (
+	kindBytes    connKind = iota // a stream of bytes by the conn's own methods, which block, as TLS
+	kindMessages                 // the same, but what one Write sends one Read may have to take whole
+	kindSocket                   // a descriptor that is read and written directly, as of TCP
+	kindUnix                     // the same, with a send buffer that does not grow by itself
+)
+
+// kindOf looks at the conn's type, and at the socket behind it. raw is nil for conns whose own
+// methods are used. Only the types of package net are read and written directly: one that wraps
+// them has its SyscallConn too, but wants its own Read and Write to be called.
+func kindOf(conn net.Conn) (kind connKind, raw syscall.RawConn) {
 	switch c := conn.(type) {
 	case *net.UnixConn:
-		raw, err := c.SyscallConn()
-		if err != nil || !isStream(raw) {
-			return kind{messages: true}
-		}
-		return direct(kind{raw: raw, unix: true})
+		return socketKind(c, kindUnix)
 	case *net.TCPConn:
-		raw, err := c.SyscallConn()
-		if err != nil {
-			return kind{}
-		}
-		return direct(kind{raw: raw})
+		return socketKind(c, kindSocket)
 	}
-	return kind{messages: mayBeMessages(conn)}
+	if mayBeMessages(conn) {
+		return kindMessages, nil
+	}
+	return kindBytes, nil
 }
 
-// direct leaves the descriptor out where one read or write can't be tried without blocking.
-func direct(k kind) kind {
-	if !canTryIO {
-		k.raw = nil
+// socketKind leaves the descriptor out where it is no stream, and where one read or write can't be
+// tried without blocking.
+func socketKind(c syscall.Conn, kind connKind) (connKind, syscall.RawConn) {
+	raw, err := c.SyscallConn()
+	switch {
+	case err != nil || kind == kindUnix && !isStream(raw):
+		return kindMessages, nil
+	case !canTryIO:
+		return kindBytes, nil
 	}
-	return k
+	return kind, raw
 }
 
 // mayBeMessages reports whether a conn of a user's can be made of messages, as the multiplexer of
@@ -49,25 +52,23 @@ func mayBeMessages(conn net.Conn) bool {
 		raw, err := c.SyscallConn()
 		return err != nil || !isStream(raw)
 	}
-	return HalfCloser(conn) == nil
+	return halfCloserOf(conn) == nil
 }
 
-// HalfCloser returns a conn that is TCP, or TLS on something, and nil for others: a unix socket
-// loses nothing when it is closed, and what CloseWrite and deadlines do in a conn of the user's is
-// not known.
-func HalfCloser(conn net.Conn) interface{ CloseWrite() error } {
+// halfCloser is a conn that can be closed for writing alone.
+type halfCloser interface{ CloseWrite() error }
+
+// halfCloserOf returns a conn that is TCP, or TLS on something, and nil for others: a unix socket
+// loses nothing when it is closed, and what CloseWrite does in a conn of the user's is not known.
+func halfCloserOf(conn net.Conn) halfCloser {
 	switch c := conn.(type) {
 	case *net.TCPConn:
 		return c
 	case interface {
-		CloseWrite() error
+		halfCloser
 		NetConn() net.Conn
 	}:
 		return c
 	}
 	return nil
 }
-
-// IsDescriptor reports whether conn is one of package net's sockets,
-// whose Close does not wait for anybody.
-func IsDescriptor(conn net.Conn) bool { return kindOf(conn).raw != nil }

@@ -30,26 +30,30 @@ func TestKindOf(t *testing.T) {
 	tcp, _ := pair(t, "tcp")
 	pipe, _ := pair(t, "pipe")
 	for name, test := range map[string]struct {
-		conn                           net.Conn
-		direct, unix, messages, closer bool
+		conn   net.Conn
+		kind   connKind
+		closer bool
 	}{
-		"unix":               {conn: unix, direct: true, unix: true},
-		"tcp":                {conn: tcp, direct: true, closer: true},
-		"pipe":               {conn: pipe, messages: true},
-		"wrapped unix":       {conn: wrappedConn{unix}, messages: true},
-		"unix in a struct":   {conn: pairedConn{unix.(*net.UnixConn)}},
-		"TLS":                {conn: tlsLike{tcp}, closer: true},
-		"half-closing conn":  {conn: halfOnly{tcp}, messages: true},
-		"closed unix":        {conn: closedConn(t, "unix"), direct: true, unix: true},
-		"closed tcp":         {conn: closedConn(t, "tcp"), direct: true, closer: true},
-		"unconnected struct": {conn: new(net.UnixConn), messages: true},
+		"unix":               {unix, kindUnix, false},
+		"tcp":                {tcp, kindSocket, true},
+		"pipe":               {pipe, kindMessages, false},
+		"wrapped unix":       {wrappedConn{unix}, kindMessages, false},
+		"unix in a struct":   {pairedConn{unix.(*net.UnixConn)}, kindBytes, false},
+		"TLS":                {tlsLike{tcp}, kindBytes, true},
+		"half-closing conn":  {halfOnly{tcp}, kindMessages, false},
+		"closed unix":        {closedConn(t, "unix"), kindUnix, false},
+		"closed tcp":         {closedConn(t, "tcp"), kindSocket, true},
+		"unconnected struct": {new(net.UnixConn), kindMessages, false},
 	} {
-		k := kindOf(test.conn)
-		got := [4]bool{k.raw != nil, k.unix, k.messages, HalfCloser(test.conn) != nil}
-		if want := [4]bool{test.direct && canTryIO, test.unix, test.messages, test.closer}; got != want {
-			t.Errorf("%s: direct, unix, messages, half-closer are %v, want %v", name, got, want)
+		want := test.kind
+		if !canTryIO && want >= kindSocket {
+			want = kindBytes
 		}
-		equal(t, IsDescriptor(test.conn), test.direct && canTryIO)
+		kind, raw := kindOf(test.conn)
+		if kind != want || (raw != nil) != (want >= kindSocket) {
+			t.Errorf("%s: kind %d, descriptor %v, want kind %d", name, kind, raw != nil, want)
+		}
+		equal(t, halfCloserOf(test.conn) != nil, test.closer)
 	}
 }
 

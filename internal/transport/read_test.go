@@ -48,7 +48,7 @@ func received(conn net.Conn, limit int) (all []string, err error) {
 
 // describe tells a frame, which some take.
 func describe(in *Inbound, take bool) string {
-	if in.Oversized {
+	if in.Oversized() {
 		return fmt.Sprintf("%d oversized %d", in.Stream, in.Length)
 	}
 	data := in.Data()
@@ -106,9 +106,9 @@ func TestRecvOfEveryPrefix(t *testing.T) {
 // A frame gets a buffer as it arrives, and not before.
 func TestRecvGrowsItsBuffer(t *testing.T) {
 	f := rawFrame{id: 1, typ: 3, data: make([]byte, 4<<20)}
-	conn := &chunkConn{b: f.bytes(), chunk: 10_000, err: io.EOF}
+	conn := &chunkConn{b: f.bytes(), chunk: 10_000}
 	tr := newTransport(t, conn, Config{})
-	tr.reader.messages = false // as for a socket
+	tr.reader.kind = kindBytes // as for a socket
 	for {
 		if in := tr.Buffered(); in != nil {
 			equal(t, len(in.Data()), 4<<20)

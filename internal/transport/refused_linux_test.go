@@ -4,6 +4,7 @@ package transport
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -48,6 +49,9 @@ func useRefused(t *testing.T, errno syscall.Errno) {
 	// This is more than the socket takes: the rest is refused amid the frame.
 	post(t, sender, data(1, large)).Flush(true)
 	refuse(t, errno)
+	for _, conn := range []net.Conn{parked.conn, out, in} {
+		makeBlock(t, conn)
+	}
 
 	parked.Enter()
 	equal(t, len(parked.steal()), 0) // it is refused, which loses nothing
@@ -66,6 +70,15 @@ func useRefused(t *testing.T, errno syscall.Errno) {
 	check(t, sender.WaitWritten(bg, sender.Posted()))
 	eventually(t, "the writer's end", func() bool { return !isWriting(sender) })
 	receiver.Discard()
+}
+
+// makeBlock has a descriptor block, as os.File.Fd does with one that shares the connection.
+func makeBlock(t *testing.T, conn net.Conn) {
+	t.Helper()
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	check(t, err)
+	check(t, raw.Control(func(fd uintptr) { err = syscall.SetNonblock(int(fd), false) }))
+	check(t, err)
 }
 
 // refuse has the whole process get an error from the two system calls.

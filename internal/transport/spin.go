@@ -36,7 +36,7 @@ func Clock() time.Duration { return time.Since(clockStart) }
 // before they are here (again): a nanosecond each.
 func byteTime(n int) time.Duration { return time.Duration(n) }
 
-// spin is how a reader does this. It is used by the one in the gate.
+// spin is how a reader does this. It is used by the one in the gate, all but gap.
 type spin struct {
 	reader *reader
 	once   func(fd uintptr) // asks once
@@ -46,21 +46,24 @@ type spin struct {
 	gap    atomic.Int64  // between the last two, in nanoseconds
 	bytes  int           // in the frame before, which the next one is expected to be like
 	until  time.Duration // the clock's time at which it has to park again
+	grace  time.Duration // what the next wait may take longer, once it has parked
 	misses int           // waits in a row that have brought nothing
 	skip   int           // waits to go without
-	parked bool          // since something was found last
-	found  bool          // by the last ask
 }
 
 func (s *spin) init(r *reader) {
 	s.reader, s.long = r, s.askUntilFound
-	s.once = func(fd uintptr) { s.found = r.try(fd) }
+	s.once = func(fd uintptr) { r.try(fd) }
 }
 
 // ask asks once, and reports whether something is there.
-func (s *spin) ask() bool {
-	s.found = false
-	return s.reader.raw.Control(s.once) == nil && s.found
+func (s *spin) ask() bool { return s.control(s.once) }
+
+// control has ask run on the descriptor, unless that is closed,
+// and reports whether it has found something.
+func (s *spin) control(ask func(fd uintptr)) bool {
+	before := s.reader.finds
+	return s.reader.raw.Control(ask) == nil && s.reader.finds != before
 }
 
 // fill asks until something is there or its time is over, and reports which.
@@ -74,17 +77,16 @@ func (s *spin) fill() (found bool) {
 		s.park()
 		return false
 	}
-	s.found = false
-	err := s.reader.raw.Control(s.long)
+	found = s.control(s.long)
 	spinning.Store(false)
-	s.count(err == nil && s.found)
-	return err == nil && s.found
+	s.count(found)
+	return found
 }
 
 func (s *spin) askUntilFound(fd uintptr) {
 	now := Clock()
 	for tries, end := spinTries, now+s.limit(); tries > 0 && now < end; now = Clock() {
-		if s.found = s.reader.try(fd); s.found {
+		if s.reader.try(fd) {
 			return
 		}
 		tries--
@@ -104,11 +106,7 @@ func (s *spin) came() {
 
 // limit is how long one wait may take.
 func (s *spin) limit() time.Duration {
-	limit := spinTime + byteTime(min(s.bytes, spinBytes))
-	if s.parked {
-		limit += wakeTime
-	}
-	return limit
+	return spinTime + byteTime(min(s.bytes, spinBytes)) + s.grace
 }
 
 // park says that the one who waits is about to let others run.
@@ -117,13 +115,13 @@ func (s *spin) park() {
 	if runtime.GOMAXPROCS(0) == 1 {
 		run = soloRun
 	}
-	s.until, s.parked = Clock()+run, true
+	s.until, s.grace = Clock()+run, wakeTime
 }
 
 // count makes vain waits rarer.
 func (s *spin) count(found bool) {
 	if found {
-		s.misses, s.parked = 0, false
+		s.misses, s.grace = 0, 0
 		return
 	}
 	if s.misses++; s.misses > spinMisses {

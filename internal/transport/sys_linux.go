@@ -29,7 +29,7 @@ func sysRead(fd uintptr, b []byte) (int, error) {
 		}
 		plainIO.Store(true)
 	}
-	return syscall.Read(int(fd), b)
+	return plainRead(fd, b)
 }
 
 func sysWrite(fd uintptr, b []byte) (int, error) {
@@ -40,12 +40,11 @@ func sysWrite(fd uintptr, b []byte) (int, error) {
 		}
 		plainIO.Store(true)
 	}
-	return syscall.Write(int(fd), b)
+	return plainWrite(fd, b)
 }
 
 func sysCall(trap, fd uintptr, b []byte, flags uintptr) (int, error) {
-	p := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
-	n, _, errno := syscall.Syscall6(trap, fd, p, uintptr(len(b)), flags, 0, 0)
+	n, _, errno := syscall.Syscall6(trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}

@@ -29,35 +29,27 @@ type Config struct {
 }
 
 // Transport is a net.Conn that carries frames. Its two halves are the reader, which has one user at
-// a time, and the backlog of what is to be written, which is for everybody.
+// a time, and the backlog of what is to be written, which is for everybody and has a lock of its
+// own. Its methods are safe for concurrent use where they do not say who may call them.
 type Transport struct {
 	reader
 	backlog
+	attempt attempt // used by the one who writes the backlog
 	batching
 
-	conn   net.Conn
 	onFail func(error)
 }
 
 // New returns a Transport on conn, which stays the caller's to close.
 func New(conn net.Conn, c Config) *Transport {
-	t := &Transport{conn: conn, onFail: c.OnFail}
+	t := &Transport{onFail: c.OnFail}
 	if c.First == nil {
 		c.First = func([]byte) error { return nil }
 	}
-	kind := kindOf(conn)
-	t.reader.init(conn, kind, c)
+	kind, raw := kindOf(conn)
+	t.reader.init(conn, kind, raw, c)
 	t.reader.batch = &t.batching
 	t.backlog.limit = c.Backlog
-	t.attempt.init(conn, kind)
+	t.attempt.init(conn, kind, raw)
 	return t
-}
-
-// Gate lets one reader in at a time. Recv, whose caller is inside, leaves it while it waits in the
-// poller, and is inside again when it returns. TryEnter fails while another one is inside, who
-// looks then whether something has come: Recv goes on waiting.
-type Gate interface {
-	TryEnter() bool
-	Enter()
-	Leave()
 }

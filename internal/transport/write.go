@@ -8,44 +8,57 @@ import (
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
-// attempt is one write: on a descriptor of what fits at once, on any other conn of all of it.
+// attempt is one write: on a descriptor of what fits at once, on any other conn of all of it. It is
+// used by the one who writes the backlog.
 type attempt struct {
 	conn net.Conn
+	kind connKind
 	raw  syscall.RawConn // nil: writes go through conn and block
-	poll func(fd uintptr) bool
 
-	smallSndbuf bool // a unix socket that has never been full with a large frame
-	messages    bool // each Write may arrive as a message
+	once, toEnd func(fd uintptr) bool // tryOnce and tryToEnd, for raw
+	growSndbuf  func(fd uintptr)      // called once, for a large frame that does not fit; then nil
 
-	size  int    // of what is to be written
-	b     []byte // what is left of it
-	whole bool   // all of b is to be written, however long that takes
-	err   error
+	size int    // of what is to be written
+	b    []byte // what is left of it
+	err  error  // what the descriptor has answered last
 }
 
-func (a *attempt) init(conn net.Conn, k kind) {
-	a.conn, a.raw, a.messages, a.smallSndbuf = conn, k.raw, k.messages, k.unix
-	a.poll = a.attemptPolled
+func (a *attempt) init(conn net.Conn, kind connKind, raw syscall.RawConn) {
+	a.conn, a.kind, a.raw = conn, kind, raw
+	if raw != nil {
+		a.once, a.toEnd = a.tryOnce, a.tryToEnd
+	}
+	if kind == kindUnix {
+		a.growSndbuf = growSndbuf
+	}
 }
 
 // immediate reports whether write never blocks.
 func (a *attempt) immediate() bool { return a.raw != nil }
 
 // write writes what fits at once, and returns how much that is.
-func (a *attempt) write(b []byte) (int, error) { return a.run(b, false) }
-
-// writeAll blocks until all is written.
-func (a *attempt) writeAll(b []byte) error {
-	_, err := a.run(b, true)
-	return err
-}
-
-func (a *attempt) run(b []byte, whole bool) (int, error) {
+func (a *attempt) write(b []byte) (int, error) {
 	if a.raw == nil {
 		return len(b), a.writeConn(b)
 	}
-	a.b, a.size, a.whole, a.err = b, len(b), whole, nil
-	err := a.raw.Write(a.poll)
+	return a.writeRaw(b, a.once)
+}
+
+// writeAll blocks until all is written.
+func (a *attempt) writeAll(b []byte) error {
+	if a.raw == nil {
+		return a.writeConn(b)
+	}
+	_, err := a.writeRaw(b, a.toEnd)
+	return err
+}
+
+// writeRaw has the runtime call try, and again whenever there is space, until it returns true. (A
+// net.Conn's own Write would block in the kernel, and the Close that is to end it with it, where
+// somebody has made the descriptor block.)
+func (a *attempt) writeRaw(b []byte, try func(fd uintptr) bool) (int, error) {
+	a.b, a.size, a.err = b, len(b), nil
+	err := a.raw.Write(try)
 	n := len(b) - len(a.b)
 	a.b = nil
 	if err != nil {
@@ -54,39 +67,46 @@ func (a *attempt) run(b []byte, whole bool) (int, error) {
 	return n, a.err
 }
 
-// attemptPolled writes, and reports whether that is all, or the attempt is over; the runtime calls
-// it again when there is space. (A net.Conn's own Write would block in the kernel, and the Close
-// that is to end it with it, where somebody has made the descriptor block.)
-func (a *attempt) attemptPolled(fd uintptr) bool {
-	for len(a.b) > 0 {
-		n, err := tryWrite(fd, a.b)
-		a.b = a.b[n:]
-		if err != nil {
-			a.err = err
-			return true
-		}
-		if len(a.b) == 0 || n > 0 && a.whole || a.growSndbuf(fd) {
-			continue
-		}
-		return !a.whole
+// tryOnce writes what fits.
+func (a *attempt) tryOnce(fd uintptr) bool {
+	a.try(fd)
+	if len(a.b) > 0 && a.err == nil && a.makeRoom(fd) {
+		a.try(fd)
 	}
 	return true
 }
 
-// growSndbuf gives the socket more room, once, and reports whether it did: for large frames alone.
-// Many small ones would only wait in there instead of here, before those of others.
-func (a *attempt) growSndbuf(fd uintptr) bool {
-	if !a.smallSndbuf || a.size <= wire.SharedFrame {
+// tryToEnd writes until all is written, or nothing more fits.
+func (a *attempt) tryToEnd(fd uintptr) bool {
+	for len(a.b) > 0 && a.err == nil {
+		if a.try(fd) == 0 && a.err == nil && !a.makeRoom(fd) {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *attempt) try(fd uintptr) (n int) {
+	n, a.err = tryWrite(fd, a.b)
+	a.b = a.b[n:]
+	return n
+}
+
+// makeRoom gives a full socket a larger send buffer, once, and reports whether it did: for large
+// frames alone. Many small ones would only wait in there instead of here, before those of others.
+func (a *attempt) makeRoom(fd uintptr) bool {
+	if a.growSndbuf == nil || a.size <= wire.SharedFrame {
 		return false
 	}
-	a.smallSndbuf = false
-	growSndbuf(fd)
+	a.growSndbuf(fd)
+	a.growSndbuf = nil
 	return true
 }
 
-// writeConn writes through the conn's own Write.
+// writeConn writes through the conn's own Write: where each may be a message, in pieces of the size
+// that peers expect.
 func (a *attempt) writeConn(b []byte) error {
-	if !a.messages {
+	if a.kind != kindMessages {
 		return writeFull(a.conn, b)
 	}
 	for len(b) > 0 {

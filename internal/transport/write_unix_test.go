@@ -31,7 +31,8 @@ func TestFullSocketIsWidened(t *testing.T) {
 	}
 	write := func(conn net.Conn, size int) {
 		var a attempt
-		a.init(conn, kindOf(conn))
+		kind, raw := kindOf(conn)
+		a.init(conn, kind, raw)
 		_, err := a.write(make([]byte, size))
 		check(t, err)
 	}

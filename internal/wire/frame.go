@@ -46,13 +46,14 @@ func StartFrame(size int) *Frame {
 	return f
 }
 
-// Free ends the ownership: the caller may not touch the frame or its bytes again.
+// Free ends the ownership: the caller may not touch the frame or its bytes again. A frame that has
+// grown out of its class is not pooled, or those who ask for little would hold much.
 func (f *Frame) Free() {
 	if f.freed {
 		panic("ttrpc: frame freed twice")
 	}
 	f.freed = true
-	if f.class < 0 {
+	if f.class < 0 || cap(f.b) != frameClasses[f.class] {
 		return
 	}
 	f.b, f.next = f.b[:0], nil

@@ -71,3 +71,16 @@ func TestFrameGrows(t *testing.T) {
 	}
 	equal(t, string(g.Bytes()), "0123456789")
 }
+
+// A frame that was given more than it had room for does not come back as a small one.
+func TestGrownFrameIsNotPooled(t *testing.T) {
+	for range 100 {
+		f := NewFrame(1)
+		equal(t, f.Cap(), frameClasses[0])
+		f.Append(make([]byte, 1<<20))
+		f.Free()
+		f = NewFrame(1)
+		f.SetBytes(append(f.Bytes(), make([]byte, 1<<20)...))
+		f.Free()
+	}
+}

@@ -1,0 +1,66 @@
+package ttrpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/containerd/ttrpc/internal/transport"
+)
+
+// ServeConn serves one connection that somebody else has accepted, dialled or inherited, and
+// returns when it has been closed. It closes netConn in any case, and no listener. A server may
+// serve any number of connections so, beside those of [Server.Serve]: the handshake, the limits,
+// [Server.Shutdown] and [Server.Close] are the same for all. At the limit of [WithServerMaxConns]
+// it waits until a connection ends, and netConn is not read meanwhile.
+//
+// It returns nil after an orderly end, which is the client's closing or resetting the connection,
+// or netConn's being closed here. It returns ErrServerClosed when the server has been closed or
+// shut down. Otherwise the error says what has failed, the handshake or the connection, and wraps
+// the cause: the handshaker's error, [ErrProtocol], io.ErrUnexpectedEOF for an end within a
+// message, and so on.
+//
+// ctx is the parent of the contexts of all calls: its end cancels them, but does not end ServeConn.
+// Handlers that have not looked at their context may still run when it returns, and so may a Read
+// of netConn that its Close does not end, as one of a process's standard input.
+//
+// It panics when ctx or netConn is nil.
+func (s *Server) ServeConn(ctx context.Context, netConn net.Conn) error {
+	if ctx == nil || isNil(netConn) {
+		panic("ttrpc: ServeConn was given a nil context or connection")
+	}
+	if !s.takeSlot() {
+		netConn.Close()
+		return ErrServerClosed
+	}
+	sc := newServerConn(s, ctx, netConn)
+	sc.over = make(chan struct{})
+	if sc.peer == "" {
+		sc.peer = peerOf(netConn)
+	}
+	if !s.addConn(sc) {
+		return ErrServerClosed
+	}
+	go sc.run() // it becomes one of the server's workers
+	<-sc.over
+	return sc.result()
+}
+
+// result is what ServeConn returns for a connection that is closed.
+func (sc *serverConn) result() error {
+	sc.mu.Lock()
+	cause, opened := sc.cause, sc.t != nil
+	sc.mu.Unlock()
+	switch {
+	case errors.Is(cause, transport.ErrDone):
+		return ErrServerClosed
+	case !opened:
+		return fmt.Errorf("ttrpc: handshake with %s failed: %w", sc.peer, cause)
+	case !isOrderly(cause):
+		return fmt.Errorf("ttrpc: connection with %s failed: %w", sc.peer, cause)
+	case sc.server.isClosing():
+		return ErrServerClosed
+	}
+	return nil
+}
