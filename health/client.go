@@ -34,9 +34,9 @@ func List(ctx context.Context, client *ttrpc.Client) (map[string]ServingStatus, 
 
 // Watch yields the status of a service, and then each change: ServiceUnknown for one of which the
 // server knows nothing yet. Who is slower than the changes gets the latest one next. The sequence
-// ends when the loop is left, or with an error: what ended the call. That is ctx.Err(), and an
-// error for which errors.Is(err, ttrpc.ErrClosed) holds when the server is shut down or the
-// connection is gone.
+// ends when the loop is left, or with an error: what ended the call. That is ctx.Err(), a status
+// with the code Unavailable where the server shuts down, and an error for which
+// errors.Is(err, ttrpc.ErrClosed) holds where the connection is gone or will not take the call.
 func Watch(ctx context.Context, client *ttrpc.Client, service string) iter.Seq2[ServingStatus, error] {
 	return func(yield func(ServingStatus, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)

@@ -203,14 +203,14 @@ func TestWatchEnds(t *testing.T) {
 		if st == health.NotServing {
 			_, err, _ = w.next()
 		}
-		if !errors.Is(err, ttrpc.ErrClosed) {
+		if !errors.Is(err, ttrpc.ErrClosed) && status.Code(err) != codes.Unavailable {
 			t.Errorf("ends with %v, %v", st, err)
 		}
 	}
 	for _, end := range []end{
 		{"Shutdown", func(r *rig, _ func()) { _ = r.ttrpc.Shutdown(context.Background()) }, func(t *testing.T, w *watching) {
 			w.want(health.NotServing)
-			closed(t, w)
+			wantStatus(t, w.err(), codes.Unavailable, "health: the server is shutting down")
 		}},
 		{"server's Close", func(r *rig, _ func()) { r.ttrpc.Close() }, cut},
 		{"client's Close", func(r *rig, _ func()) { r.client.Close() }, closed},

@@ -44,7 +44,7 @@ func NewServer() *Server {
 
 // Register adds the service grpc.health.v1.Health to t. It panics when t has it already. One Server
 // may be registered with several. When t is shut down, its watches get NotServing as their last
-// status and end, so that t.Shutdown does not wait for their clients.
+// status and end with the code Unavailable, so that t.Shutdown does not wait for their clients.
 func (s *Server) Register(t *ttrpc.Server) {
 	t.RegisterService(serviceName, &ttrpc.ServiceDesc{
 		Methods: map[string]ttrpc.Method{"Check": s.check, "List": s.list},
@@ -161,7 +161,7 @@ func (s *Server) watch(ctx context.Context, done <-chan struct{}, stream ttrpc.S
 			if err := sendChange(stream, &last, NotServing); err != nil {
 				return err
 			}
-			return status.Error(codes.Unavailable, ttrpc.ErrServerClosed.Error())
+			return status.Error(codes.Unavailable, "health: the server is shutting down")
 		}
 	}
 }
