@@ -25,16 +25,28 @@ func IsRunByLoop() bool {
 // had been brief and frequent for long: however slow the machine is.
 // It does so for none that one had to be taken over from.
 func ForceInline(s *Server) {
-	for _, svc := range *s.registry.services.Load() {
-		for _, m := range *svc.composed.Load() {
-			if brief := m.brief.Load(); brief != tookOver {
-				m.brief.CompareAndSwap(brief, briefRuns)
-			}
+	eachBrevity(s, func(b *brevity) {
+		if brief := b.brief.Load(); brief != tookOver {
+			b.brief.CompareAndSwap(brief, briefRuns)
 		}
-	}
+	})
 	s.inline.mu.Lock()
 	defer s.inline.mu.Unlock()
 	s.inline.startLocked(s)
+}
+
+// ForgetTakeOvers has methods begin anew that one had to be taken over from, which a machine may
+// cause that lets the loop stand still for some milliseconds.
+func ForgetTakeOvers(s *Server) {
+	eachBrevity(s, func(b *brevity) { b.brief.CompareAndSwap(tookOver, 0) })
+}
+
+func eachBrevity(s *Server, f func(b *brevity)) {
+	for _, svc := range *s.registry.services.Load() {
+		for _, m := range *svc.composed.Load() {
+			f(&m.brevity)
+		}
+	}
 }
 
 // MonitorRuns reports whether somebody watches over such calls.
