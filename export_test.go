@@ -2,12 +2,16 @@
 
 package ttrpc
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/containerd/ttrpc/internal/peercred"
+)
 
 // What tests outside of this package need of its inside, and can't see from outside.
 
 // CanReadPeer tells whether the system tells peers' credentials.
-const CanReadPeer = canReadPeer
+const CanReadPeer = peercred.Supported
 
 // SetNextStreamID has the client's next call use an id, as after so many calls.
 func SetNextStreamID(c *Client, id uint32) {

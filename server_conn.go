@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/containerd/ttrpc/internal/peercred"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -39,7 +40,7 @@ func newServerConn(s *Server, ctx context.Context, netConn net.Conn) *serverConn
 	sc := &serverConn{server: s, base: ctx, running: 1}
 	sc.netConn, sc.state = netConn, connHandshake
 	if s.logger != nil {
-		sc.peer = peerOf(netConn)
+		sc.peer = peercred.Describe(netConn)
 	}
 	return sc
 }

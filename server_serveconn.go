@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 
+	"github.com/containerd/ttrpc/internal/peercred"
 	"github.com/containerd/ttrpc/internal/transport"
 )
 
@@ -37,7 +38,7 @@ func (s *Server) ServeConn(ctx context.Context, netConn net.Conn) error {
 	sc := newServerConn(s, ctx, netConn)
 	sc.over = make(chan struct{})
 	if sc.peer == "" {
-		sc.peer = peerOf(netConn)
+		sc.peer = peercred.Describe(netConn)
 	}
 	if !s.addConn(sc) {
 		return ErrServerClosed

@@ -14,9 +14,3 @@ type UnixCredentialsFunc func(*unix.Ucred) error
 // effective user (Uid) and effective group (Gid). On Linux the name stands for unix.Ucred of
 // golang.org/x/sys; elsewhere it is a type of this package with the same fields.
 type UnixCredentials = unix.Ucred
-
-const canReadPeer = true
-
-func readPeer(fd int) (*UnixCredentials, error) {
-	return unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
-}

@@ -1,13 +1,14 @@
-package ttrpc
+package peercred
 
 import "golang.org/x/sys/unix"
 
-const canReadPeer = true
+// Supported tells whether this system lets credentials be read.
+const Supported = true
 
-func readPeer(fd int) (*UnixCredentials, error) {
+func readPeer(fd int) (Peer, error) {
 	x, err := unix.GetsockoptXucred(fd, unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
 	if err != nil {
-		return nil, err
+		return Peer{}, err
 	}
 	pid, err := unix.GetsockoptInt(fd, unix.SOL_LOCAL, unix.LOCAL_PEERPID)
 	if err != nil {

@@ -1,5 +1,0 @@
-package ttrpc
-
-const canReadPeer = true
-
-func readPeer(fd int) (*UnixCredentials, error) { return openbsdPeer.read(fd) }
