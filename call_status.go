@@ -8,6 +8,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/containerd/ttrpc/internal/codec"
 )
 
 // StatusOf returns the status that the error of a call, or of a stream, amounts to. It is the
@@ -48,7 +50,7 @@ var callCodes = []struct {
 	{ErrStreamFull, codes.ResourceExhausted},
 	{ErrStreamClosed, codes.FailedPrecondition},
 	{ErrProtocol, codes.Internal},
-	{errUnknownType, codes.Internal},
+	{codec.ErrUnknownType, codes.Internal},
 }
 
 func callCode(err error) codes.Code {

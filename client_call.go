@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/codec"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -18,7 +19,7 @@ import (
 //
 // [status.FromError]: https://pkg.go.dev/google.golang.org/grpc/status#FromError
 func (c *Client) Call(ctx context.Context, service, method string, req, resp any) error {
-	e, err := encoderFor(req)
+	e, err := codec.EncoderFor(req)
 	if err != nil {
 		return err
 	}
@@ -31,7 +32,7 @@ func (c *Client) Call(ctx context.Context, service, method string, req, resp any
 	return c.call(ctx, service, method, e, resp)
 }
 
-func (c *Client) call(ctx context.Context, service, method string, e encoder, resp any) error {
+func (c *Client) call(ctx context.Context, service, method string, e codec.Encoder, resp any) error {
 	f, err := c.requestFrame(ctx, service, method, e, 0)
 	if err != nil {
 		return err
@@ -46,8 +47,8 @@ func (c *Client) call(ctx context.Context, service, method string, e encoder, re
 
 // callIntercepted builds the Request that interceptors expect,
 // and takes the answer from the Response as they leave it.
-func (c *Client) callIntercepted(ctx context.Context, service, method string, e encoder, resp any) error {
-	payload, err := e.append(make([]byte, 0, e.size))
+func (c *Client) callIntercepted(ctx context.Context, service, method string, e codec.Encoder, resp any) error {
+	payload, err := e.Append(make([]byte, 0, e.Size()))
 	if err != nil {
 		return err
 	}
@@ -59,7 +60,7 @@ func (c *Client) callIntercepted(ctx context.Context, service, method string, e 
 	if err := c.interceptor(ctx, req, answer, info, c.invoke); err != nil {
 		return err
 	}
-	err = unmarshal(answer.Payload, resp)
+	err = codec.Decode(answer.Payload, resp)
 	if failed := statusError(answer.Status); failed != nil {
 		return failed
 	}
@@ -74,7 +75,7 @@ func (c *Client) invoke(ctx context.Context, req *Request, resp *Response) error
 	if c.redial != nil {
 		return c.redial.repeat(ctx, func(c *Client) error { return c.invokeAgain(ctx, req, resp) })
 	}
-	e := encoder{msg: req.Payload, size: len(req.Payload), kind: encodeRaw}
+	e := codec.Encoded(req.Payload)
 	f, err := requestFrame(req.Service, req.Method, e, req.TimeoutNano, metadataFrom(req.Metadata), 0, c.maxSend)
 	if err != nil {
 		return err
@@ -129,7 +130,7 @@ func decodeReply(ctx context.Context, b []byte, resp any) error {
 	case isOwnEnd(ctx, st):
 		return context.DeadlineExceeded
 	}
-	err = unmarshal(v.Payload, resp)
+	err = codec.Decode(v.Payload, resp)
 	if failed := statusError(st); failed != nil {
 		return failed
 	}
@@ -137,7 +138,7 @@ func decodeReply(ctx context.Context, b []byte, resp any) error {
 }
 
 // requestFrame encodes a request with what ctx says of deadline and metadata.
-func (c *Client) requestFrame(ctx context.Context, service, method string, e encoder, flags uint8) (*wire.Frame, error) {
+func (c *Client) requestFrame(ctx context.Context, service, method string, e codec.Encoder, flags uint8) (*wire.Frame, error) {
 	timeout, err := timeLeft(ctx)
 	if err != nil {
 		return nil, err

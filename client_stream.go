@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/containerd/ttrpc/internal/codec"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -50,7 +51,7 @@ func (c *Client) openStream(ctx context.Context, desc *StreamDesc, service, meth
 	}
 	cs.watch(ctx, cs.abandon)
 	// A Request cannot tell an empty message from none.
-	if req != nil && e.size == 0 && desc.StreamingClient {
+	if req != nil && e.Size() == 0 && desc.StreamingClient {
 		if err := cs.SendMsg(req); err != nil && !errors.Is(err, ErrStreamClosed) {
 			return nil, err
 		}
@@ -58,20 +59,20 @@ func (c *Client) openStream(ctx context.Context, desc *StreamDesc, service, meth
 	return cs, nil
 }
 
-// optionalEncoder is encoderFor for which nil is an empty message.
-func optionalEncoder(m any) (encoder, error) {
+// optionalEncoder is EncoderFor for which nil is an empty message.
+func optionalEncoder(m any) (codec.Encoder, error) {
 	if m == nil {
-		return encoder{}, nil
+		return codec.Encoder{}, nil
 	}
-	return encoderFor(m)
+	return codec.EncoderFor(m)
 }
 
 // openingFlags says in a Request what the client will send.
-func openingFlags(desc *StreamDesc, e encoder) uint8 {
+func openingFlags(desc *StreamDesc, e codec.Encoder) uint8 {
 	switch {
 	case !desc.StreamingClient:
 		return wire.FlagRemoteClosed
-	case e.size == 0:
+	case e.Size() == 0:
 		return wire.FlagRemoteOpen | wire.FlagNoData
 	}
 	return wire.FlagRemoteOpen
@@ -181,7 +182,7 @@ func (cs *clientStream) sendError() error {
 // RecvMsg implements [ClientStream].
 func (cs *clientStream) RecvMsg(m any) error { return cs.receive(&cs.c.conn, cs, m) }
 
-func (cs *clientStream) decode(data []byte, m any) error { return unmarshal(data, m) }
+func (cs *clientStream) decode(data []byte, m any) error { return codec.Decode(data, m) }
 
 // interrupted is nil: the end of the context ends the stream.
 func (cs *clientStream) interrupted() error { return nil }

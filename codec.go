@@ -1,225 +1,131 @@
 package ttrpc
 
 import (
-	"fmt"
-	"math"
-	"reflect"
+	"errors"
+	"unicode/utf8"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/protoadapt"
-	"google.golang.org/protobuf/runtime/protoimpl"
+
+	"github.com/containerd/ttrpc/internal/codec"
+	"github.com/containerd/ttrpc/internal/wire"
 )
 
-// The codec knows messages by their methods, so that no generation of generated code has to be
-// imported. In the order in which they are tried:
-//
-//	plain         ProtoReflect, and only the protobuf module's code works on it: see plain.go
-//	protobuf      ProtoReflect otherwise: hand-written, dynamic, with fields of older kinds
-//	tables        XXX_Size, XXX_Marshal, XXX_Unmarshal: gogo, early golang/protobuf
-//	marshalers    Marshal, Unmarshal: first releases of gogo, hand-written messages
-//	sized         Size and MarshalToSizedBuffer or MarshalTo, without Marshal
-//	struct tags   ProtoMessage alone: through the adapter of the protobuf module
-//
-// What has ProtoReflect is encoded and decoded by the protobuf module, whatever other methods it
-// has, such as vtprotobuf's. For the others it is the order of gogo's proto.Marshal and
-// proto.Unmarshal.
-//
-// Only plain messages are written straight into a frame and read straight out of one: the protobuf
-// module keeps nothing of the bytes that it decodes, and writes all that it announces. All others
-// run code of their users, which may keep what it is given, or leave bytes unwritten: it gets
-// zeroed memory to encode into, a copy to decode from, and nobody else uses either afterwards. It
-// may nest no deeper than the protobuf module allows: see depth.go.
-type (
-	tableMarshaler interface {
-		XXX_Size() int
-		XXX_Marshal(b []byte, deterministic bool) ([]byte, error)
+// A message of any generation becomes bytes, and back, in internal/codec. Here it gets into frames,
+// with all but their stream id, and what fails has its error.
+
+// requestFrame encodes a Request.
+func requestFrame(service, method string, e codec.Encoder, timeout int64, md MD, flags uint8, limit int) (*wire.Frame, error) {
+	if err := checkStrings(service, method, md); err != nil {
+		return nil, err
 	}
-	marshaler      interface{ Marshal() ([]byte, error) }
-	sizedMarshaler interface {
-		Size() int
-		MarshalToSizedBuffer(b []byte) (int, error)
-	}
-	toMarshaler interface {
-		Size() int
-		MarshalTo(b []byte) (int, error)
-	}
-	tableUnmarshaler interface{ XXX_Unmarshal(b []byte) error }
-	unmarshaler      interface{ Unmarshal(b []byte) error }
-)
-
-// encoder is a message with the way to encode it. Nothing is kept of it after the call, so it lives
-// on the stack.
-type encoder struct {
-	msg  any
-	size int
-	kind encoding
-	data []byte // of encodeOwn: in msg it would cost an allocation
-}
-
-type encoding uint8
-
-const (
-	encodeNone   encoding = iota
-	encodePlain           // msg is a proto.Message
-	encodeRaw             // msg is the encoded message itself, a []byte
-	encodeOwn             // data is what the message's own methods have returned
-	encodeFailed          // msg is the error that encoding has ended in
-)
-
-// encoderFor finds out how m is encoded, and its size. A nil message is an error, a typed nil an
-// empty message. Messages that are not plain are encoded here, while there is no frame yet that a
-// panic could leave behind; whether that has failed is for append to say.
-func encoderFor(m any) (encoder, error) {
-	switch m := m.(type) {
-	case proto.Message:
-		if isPlain(m.ProtoReflect()) {
-			return encoder{msg: m, size: proto.Size(m), kind: encodePlain}, nil
-		}
-		return encoderOf(proto.Marshal(m)), nil
-	case protoadapt.MessageV1:
-		if isNil(m) {
-			return encoder{}, nil
-		}
-		return encoderOf(marshal(m)), nil
-	}
-	return encoder{}, &unknownTypeError{"marshal unknown type", m}
-}
-
-// encoderOf holds what encoding has come to.
-func encoderOf(b []byte, err error) encoder {
-	if err != nil {
-		return encoder{msg: err, kind: encodeFailed}
-	}
-	return encoder{size: len(b), kind: encodeOwn, data: b}
-}
-
-// marshal encodes a message by its own methods. What these return counts, whatever size they have
-// announced, as in gogo's proto.Marshal.
-func marshal(m protoadapt.MessageV1) ([]byte, error) {
-	switch m := m.(type) {
-	case tableMarshaler:
-		b, err := newBuffer(m.XXX_Size())
+	size := wire.RequestSize(service, method, e.Size(), timeout, md)
+	return frameOf(wire.TypeRequest, flags, size, limit, func(b []byte) ([]byte, error) {
+		b, err := e.Append(wire.AppendRequestHead(b, service, method, e.Size()))
 		if err != nil {
 			return nil, err
 		}
-		return m.XXX_Marshal(b[:0], false)
-	case marshaler:
-		return m.Marshal()
-	case sizedMarshaler:
-		return fill(m.Size(), m.MarshalToSizedBuffer)
-	case toMarshaler:
-		return fill(m.Size(), m.MarshalTo)
-	}
-	return proto.Marshal(protoimpl.X.ProtoMessageV2Of(m))
+		return wire.AppendRequestTail(b, timeout, md), nil
+	})
 }
 
-// fill has a buffer of the announced size written. A message that writes less, or says that it has
-// written more, has no encoding.
-func fill(size int, marshalTo func([]byte) (int, error)) ([]byte, error) {
-	b, err := newBuffer(size)
-	if err != nil {
+// responseFrame encodes a Response with a message.
+func responseFrame(e codec.Encoder, limit int) (*wire.Frame, error) {
+	return frameOf(wire.TypeResponse, 0, wire.FieldSize(e.Size()), limit, func(b []byte) ([]byte, error) {
+		return e.Append(wire.AppendResponseHead(b, e.Size()))
+	})
+}
+
+// dataFrame encodes a Data frame.
+func dataFrame(e codec.Encoder, flags uint8, limit int) (*wire.Frame, error) {
+	return frameOf(wire.TypeData, flags, e.Size(), limit, e.Append)
+}
+
+// frameOf makes a frame of the data that build appends: so many bytes, if the limit allows them.
+func frameOf(typ wire.Type, flags uint8, size, limit int, build func(b []byte) ([]byte, error)) (*wire.Frame, error) {
+	if err := oversized(size, limit); err != nil {
 		return nil, err
 	}
-	n, err := marshalTo(b)
-	if err == nil && n != size {
-		err = errSizeChanged
-	}
-	return b, err
-}
-
-// newBuffer returns size zero bytes, where size is what a user's method said. No message of
-// protobuf's has more bytes than an int32 can count.
-func newBuffer(size int) ([]byte, error) {
-	if size < 0 || size > math.MaxInt32 {
-		return nil, fmt.Errorf("%w: a message of %d bytes", errInvalidSize, size)
-	}
-	return make([]byte, size), nil
-}
-
-// append encodes the message behind b, which has room for e.size bytes.
-func (e encoder) append(b []byte) ([]byte, error) {
-	if e.size == 0 {
-		return b, e.check()
-	}
-	switch e.kind {
-	case encodeRaw:
-		return append(b, e.msg.([]byte)...), nil
-	case encodeOwn:
-		return append(b, e.data...), nil
-	}
-	end := len(b) + e.size
-	b, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(b, e.msg.(proto.Message))
-	if err == nil && len(b) != end {
-		err = errSizeChanged
-	}
+	f := wire.StartFrame(size)
+	b, err := build(f.Bytes())
 	if err != nil {
+		f.Free()
 		return nil, err
 	}
-	return b, nil
+	f.SetBytes(b)
+	f.Seal(typ, flags)
+	return f, nil
 }
 
-// check finds what a message of no bytes can still be wrong in: it has failed, or lacks required
-// fields.
-func (e encoder) check() error {
-	switch e.kind {
-	case encodePlain:
-		return proto.CheckInitialized(e.msg.(proto.Message))
-	case encodeFailed:
-		return e.msg.(error)
+// checkStrings refuses what no peer would parse, in the protobuf module's words.
+func checkStrings(service, method string, md MD) error {
+	if utf8.ValidString(service) && utf8.ValidString(method) && (len(md) == 0 || wire.ValidMetadata(md)) {
+		return nil
 	}
-	return nil
+	_, err := proto.Marshal(&Request{Service: service, Method: method, Metadata: md.keyValues()})
+	return err
 }
 
-// unmarshal decodes b into m, which is reset first. Nothing of b is kept in m, nor by its methods.
-func unmarshal(b []byte, m any) error {
-	if isNil(m) {
-		return &unknownTypeError{"unmarshal into unknown type", m}
-	}
-	switch m := m.(type) {
-	case proto.Message:
-		r := m.ProtoReflect()
-		if isPlain(r) {
-			return proto.Unmarshal(b, m)
-		}
-		b, err := private(b, goTypeOf(r, m))
-		if err != nil {
+const maxReparsed = 64 << 10 // bytes of a malformed Request that is parsed again for its error
+
+// requestError words a failure of wire.ParseRequest as the protobuf module does. A large one is not
+// shown to it: what it parses before it fails takes a multiple of the bytes.
+func requestError(b []byte) error {
+	if len(b) <= maxReparsed {
+		if err := proto.Unmarshal(b, new(Request)); err != nil {
 			return err
 		}
-		return proto.Unmarshal(b, m)
-	case protoadapt.MessageV1:
-		b, err := private(b, reflect.TypeOf(m))
-		if err != nil {
-			return err
-		}
-		return unmarshalOld(b, m)
 	}
-	return &unknownTypeError{"unmarshal into unknown type", m}
+	return wire.ErrMalformed
 }
 
-func unmarshalOld(b []byte, m protoadapt.MessageV1) error {
-	m.Reset()
-	switch m := m.(type) {
-	case tableUnmarshaler:
-		return m.XXX_Unmarshal(b)
-	case unmarshaler:
-		return m.Unmarshal(b)
+// responseError words a failure of wire.ParseResponse as the protobuf module does.
+func responseError(b []byte) error {
+	if err := proto.Unmarshal(b, new(Response)); err != nil {
+		return err
 	}
-	return proto.Unmarshal(b, protoimpl.X.ProtoMessageV2Of(m))
+	return wire.ErrMalformed
 }
 
-// private returns a copy of b that the methods of a message of type t may keep, or an error where b
-// is nested too deep for them.
-func private(b []byte, t reflect.Type) ([]byte, error) {
-	if tooDeep(b, t) {
-		return nil, recursionError()
+// unmarshalRequest decodes with errors that are statuses.
+func unmarshalRequest(b []byte, m any) error {
+	err := codec.Decode(b, m)
+	if err == nil {
+		return nil
 	}
-	return append([]byte(nil), b...), nil
+	if errors.Is(err, codec.ErrUnknownType) {
+		return status.Errorf(codes.Internal, "ttrpc: error unsupported request type: %T", m)
+	}
+	return status.Errorf(codes.Internal, "ttrpc: error unmarshalling payload: %v", err)
 }
 
-func isNil(m any) bool {
-	if m == nil {
-		return true
+// responseEncoder is EncoderFor with a server's errors.
+func responseEncoder(resp any) (codec.Encoder, error) {
+	e, err := codec.EncoderFor(resp)
+	if err != nil {
+		return e, status.Errorf(codes.Internal, "ttrpc: error unsupported response type: %T", resp)
 	}
-	v := reflect.ValueOf(m)
-	return v.Kind() == reflect.Pointer && v.IsNil()
+	return e, nil
 }
+
+// marshalError words a failure to encode a server's message.
+// The refusal of an oversized one stays what it is.
+func marshalError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if large := asOversized(err); large != nil {
+		return large.Unwrap()
+	}
+	return status.Errorf(codes.Internal, "ttrpc: error marshaling payload: %v", err)
+}
+
+func asOversized(err error) *OversizedMessageErr {
+	var large *OversizedMessageErr
+	errors.As(err, &large)
+	return large
+}
+
+// isNil reports whether v is nil, or a pointer that is.
+func isNil(v any) bool { return codec.IsNil(v) }

@@ -38,11 +38,15 @@ package ttrpc
 // How it is made. Each layer knows those above it in this list, and none below:
 //
 //	internal/wire        frames and envelopes as bytes
-//	internal/transport   frames on a net.Conn: reading, and writing without blocking; it knows no calls
-//	conn                 one connection, for both sides: channel.go, reader_role.go, inflow.go, stream.go
-//	roles                what a frame means: client*.go, and server*.go with services.go and workers.go
+//	internal/transport   frames on a net.Conn: reading, and writing without blocking;
+//	                     it knows no calls
+//	conn                 one connection, for both sides: channel.go, reader_role.go,
+//	                     inflow.go, stream.go
+//	roles                what a frame means: client*.go, and server*.go with services.go
+//	                     and workers.go
 //
-// Beside them stand codec.go (messages and their bytes) and status.go (errors and their statuses).
+// Beside them stand internal/codec (users' messages and their bytes), codec.go (their frames),
+// status.go (errors and their statuses) and internal/peercred (who is at the other end).
 //
 // A frame has one owner. A message is encoded once, into the frame that is written, and decoded out
 // of the frame that was read. Whoever has bytes writes them: Post puts a frame behind the backlog,

@@ -47,11 +47,9 @@ var (
 var (
 	errHandlerExit      = errors.New("ttrpc: handler exited without returning")
 	errStreamRefused    = errors.New("ttrpc: stream refused for a protocol error")
-	errUnknownType      = errors.New("not a message")
 	errLateUnmarshal    = errors.New("ttrpc: unmarshal called after the method returned")
 	errNilMarshal       = errors.New("ttrpc: marshal called with nil")
 	errInvalidSize      = errors.New("ttrpc: size out of range")
-	errSizeChanged      = errors.New("ttrpc: message changed while it was marshaled")
 	errNilConn          = errors.New("ttrpc: the listener returned neither a connection nor an error")
 	errHandshakeTimeout = errors.New("ttrpc: handshake took too long")
 	errHandshakeNilConn = errors.New("ttrpc: handshake returned no connection")
@@ -165,15 +163,3 @@ func (e *drainedError) notSent() bool { return true }
 
 // Unwrap makes errors.Is find ErrClosed: the connection is about to close.
 func (e *drainedError) Unwrap() []error { return []error{ErrClosed, e.status} }
-
-// unknownTypeError is for values that are no messages.
-type unknownTypeError struct {
-	text string
-	msg  any
-}
-
-// Error says which type was no message.
-func (e *unknownTypeError) Error() string { return fmt.Sprintf("ttrpc: cannot %s: %T", e.text, e.msg) }
-
-// Is tells these errors from a message's own failure.
-func (e *unknownTypeError) Is(t error) bool { return t == errUnknownType }

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/containerd/ttrpc/internal/codec"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
@@ -122,7 +123,7 @@ func FuzzBuildRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, service, method string, payload []byte, timeout int64, key, value string) {
 		md := MD{key: {value, value}}
 		want := &Request{Service: service, Method: method, Payload: payload, TimeoutNano: timeout, Metadata: md.keyValues()}
-		e := encoder{msg: payload, size: len(payload), kind: encodeRaw}
+		e := codec.Encoded(payload)
 		wantBytes, wantErr := proto.Marshal(want)
 		frame, err := requestFrame(service, method, e, timeout, md, wire.FlagRemoteOpen, wire.DefaultMaxData)
 		if wantErr != nil || err != nil {
@@ -152,7 +153,7 @@ func FuzzBuildResponse(f *testing.F) {
 	f.Add("\xff", int32(-1), "\xc3\x28\xff", make([]byte, 500), uint16(100))
 	f.Add("x", int32(3), strings.Repeat("ü", 300), []byte{}, uint16(101))
 	f.Fuzz(func(t *testing.T, in string, code int32, msg string, detail []byte, limit uint16) {
-		e, err := encoderFor(wrapperspb.Bytes([]byte(in)))
+		e, err := codec.EncoderFor(wrapperspb.Bytes([]byte(in)))
 		check(t, err)
 		frame, err := responseFrame(e, wire.DefaultMaxData)
 		check(t, err)

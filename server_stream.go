@@ -3,6 +3,7 @@ package ttrpc
 import (
 	"context"
 
+	"github.com/containerd/ttrpc/internal/codec"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -95,9 +96,9 @@ func (ss *serverStream) SendMsg(m any) error {
 }
 
 // streamEncoder is responseEncoder for which nil is an empty message.
-func streamEncoder(m any) (encoder, error) {
+func streamEncoder(m any) (codec.Encoder, error) {
 	if m == nil {
-		return encoder{}, nil
+		return codec.Encoder{}, nil
 	}
 	return responseEncoder(m)
 }

@@ -2,7 +2,6 @@ package ttrpc
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"strings"
@@ -123,43 +122,4 @@ func isOwnEnd(ctx context.Context, st *spb.Status) bool {
 	}
 	deadline, ok := ctx.Deadline()
 	return ok && time.Until(deadline) <= 0
-}
-
-// unmarshalRequest decodes with errors that are statuses.
-func unmarshalRequest(b []byte, m any) error {
-	err := unmarshal(b, m)
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, errUnknownType) {
-		return status.Errorf(codes.Internal, "ttrpc: error unsupported request type: %T", m)
-	}
-	return status.Errorf(codes.Internal, "ttrpc: error unmarshalling payload: %v", err)
-}
-
-// responseEncoder is encoderFor with a server's errors.
-func responseEncoder(resp any) (encoder, error) {
-	e, err := encoderFor(resp)
-	if err != nil {
-		return e, status.Errorf(codes.Internal, "ttrpc: error unsupported response type: %T", resp)
-	}
-	return e, nil
-}
-
-// marshalError words a failure to encode a server's message.
-// The refusal of an oversized one stays what it is.
-func marshalError(err error) error {
-	if err == nil {
-		return nil
-	}
-	if large := asOversized(err); large != nil {
-		return large.Unwrap()
-	}
-	return status.Errorf(codes.Internal, "ttrpc: error marshaling payload: %v", err)
-}
-
-func asOversized(err error) *OversizedMessageErr {
-	var large *OversizedMessageErr
-	errors.As(err, &large)
-	return large
 }

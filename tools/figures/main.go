@@ -37,6 +37,9 @@ imports. Exit status: 0 when all could be counted, 1 when not, 2 for wrong flags
 
 `
 
+// moduleLayers are this module's layers, the lowest first. TestLayersImports has the same list.
+const moduleLayers = "internal/peercred,internal/codec,internal/wire,internal/transport,."
+
 func main() {
 	o, err := parseFlags(os.Args[1:], os.Stderr)
 	if errors.Is(err, flag.ErrHelp) {
@@ -61,7 +64,7 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 	}
 	set.StringVar(&o.reads, "reads", "duty.go,reader_role.go", "files or names that are the code of who reads, with commas")
 	set.StringVar(&o.runs, "runs", "server_inline.go,inline.go", "the same for who runs a handler")
-	set.StringVar(&o.layers, "layers", "internal/peercred,internal/wire,internal/transport,.", "folders of layers, the lowest first")
+	set.StringVar(&o.layers, "layers", moduleLayers, "folders of layers, the lowest first")
 	set.StringVar(&o.sides, "sides", "client,server", "how the names of the two sides' types begin")
 	set.Float64Var(&o.alike, "alike", 0.55, "how much of two bodies has to agree for them to have one shape, up to 1")
 	set.StringVar(&o.sizes, "sizes", "", "a program that links the library: add the sizes of its symbols")

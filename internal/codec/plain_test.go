@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package codec
 
 import (
 	"bytes"
@@ -98,7 +98,7 @@ func (*vtLike) UnmarshalVT([]byte) error { panic("UnmarshalVT") }
 func TestPlainMessages(t *testing.T) {
 	for want, list := range map[bool][]proto.Message{
 		true: {
-			text(""), (*message)(nil), new(Request), new(spb.Status), new(anypb.Any), new(structpb.Struct), &vtLike{text("")},
+			text(""), (*message)(nil), new(spb.Status), new(anypb.Any), new(structpb.Struct), &vtLike{text("")},
 			new(descriptorpb.UninterpretedOption), new(descriptorpb.GeneratedCodeInfo),
 		},
 		false: {
@@ -126,7 +126,7 @@ func TestPlainMessagesKeepNoBytes(t *testing.T) {
 	full.ProtoReflect().SetUnknown(unknown)
 	for _, want := range []proto.Message{
 		full, &anypb.Any{TypeUrl: "u", Value: []byte("value")},
-		&Request{Service: "s", Method: "m", Payload: []byte("p"), Metadata: []*KeyValue{{Key: "k", Value: "v"}}},
+		&spb.Status{Code: 5, Message: "m", Details: []*anypb.Any{{TypeUrl: "u", Value: []byte("v")}}},
 		&descriptorpb.UninterpretedOption{
 			Name:        []*descriptorpb.UninterpretedOption_NamePart{{NamePart: proto.String("n"), IsExtension: proto.Bool(true)}},
 			StringValue: []byte("s"),
@@ -134,7 +134,7 @@ func TestPlainMessagesKeepNoBytes(t *testing.T) {
 	} {
 		equal(t, isPlain(want.ProtoReflect()), true)
 		b, got := encode(want), want.ProtoReflect().New().Interface()
-		check(t, unmarshal(b, got))
+		check(t, Decode(b, got))
 		for i := range b {
 			b[i] = 'Z'
 		}
@@ -148,9 +148,9 @@ func TestPlainMessagesKeepNoBytes(t *testing.T) {
 func TestOwnCodeIsGivenACopy(t *testing.T) {
 	hand, mixed, adapted := newReflected(), new(mixture), new(keeper)
 	b := []byte("\x0a\x04kept")
-	check(t, unmarshal(b, hand))
-	check(t, unmarshal(b, mixed))
-	check(t, unmarshal(b, protoadapt.MessageV2Of(adapted)))
+	check(t, Decode(b, hand))
+	check(t, Decode(b, mixed))
+	check(t, Decode(b, protoadapt.MessageV2Of(adapted)))
 	clear(b)
 	equal(t, string(hand.sees[0]), "\x0a\x04kept")
 	equal(t, string(mixed.Held.kept), "kept")
@@ -159,9 +159,10 @@ func TestOwnCodeIsGivenACopy(t *testing.T) {
 
 // A ProtoMethods of a user's that writes nothing into the buffer it is given sends zeros.
 func TestProtoMethodsThatWriteNothing(t *testing.T) {
-	e := mustEncoder(t, newReflected())
+	e, err := EncoderFor(newReflected())
+	check(t, err)
 	b := bytes.Repeat([]byte("Z"), 100)
-	b, err := e.append(b[:3])
+	b, err = e.Append(b[:3])
 	check(t, err)
 	equal(t, string(b), "ZZZ"+strings.Repeat("\x00", 20))
 }
@@ -170,9 +171,9 @@ func TestProtoMethodsThatWriteNothing(t *testing.T) {
 // own.
 func TestDepthInMixtures(t *testing.T) {
 	deep := chain(tag(2, protowire.BytesType), maxNesting)
-	err := unmarshal(protowire.AppendBytes([]byte{1<<3 | 2}, deep), protoadapt.MessageV2Of(new(node)))
+	err := Decode(protowire.AppendBytes([]byte{1<<3 | 2}, deep), protoadapt.MessageV2Of(new(node)))
 	check(t, err) // a string
-	err = unmarshal(deep, protoadapt.MessageV2Of(new(node)))
+	err = Decode(deep, protoadapt.MessageV2Of(new(node)))
 	if err == nil || err.Error() != recursionError().Error() {
 		t.Errorf("got error %v", err)
 	}

@@ -17,13 +17,14 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"github.com/containerd/ttrpc/internal/codec"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
 // mustEncoder finds out how to encode a message.
-func mustEncoder(t testing.TB, m any) encoder {
+func mustEncoder(t testing.TB, m any) codec.Encoder {
 	t.Helper()
-	e, err := encoderFor(m)
+	e, err := codec.EncoderFor(m)
 	check(t, err)
 	return e
 }
@@ -80,10 +81,12 @@ func TestRequestFrameRefusals(t *testing.T) {
 	bad := "\xff"
 	_, protobufs := proto.Marshal(&Request{Service: bad})
 	for name, build := range map[string]func() (*wire.Frame, error){
-		"service":  func() (*wire.Frame, error) { return requestFrame(bad, "m", encoder{}, 0, nil, 0, 100) },
-		"method":   func() (*wire.Frame, error) { return requestFrame("s", bad, encoder{}, 0, nil, 0, 100) },
-		"key":      func() (*wire.Frame, error) { return requestFrame("s", "m", encoder{}, 0, MD{bad: {"v"}}, 0, 100) },
-		"value":    func() (*wire.Frame, error) { return requestFrame("s", "m", encoder{}, 0, MD{"k": {"v", bad}}, 0, 100) },
+		"service": func() (*wire.Frame, error) { return requestFrame(bad, "m", codec.Encoder{}, 0, nil, 0, 100) },
+		"method":  func() (*wire.Frame, error) { return requestFrame("s", bad, codec.Encoder{}, 0, nil, 0, 100) },
+		"key":     func() (*wire.Frame, error) { return requestFrame("s", "m", codec.Encoder{}, 0, MD{bad: {"v"}}, 0, 100) },
+		"value": func() (*wire.Frame, error) {
+			return requestFrame("s", "m", codec.Encoder{}, 0, MD{"k": {"v", bad}}, 0, 100)
+		},
 		"the text": func() (*wire.Frame, error) { return requestFrame("s", "m", mustEncoder(t, text(bad)), 0, nil, 0, 100) },
 	} {
 		_, err := build()
@@ -93,7 +96,7 @@ func TestRequestFrameRefusals(t *testing.T) {
 	}
 	for n := range 40 {
 		e := mustEncoder(t, text(strings.Repeat("x", n)))
-		size := proto.Size(&Request{Service: "s", Method: "m", Payload: make([]byte, e.size)})
+		size := proto.Size(&Request{Service: "s", Method: "m", Payload: make([]byte, e.Size())})
 		f, err := requestFrame("s", "m", e, 0, nil, 0, 30)
 		equal(t, err == nil, size <= 30)
 		if err != nil {

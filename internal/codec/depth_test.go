@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package codec
 
 import (
 	"reflect"
@@ -176,7 +176,7 @@ func TestDepthLikeProtobuf(t *testing.T) {
 		equal(t, err != nil, deep)
 		if deep {
 			equal(t, recursionError().Error(), err.Error())
-			equal(t, unmarshal(chain(nested, fields), new(node)).Error(), err.Error())
+			equal(t, Decode(chain(nested, fields), new(node)).Error(), err.Error())
 		}
 	}
 	equal(t, tooDeep([]byte(strings.Repeat("\x2b", minDeep-1)), reflect.TypeFor[*node]()), false)

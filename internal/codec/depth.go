@@ -1,10 +1,11 @@
-package ttrpc
+package codec
 
 import (
 	"reflect"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 )
 
 // The protobuf module refuses messages that are nested deeper than 10,000 levels. Code of gogo and
@@ -27,7 +28,7 @@ const (
 
 // recursionError is the protobuf module's own error for messages that are nested too deep.
 func recursionError() error {
-	return proto.UnmarshalOptions{RecursionLimit: -1}.Unmarshal(nil, new(Request))
+	return proto.UnmarshalOptions{RecursionLimit: -1}.Unmarshal(nil, new(anypb.Any))
 }
 
 // tooDeep reports whether to decode b into a message of type t would go deeper than maxNesting.
