@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/threads"
 	"github.com/containerd/ttrpc/internal/transport"
 )
 
@@ -114,7 +115,7 @@ func (in *inline) run(sc *serverConn, call *serverCall) (ran, gone bool) {
 		return true, true
 	}
 	slot.sc.Store(nil)
-	locked := m.worthLooking(took, int(turn/2)) && m.looked(isLocked(make([]byte, 80)))
+	locked := m.WorthLooking(took, int(turn/2)) && m.Looked(threads.IsLocked(make([]byte, 80)))
 	m.observe(took, size, locked)
 	sc.answered(posted)
 	if locked {

@@ -17,7 +17,8 @@ const modulePath = "github.com/containerd/ttrpc"
 // layers are the folders of the packages that make the library, from the bottom to the top. A layer
 // may use those before it and nothing of those behind it. One that does not exist is held as soon
 // as it does.
-var layers = []string{"internal/peercred", "internal/codec", "internal/wire", "internal/transport", "."}
+var layers = []string{"internal/peercred", "internal/codec", "internal/callctx", "internal/streamids", "internal/threads",
+	"internal/wire", "internal/transport", "."}
 
 // TestLayersImports holds that no layer names one above it, be it by way of other packages, in
 // its tests too, and that no packages import each other in a circle.

@@ -172,7 +172,7 @@ func (call *serverCall) respond(f *wire.Frame) transport.Unwritten {
 	call.endStream()
 	// Not before: a RecvMsg that the handler has left behind learns that the stream is over.
 	if call.cancel != nil {
-		call.cancel.cancel(context.Canceled)
+		call.cancel.Cancel(context.Canceled)
 	}
 	call.recycle()
 	return posted

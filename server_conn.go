@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/containerd/ttrpc/internal/peercred"
+	"github.com/containerd/ttrpc/internal/streamids"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -23,9 +24,9 @@ type serverConn struct {
 	peer   string          // who it is, for the log
 	over   chan struct{}   // closed when it counts as closed; nil unless ServeConn waits for that
 
-	ids        streamIDs   // of the Requests so far; the reader's
-	own        *serverCall // what a worker that reads has read for itself; the reader's
-	inlineConn             //inline:
+	ids        streamids.Set // of the Requests so far; the reader's
+	own        *serverCall   // what a worker that reads has read for itself; the reader's
+	inlineConn               //inline:
 
 	// The lock of conn guards all below. The connection is over when it is closed and running is 0.
 	running    int // handlers that have not returned, and the connection's goroutine

@@ -40,7 +40,7 @@ func (sc *serverConn) handled() (soon bool) {
 
 // handleRequest returns false when another goroutine is the loop now.
 func (sc *serverConn) handleRequest(in *transport.Inbound) bool {
-	if !sc.ids.use(in.Stream) {
+	if !sc.ids.Use(in.Stream) {
 		sc.answerf(in.Stream, codes.InvalidArgument, "StreamID cannot be re-used and must increment")
 		return true
 	}

@@ -44,7 +44,7 @@ func (ss *serverStream) start(parent context.Context, timeout int64, md MD) *cal
 	cancelled := ss.err != nil
 	ss.mu.Unlock()
 	if cancelled {
-		ctx.cancel(context.Canceled)
+		ctx.Cancel(context.Canceled)
 	}
 	if timeout != 0 {
 		ctx.AfterFunc(ss.wake) // for RecvMsg; the end of the connection wakes all its streams
@@ -59,7 +59,7 @@ func (ss *serverStream) cancelWith(err error) {
 	ctx := ss.ctx
 	ss.mu.Unlock()
 	if ctx != nil {
-		ctx.cancel(context.Canceled)
+		ctx.Cancel(context.Canceled)
 	}
 }
 

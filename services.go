@@ -9,6 +9,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/containerd/ttrpc/internal/threads"
 )
 
 // method is what a call needs to know of its method. It is composed when the method is first seen.
@@ -20,7 +22,7 @@ type method struct {
 
 	streamingClient, streamingServer bool
 
-	threadUse
+	threads.Use
 	brevity //inline:
 }
 

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/threads"
 	"github.com/containerd/ttrpc/internal/transport"
 )
 
@@ -29,7 +30,7 @@ type workers struct {
 
 // worker is a goroutine that runs calls.
 type worker struct {
-	line [80]byte // for isLocked
+	line [80]byte // for threads.IsLocked
 	runs int
 	wake chan errand // capacity 1: what to do; made when the worker first parks
 }
@@ -145,7 +146,7 @@ func (p *workers) begin(e errand) (call *serverCall, locked bool) {
 		return call, false
 	case ended:
 		e.read.finished()
-	case isLocked(make([]byte, 80)):
+	case threads.IsLocked(make([]byte, 80)):
 		return nil, true
 	}
 	return p.take(false), false
@@ -180,7 +181,7 @@ func (w *worker) run(call *serverCall) (locked bool) {
 	took := transport.Clock() - began
 	posted.FlushBatched(true)
 	w.runs++
-	locked = m.worthLooking(took, w.runs) && m.looked(isLocked(w.line[:]))
+	locked = m.WorthLooking(took, w.runs) && m.Looked(threads.IsLocked(w.line[:]))
 	m.observe(took, size, locked) //inline: else _, _, _ = m, size, took
 	return locked
 }

@@ -38,7 +38,8 @@ imports. Exit status: 0 when all could be counted, 1 when not, 2 for wrong flags
 `
 
 // moduleLayers are this module's layers, the lowest first. TestLayersImports has the same list.
-const moduleLayers = "internal/peercred,internal/codec,internal/wire,internal/transport,."
+const moduleLayers = "internal/peercred,internal/codec,internal/callctx,internal/streamids,internal/threads," +
+	"internal/wire,internal/transport,."
 
 func main() {
 	o, err := parseFlags(os.Args[1:], os.Stderr)

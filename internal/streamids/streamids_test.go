@@ -1,15 +1,16 @@
 //go:build go1.25
 
-package ttrpc
+package streamids
 
 import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
-// idModel is streamIDs by a set of all skipped ids.
+// idModel is a Set by a set of all skipped ids.
 type idModel struct {
 	last    uint32
 	skipped map[uint32]bool
@@ -51,18 +52,20 @@ func (m *idModel) gaps() (all []idRange) {
 
 func checkIDs(t *testing.T, ids []uint32) {
 	t.Helper()
-	var s streamIDs
+	var s Set
 	m := idModel{skipped: map[uint32]bool{}}
 	for i, id := range ids {
 		want := m.use(id)
-		if got := s.use(id); got != want {
+		if got := s.Use(id); got != want {
 			t.Fatalf("%d of %v: got %v, want %v", i, ids[:i+1], got, want)
 		}
 		if got, want := fmt.Sprint(s.gaps, s.last), fmt.Sprint(m.gaps(), m.last); got != want {
 			t.Fatalf("after %v: gaps and last are %s, want %s", ids[:i+1], got, want)
 		}
 	}
-	equal(t, s.gaps == nil, len(m.skipped) == 0)
+	if (s.gaps == nil) != (len(m.skipped) == 0) {
+		t.Errorf("gaps are %v, skipped %v", s.gaps, m.skipped)
+	}
 }
 
 func TestStreamIDs(t *testing.T) {
@@ -110,7 +113,7 @@ func TestStreamIDsCutGaps(t *testing.T) {
 
 // The last ids are the ends of ranges like others.
 func TestLargestStreamIDs(t *testing.T) {
-	var s streamIDs
+	var s Set
 	for _, step := range []struct {
 		id   uint32
 		want bool
@@ -118,9 +121,14 @@ func TestLargestStreamIDs(t *testing.T) {
 		{1, true}, {math.MaxUint32, true}, {math.MaxUint32, false}, {math.MaxUint32 - 2, true}, {math.MaxUint32 - 2, false},
 		{3, true}, {1, false}, {1<<31 + 1, true}, {1<<31 + 1, false}, {math.MaxUint32, false},
 	} {
-		equal(t, s.use(step.id), step.want)
+		if got := s.Use(step.id); got != step.want {
+			t.Errorf("%d: got %v", step.id, got)
+		}
 	}
-	equal(t, fmt.Sprint(s.gaps), fmt.Sprint([]idRange{{5, 1<<31 - 1}, {1<<31 + 3, math.MaxUint32 - 4}}))
+	want := []idRange{{5, 1<<31 - 1}, {1<<31 + 3, math.MaxUint32 - 4}}
+	if !slices.Equal(s.gaps, want) {
+		t.Errorf("gaps are %v, want %v", s.gaps, want)
+	}
 }
 
 // FuzzStreamIDs uses ids as a string says: each byte is an id, or how far the next one lies behind.

@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package callctx
 
 import (
 	"context"
@@ -15,7 +15,15 @@ import (
 
 type testKey struct{}
 
-func TestCallContextsDeadline(t *testing.T) {
+var bg = context.Background()
+
+func newContext(parent context.Context, timeout time.Duration) *Context {
+	c := new(Context)
+	c.Init(parent, timeout)
+	return c
+}
+
+func TestContextsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		soon, cancel := context.WithTimeout(bg, time.Second)
 		defer cancel()
@@ -27,27 +35,27 @@ func TestCallContextsDeadline(t *testing.T) {
 			{bg, 0, 0}, {bg, time.Minute, time.Minute}, {soon, 0, time.Second},
 			{soon, time.Minute, time.Second}, {soon, time.Millisecond, time.Millisecond},
 		} {
-			ctx := newCallContext(test.parent, int64(test.timeout), nil)
+			ctx := newContext(test.parent, test.timeout)
 			deadline, ok := ctx.Deadline()
 			equal(t, ok, test.want != 0)
 			if ok {
 				equal(t, time.Until(deadline), test.want)
 			}
-			ctx.cancel(context.Canceled)
+			ctx.Cancel(context.Canceled)
 		}
 	})
 }
 
 // It ends with its deadline, its parent, or by being cancelled, the first of them; whoever asks, in
 // whatever way, is told the same.
-func TestCallContextsEnd(t *testing.T) {
+func TestContextsEnd(t *testing.T) {
 	ways := map[string]struct {
-		end  func(ctx *callContext, cancelParent func())
+		end  func(ctx *Context, cancelParent func())
 		want error
 	}{
-		"deadline": {func(*callContext, func()) { elapse(time.Minute) }, context.DeadlineExceeded},
-		"parent":   {func(_ *callContext, cancelParent func()) { cancelParent() }, context.Canceled},
-		"cancel":   {func(ctx *callContext, _ func()) { ctx.cancel(context.Canceled) }, context.Canceled},
+		"deadline": {func(*Context, func()) { elapse(time.Minute) }, context.DeadlineExceeded},
+		"parent":   {func(_ *Context, cancelParent func()) { cancelParent() }, context.Canceled},
+		"cancel":   {func(ctx *Context, _ func()) { ctx.Cancel(context.Canceled) }, context.Canceled},
 	}
 	for name, way := range ways {
 		for _, early := range []bool{true, false} { // is it watched before the end, or looked at after it
@@ -55,14 +63,14 @@ func TestCallContextsEnd(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					parent, cancelParent := context.WithCancel(context.WithValue(bg, testKey{}, "value"))
 					defer cancelParent()
-					ctx := newCallContext(parent, int64(time.Minute), MD{"k": {"v"}})
+					ctx := newContext(parent, time.Minute)
 					called := make(chan struct{}, 1)
 					watch := func() {
 						context.AfterFunc(ctx, func() { called <- struct{}{} })
 					}
 					var child context.Context
 					if early {
-						check(t, ctx.Err())
+						equal(t, ctx.Err(), nil)
 						watch()
 						withCancel, cancel := context.WithCancel(ctx)
 						defer cancel()
@@ -70,18 +78,18 @@ func TestCallContextsEnd(t *testing.T) {
 					}
 					way.end(ctx, cancelParent)
 					synctest.Wait()
-					wantExactly(t, ctx.Err(), way.want)
+					equal(t, ctx.Err(), way.want)
 					<-ctx.Done()
 					if !early {
 						watch()
 					} else {
 						<-child.Done()
-						wantExactly(t, child.Err(), way.want)
+						equal(t, child.Err(), way.want)
 					}
 					<-called
-					ctx.cancel(context.DeadlineExceeded) // too late
+					ctx.Cancel(context.DeadlineExceeded) // too late
 					elapse(time.Hour)
-					wantExactly(t, ctx.Err(), way.want)
+					equal(t, ctx.Err(), way.want)
 					equal(t, ctx.Value(testKey{}), any("value"))
 					equal(t, len(called), 0)
 				})
@@ -90,21 +98,19 @@ func TestCallContextsEnd(t *testing.T) {
 	}
 }
 
-func TestCallContextsFunctionsAreStopped(t *testing.T) {
-	ctx := newCallContext(bg, 0, nil)
+func TestContextsFunctionsAreStopped(t *testing.T) {
+	ctx := newContext(bg, 0)
 	stop := ctx.AfterFunc(func() { t.Error("it was called") })
 	equal(t, stop(), true)
 	equal(t, stop(), false)
-	ctx.cancel(context.Canceled)
-	md, ok := GetMetadata(ctx)
-	equal(t, md == nil && !ok, true)
+	ctx.Cancel(context.Canceled)
 }
 
 // A context of a call's, asked by many while it ends from several sides.
-func TestRaceCallContext(t *testing.T) {
+func TestRaceContext(t *testing.T) {
 	for i := range 300 {
-		parent, cancelParent := context.WithCancel(bg)
-		ctx := newCallContext(parent, int64(time.Duration(i%10)*50*time.Microsecond)+1, MD{"k": {"v"}})
+		parent, cancelParent := context.WithCancel(context.WithValue(bg, testKey{}, "value"))
+		ctx := newContext(parent, time.Duration(i%10)*50*time.Microsecond+1)
 		var all sync.WaitGroup
 		var called atomic.Int32
 		for range 3 {
@@ -130,8 +136,8 @@ func TestRaceCallContext(t *testing.T) {
 				}
 			})
 			all.Go(func() {
-				if v, ok := GetMetadataValue(ctx, "K"); !ok || v != "v" {
-					t.Error("no metadata")
+				if ctx.Value(testKey{}) != "value" {
+					t.Error("no value")
 				}
 				if _, ok := ctx.Deadline(); !ok {
 					t.Error("no deadline")
@@ -140,11 +146,21 @@ func TestRaceCallContext(t *testing.T) {
 		}
 		all.Go(cancelParent)
 		if i%3 == 0 {
-			all.Go(func() { ctx.cancel(context.Canceled) })
+			all.Go(func() { ctx.Cancel(context.Canceled) })
 		}
 		all.Wait()
 		if n := called.Load(); n > 3 || i%2 == 0 && n != 3 {
 			t.Fatalf("%d functions called", n)
 		}
+	}
+}
+
+// elapse lets time go by in a synctest bubble.
+func elapse(d time.Duration) { <-time.NewTimer(d).C }
+
+func equal[T comparable](t *testing.T, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Fatalf("got %v, want %v", got, want)
 	}
 }

@@ -1,11 +1,12 @@
-package ttrpc
+// Package streamids keeps which ids of streams a peer has used.
+package streamids
 
 import "slices"
 
-// streamIDs knows which ids a client has used. Ids increase, as a rule. A client that writes
+// Set knows which ids a client has used. The zero value knows of none. Ids increase, as a rule. A client that writes
 // concurrently may put a lower one on the wire after a higher one, as the Rust crate's does: an id
 // that was skipped may come once.
-type streamIDs struct {
+type Set struct {
 	last uint32    // the highest so far
 	gaps []idRange // skipped, in ascending order; nil while there are none
 }
@@ -16,8 +17,8 @@ type idRange struct{ first, last uint32 }
 // maxGaps bounds the memory of one connection: the lowest gaps are forgotten.
 const maxGaps = 64
 
-// use takes an odd id, and reports whether it was unused.
-func (s *streamIDs) use(id uint32) bool {
+// Use takes an odd id, and reports whether it was unused.
+func (s *Set) Use(id uint32) bool {
 	if id <= s.last {
 		return s.useSkipped(id)
 	}
@@ -32,14 +33,14 @@ func (s *streamIDs) use(id uint32) bool {
 }
 
 // next is the id that comes next where none is skipped.
-func (s *streamIDs) next() uint32 {
+func (s *Set) next() uint32 {
 	if s.last == 0 {
 		return 1
 	}
 	return s.last + 2
 }
 
-func (s *streamIDs) useSkipped(id uint32) bool {
+func (s *Set) useSkipped(id uint32) bool {
 	i := slices.IndexFunc(s.gaps, func(r idRange) bool { return r.first <= id && id <= r.last })
 	if i < 0 {
 		return false
