@@ -3,9 +3,9 @@ package streamids
 
 import "slices"
 
-// Set knows which ids a client has used. The zero value knows of none. Ids increase, as a rule. A client that writes
-// concurrently may put a lower one on the wire after a higher one, as the Rust crate's does: an id
-// that was skipped may come once.
+// Set knows which ids a client has used. The zero value knows of none. Ids increase, as a rule. A
+// client that writes concurrently may put a lower one on the wire after a higher one, as the Rust
+// crate's does: an id that was skipped may come once.
 type Set struct {
 	last uint32    // the highest so far
 	gaps []idRange // skipped, in ascending order; nil while there are none
