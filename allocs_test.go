@@ -51,3 +51,10 @@ func TestAllocationsOfStreams(t *testing.T) {
 		within(t, 9, func() { openAndClose(t, c, "chat") })
 	})
 }
+
+// A call of a client that dials again costs one allocation more.
+func TestAllocationsOfDial(t *testing.T) {
+	r := serve(t, withMethod("echo", echoMessage))
+	c, req, resp := dialClient(t, r.l.Addr().String()), text("hello"), new(message)
+	within(t, 5, func() { check(t, c.Call(bg, svc, "echo", req, resp)) })
+}

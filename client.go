@@ -36,8 +36,9 @@ type Client struct {
 type redialer interface {
 	// repeat has try make a call on a connection, and on another one as long as it was not sent.
 	repeat(ctx context.Context, try func(*Client) error) error
-	err() error // see Client.Err
-	close()     // see Client.Close
+	current() *Client // of the connection that there is now, or nil
+	err() error       // see Client.Err
+	close()           // see Client.Close
 }
 
 // NewClient returns a client on conn, which it owns from then on, its deadlines included: Close
@@ -124,10 +125,28 @@ func (c *Client) Err() error {
 }
 
 // RemoteAddr returns the address of the server. It is nil where the conn knows none.
-func (c *Client) RemoteAddr() net.Addr { return c.netConn.RemoteAddr() }
+func (c *Client) RemoteAddr() net.Addr {
+	if c = c.current(); c == nil {
+		return nil
+	}
+	return c.netConn.RemoteAddr()
+}
 
 // LocalAddr returns the address of the client's own end, likewise.
-func (c *Client) LocalAddr() net.Addr { return c.netConn.LocalAddr() }
+func (c *Client) LocalAddr() net.Addr {
+	if c = c.current(); c == nil {
+		return nil
+	}
+	return c.netConn.LocalAddr()
+}
+
+// current is the client of the connection that there is, or nil.
+func (c *Client) current() *Client {
+	if c.redial != nil {
+		return c.redial.current()
+	}
+	return c
+}
 
 // UserOnCloseWait waits until the connection has ended and the callback of [WithOnClose] has
 // returned. It returns ctx.Err() when ctx ends first.

@@ -1,0 +1,135 @@
+package ttrpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// dialer makes a connection to a target that it was made for.
+type dialer = func(ctx context.Context, target string) (net.Conn, error)
+
+// schemes has for each the dialer of what stands behind it.
+var schemes = []struct {
+	name   string
+	dialer func(address string) (dialer, error)
+}{
+	{"unix", dialUnix},
+	{"unix-abstract", func(name string) (dialer, error) { return dialUnix("@" + strings.TrimPrefix(name, "\x00")) }},
+	{"vsock", dialVsockAddress},
+	{"hvsock", dialHybridAddress},
+	{"tcp", func(address string) (dialer, error) { return dialNet("tcp", address), nil }},
+	{"npipe", refuseNamedPipe},
+}
+
+// dialerOf reads a target. There is no net/url in it, for one package less, and because paths of
+// sockets are not escaped.
+func dialerOf(target string) (dialer, error) {
+	address := strings.TrimPrefix(target, "ttrpc+")
+	for _, s := range schemes {
+		if rest, ok := strings.CutPrefix(address, s.name+":"); ok {
+			d, err := s.dialer(strings.TrimPrefix(rest, "//"))
+			return d, targetError(target, err)
+		}
+	}
+	d, err := dialPath(address)
+	return d, targetError(target, err)
+}
+
+func targetError(target string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("ttrpc: target %q: %w", target, err)
+}
+
+var (
+	errNoAddress  = errors.New("there is no address in it")
+	errScheme     = errors.New("its scheme is none that Dial knows: use WithDialer")
+	errAmbiguous  = errors.New("it is a path or an address: begin it with unix: or tcp:")
+	errNotVsock   = errors.New("it is not of the form vsock:CID:PORT, with two numbers below 2^32")
+	errNotHybrid  = errors.New("it is not of the form hvsock:PATH:PORT, with a number below 2^32")
+	errNoAbstract = fmt.Errorf("abstract unix sockets exist on Linux alone: %w", errors.ErrUnsupported)
+	// What os opens is read and written by calls that block each other on a pipe, until Go 1.25.
+	errNamedPipe = fmt.Errorf("named pipes are not built in: use WithDialer with DialPipeContext of "+
+		"github.com/Microsoft/go-winio, or give its conn to NewClient: %w", errors.ErrUnsupported)
+)
+
+// dialPath is for what has no scheme that is known.
+func dialPath(address string) (dialer, error) {
+	isDrive := len(address) > 2 && address[1] == ':' && (address[2] == '\\' || address[2] == '/')
+	switch {
+	case strings.HasPrefix(address, `\\`):
+		return refuseNamedPipe(address)
+	case strings.Contains(address, "://"):
+		return nil, errScheme
+	case address != "" && strings.IndexByte("/.@\x00", address[0]) < 0 && !isDrive && strings.Contains(address, ":"):
+		return nil, errAmbiguous
+	}
+	return dialUnix(address)
+}
+
+func refuseNamedPipe(string) (dialer, error) { return nil, errNamedPipe }
+
+// dialNet is the dialer of a network of package net.
+func dialNet(network, address string) dialer {
+	return func(ctx context.Context, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, address)
+	}
+}
+
+// dialUnix takes a path, or an abstract name behind "@" or a zero byte.
+func dialUnix(address string) (dialer, error) {
+	name, isAbstract := strings.CutPrefix(address, "\x00")
+	if isAbstract {
+		address = "@" + name
+	}
+	switch {
+	case address == "" || address == "@":
+		return nil, errNoAddress
+	case address[0] == '@' && runtime.GOOS != "linux" && runtime.GOOS != "android":
+		return nil, errNoAbstract
+	}
+	return dialNet("unix", address), nil
+}
+
+func dialVsockAddress(address string) (dialer, error) {
+	cidText, portText, ok := strings.Cut(address, ":")
+	cid, errCID := strconv.ParseUint(cidText, 10, 32)
+	port, errPort := strconv.ParseUint(portText, 10, 32)
+	if !ok || errCID != nil || errPort != nil {
+		return nil, errNotVsock
+	}
+	return func(ctx context.Context, _ string) (net.Conn, error) {
+		return dialVsock(ctx, uint32(cid), uint32(port))
+	}, nil
+}
+
+// dialHybridAddress takes the path of the hypervisor's socket, which may have colons, and a port.
+func dialHybridAddress(address string) (dialer, error) {
+	colon := strings.LastIndexByte(address, ':')
+	if colon < 1 {
+		return nil, errNotHybrid
+	}
+	port, err := strconv.ParseUint(address[colon+1:], 10, 32)
+	if err != nil {
+		return nil, errNotHybrid
+	}
+	dial := dialNet("unix", address[:colon])
+	return func(ctx context.Context, target string) (net.Conn, error) {
+		conn, err := dial(ctx, target)
+		if err != nil {
+			return nil, err
+		}
+		if err := interruptible(ctx, conn, func() error { return connectHybrid(conn, port) }); err != nil {
+			conn.Close()
+			return nil, fmt.Errorf("CONNECT %d: %w", port, err)
+		}
+		return conn, nil
+	}, nil
+}

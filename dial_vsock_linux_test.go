@@ -1,0 +1,107 @@
+//go:build go1.25
+
+package ttrpc
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// newSocket returns a socket that does not block, as dialVsock makes them, of a family that works
+// everywhere.
+func newSocket(t *testing.T) *vsockConn {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	check(t, err)
+	c, err := newVsockConn(fd, vsockAddr{3, 1024})
+	check(t, err)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// Connecting waits for its outcome, in the poller.
+func TestConnectSocket(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	check(t, err)
+	to := &unix.SockaddrInet4{Port: l.Addr().(*net.TCPAddr).Port, Addr: [4]byte{127, 0, 0, 1}}
+	c := newSocket(t)
+	check(t, connectSocket(c, to))
+	peer, err := l.Accept()
+	check(t, err)
+	_, err = c.Write([]byte("there"))
+	check(t, err)
+	b := make([]byte, 5)
+	_, err = io.ReadFull(peer, b)
+	check(t, err)
+	equal(t, string(b), "there")
+
+	check(t, c.SetReadDeadline(time.Now()))
+	_, err = c.Read(b)
+	wantIs(t, err, os.ErrDeadlineExceeded)
+	check(t, c.SetReadDeadline(time.Time{}))
+	peer.Close()
+	_, err = c.Read(b)
+	wantExactly(t, err, io.EOF)
+	check(t, c.Close())
+	_, err = c.Read(b)
+	wantIs(t, err, os.ErrClosed)
+
+	check(t, l.Close())
+	wantIs(t, connectSocket(newSocket(t), to), syscall.ECONNREFUSED)
+}
+
+// A context that ends ends the waiting. The address is one of those that nobody has.
+func TestConnectSocketInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := newSocket(t)
+	began := make(chan struct{})
+	result := make(chan error, 1)
+	go func() {
+		result <- interruptible(ctx, c, func() error {
+			close(began)
+			return connectSocket(c, &unix.SockaddrInet4{Port: 9, Addr: [4]byte{192, 0, 2, 1}})
+		})
+	}()
+	<-began
+	cancel()
+	if err := wait(t, result, "connecting"); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A conn over AF_VSOCK carries bytes, where the kernel has a loopback for it.
+func TestVsock(t *testing.T) {
+	fd, err := unix.Socket(unix.AF_VSOCK, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Skip("there is no AF_VSOCK:", err)
+	}
+	defer unix.Close(fd)
+	check(t, unix.Bind(fd, &unix.SockaddrVM{CID: unix.VMADDR_CID_ANY, Port: unix.VMADDR_PORT_ANY}))
+	sa, err := unix.Getsockname(fd)
+	check(t, err)
+	check(t, unix.Listen(fd, 1))
+	port := sa.(*unix.SockaddrVM).Port
+	conn, err := dialVsock(context.Background(), unix.VMADDR_CID_LOCAL, port)
+	if err != nil {
+		t.Skip("there is no loopback for AF_VSOCK:", err)
+	}
+	defer conn.Close()
+	peer, _, err := unix.Accept(fd)
+	check(t, err)
+	_, err = unix.Write(peer, []byte("hello"))
+	check(t, err)
+	check(t, unix.Close(peer))
+	b, err := io.ReadAll(conn)
+	check(t, err)
+	equal(t, string(b), "hello")
+	equal(t, conn.RemoteAddr().String(), vsockAddr{unix.VMADDR_CID_LOCAL, port}.String())
+	equal(t, conn.LocalAddr().Network(), "vsock")
+}
