@@ -42,7 +42,9 @@ func TestConnErrors(t *testing.T) {
 	_, err = b.Write(buf)
 	wantIs(t, err, syscall.EPIPE)
 	check(t, a.Close())
-	for _, err := range []error{a.Close(), a.SetDeadline(time.Now()), a.SetReadDeadline(time.Now()), a.SetWriteDeadline(time.Now()), a.CloseWrite()} {
+	for _, err := range []error{
+		a.Close(), a.CloseWrite(), a.SetDeadline(time.Now()), a.SetReadDeadline(time.Now()), a.SetWriteDeadline(time.Now()),
+	} {
 		wantIs(t, err, net.ErrClosed)
 	}
 	if _, err = b.Read(buf); err != io.EOF {

@@ -37,9 +37,9 @@ func (c *Conn) CutAfter(n int64) { c.end.Break(pipe.Fault{At: n, Kind: pipe.CutE
 // writes fail with ECONNRESET at once, and what is under way is lost. Zero resets now.
 func (c *Conn) ResetAfter(n int64) { c.end.Break(pipe.Fault{At: n, Kind: pipe.Reset}) }
 
-// FailWriteAfter has writes of this end fail with err when n more bytes have been written. The Write
-// that comes so far returns how many of its bytes it has written, which arrive. The peer hears
-// nothing of the failure: the connection stays open.
+// FailWriteAfter has writes of this end fail with err when n more bytes have been written. The
+// Write that comes so far returns how many of its bytes it has written, which arrive. The peer
+// hears nothing of the failure: the connection stays open.
 func (c *Conn) FailWriteAfter(n int64, err error) {
 	c.end.Break(pipe.Fault{At: n, Kind: pipe.Fail, Err: err})
 }

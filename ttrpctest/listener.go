@@ -49,8 +49,8 @@ func (l *Listener) Dial(f ...func(*Conn)) (*Conn, error) {
 	return client, nil
 }
 
-// DialContext is [Listener.Dial] in the form that diallers have. It does not wait, so the end of ctx
-// matters only before.
+// DialContext is [Listener.Dial] in the form that diallers have. It does not wait, so the end of
+// ctx matters only before.
 func (l *Listener) DialContext(ctx context.Context) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -130,7 +130,8 @@ func TestServerOptions(t *testing.T) {
 			return m(ctx, u)
 		}
 	}
-	s := ttrpctest.NewServer(t, register(nil), ttrpc.WithUnaryServerInterceptor(note("one")), ttrpc.WithChainUnaryServerInterceptor(note("two")))
+	s := ttrpctest.NewServer(t, register(nil),
+		ttrpc.WithUnaryServerInterceptor(note("one")), ttrpc.WithChainUnaryServerInterceptor(note("two")))
 	c := s.Client(ttrpc.WithUnaryClientInterceptor(func(
 		ctx context.Context, req *ttrpc.Request, resp *ttrpc.Response, _ *ttrpc.UnaryClientInfo, invoke ttrpc.Invoker,
 	) error {
