@@ -79,11 +79,11 @@ func (c *conn) open(netConn net.Conn, role role, toServer bool, l *limits, onFai
 
 // checkFirst refuses a peer that does not speak ttrpc.
 func checkFirst(first []byte, fromServer bool, maxData int) error {
-	what, strange := wire.Stranger(first, fromServer, maxData)
-	if !strange {
+	what, foreign := wire.Foreign(first, fromServer, maxData)
+	if !foreign {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", wire.StrangerText(first, what, fromServer), ErrProtocol)
+	return fmt.Errorf("%s: %w", wire.ForeignText(first, what, fromServer), ErrProtocol)
 }
 
 // readLoop hands out frames until the connection ends, or until leave, which is asked after each

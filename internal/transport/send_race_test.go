@@ -88,8 +88,8 @@ func (r *sendRace) run(t *testing.T, end func(tr *Transport)) error {
 	return wait(t, r.ended, "the end")
 }
 
-// Whoever posts, flushes and waits while the half closes, fails or stops: nobody waits for ever, the
-// end is told once, and what was posted before the half has closed is written.
+// Whoever posts, flushes and waits while the half closes or fails: nobody waits for ever, the end
+// is told once, and what was posted before the half has closed is written.
 func TestSendingHalfEndsForAll(t *testing.T) {
 	var wrote [2]int // how often it has closed, and failed
 	for seed := range uint64(200) {

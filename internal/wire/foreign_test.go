@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// strangers are bytes that programs have sent, recorded from them; long ones are cut.
-var strangers = []struct {
+// foreignPeers are bytes that programs have sent, recorded from them; long ones are cut.
+var foreignPeers = []struct {
 	peer       string
 	fromServer bool
 	first      string
@@ -64,60 +64,60 @@ func unhex(s string) string {
 	return string(b)
 }
 
-func TestStrangers(t *testing.T) {
-	for _, s := range strangers {
-		what, strange := Stranger([]byte(s.first), s.fromServer, 4<<20)
-		if !strange || what != s.what {
-			t.Errorf("%s: got %q, %v; want %q", s.peer, what, strange, s.what)
+func TestForeignPeers(t *testing.T) {
+	for _, s := range foreignPeers {
+		what, foreign := Foreign([]byte(s.first), s.fromServer, 4<<20)
+		if !foreign || what != s.what {
+			t.Errorf("%s: got %q, %v; want %q", s.peer, what, foreign, s.what)
 		}
 	}
 }
 
-// strangerFrame is a header and data; a length of its own is what the header says in place of the
+// peerFrame is a header and data; a length of its own is what the header says in place of the
 // data's.
-func strangerFrame(length, id uint32, typ, flags byte, data string) []byte {
+func peerFrame(length, id uint32, typ, flags byte, data string) []byte {
 	b := binary.BigEndian.AppendUint32(nil, length)
 	b = binary.BigEndian.AppendUint32(b, id)
 	return append(append(b, typ, flags), data...)
 }
 
 // Bytes that ttrpc peers send, or that come from who might be one.
-func TestLegalPeersAreNoStrangers(t *testing.T) {
+func TestLegalPeersAreNotForeign(t *testing.T) {
 	for name, first := range map[string][]byte{
 		"nothing":                       nil,
 		"a probe":                       make([]byte, 10),
 		"a part of a probe":             make([]byte, 5),
-		"Request":                       strangerFrame(30, 1, 1, 0, "\n\ftest.Service\x12\x04echo\x1a\b\n\x06hello!"),
-		"Request, 16 MiB - 1":           strangerFrame(1<<24-1, 1, 1, 0, "\n\f"),
-		"Response, empty":               strangerFrame(0, 1, 2, 0, ""),
-		"Response over the limit":       strangerFrame(5<<20, 1, 2, 0, ""),
-		"Data over the limit":           strangerFrame(5<<20, 1, 3, 1, ""),
-		"type 0":                        strangerFrame(3, 1, 0, 0, "abc"),
-		"type 0, an odd id, as long as": strangerFrame(0x604, 1, 0, 0, "\x05\x00"),
-		"type 0, even id":               strangerFrame(3, 2, 0, 7, "abc"),
-		"type 4":                        strangerFrame(0x604, 0, 4, 0, "\x05\x00"),
-		"type 0x40":                     strangerFrame(4<<20, 0, 0x40, 0xff, ""),
-		"type 0x43":                     strangerFrame(8, 0, 0x43, 0, "12345678"),
-		"type 255 on the last id":       strangerFrame(3, 1<<32-1, 255, 255, "abc"),
+		"Request":                       peerFrame(30, 1, 1, 0, "\n\ftest.Service\x12\x04echo\x1a\b\n\x06hello!"),
+		"Request, 16 MiB - 1":           peerFrame(1<<24-1, 1, 1, 0, "\n\f"),
+		"Response, empty":               peerFrame(0, 1, 2, 0, ""),
+		"Response over the limit":       peerFrame(5<<20, 1, 2, 0, ""),
+		"Data over the limit":           peerFrame(5<<20, 1, 3, 1, ""),
+		"type 0":                        peerFrame(3, 1, 0, 0, "abc"),
+		"type 0, an odd id, as long as": peerFrame(0x604, 1, 0, 0, "\x05\x00"),
+		"type 0, even id":               peerFrame(3, 2, 0, 7, "abc"),
+		"type 4":                        peerFrame(0x604, 0, 4, 0, "\x05\x00"),
+		"type 0x40":                     peerFrame(4<<20, 0, 0x40, 0xff, ""),
+		"type 0x43":                     peerFrame(8, 0, 0x43, 0, "12345678"),
+		"type 255 on the last id":       peerFrame(3, 1<<32-1, 255, 255, "abc"),
 		"psql, which may be a Request":  []byte("\x00\x00\x00\b\x04\xd2\x16/"),
 	} {
 		for _, fromServer := range []bool{true, false} {
 			for n := range len(first) + 1 {
-				if what, strange := Stranger(first[:n], fromServer, 1000); strange {
-					t.Errorf("%s, %d bytes, from server %v: is strange, %q", name, n, fromServer, what)
+				if what, foreign := Foreign(first[:n], fromServer, 1000); foreign {
+					t.Errorf("%s, %d bytes, from server %v: is foreign, %q", name, n, fromServer, what)
 				}
 			}
 		}
 	}
-	if what, strange := Stranger([]byte(strangers[0].first), false, 4<<20); strange {
-		t.Errorf("a client never begins with SETTINGS, but it is strange, %q", what)
+	if what, foreign := Foreign([]byte(foreignPeers[0].first), false, 4<<20); foreign {
+		t.Errorf("a client never begins with SETTINGS, but it is foreign, %q", what)
 	}
-	if what, strange := Stranger(strangerFrame(5<<20, 1, 0x40, 0, ""), false, 6<<20); strange {
-		t.Errorf("an unknown type within a raised limit is strange, %q", what)
+	if what, foreign := Foreign(peerFrame(5<<20, 1, 0x40, 0, ""), false, 6<<20); foreign {
+		t.Errorf("an unknown type within a raised limit is foreign, %q", what)
 	}
 }
 
-func TestStrangerText(t *testing.T) {
+func TestForeignText(t *testing.T) {
 	for _, c := range []struct {
 		first, want string
 		fromServer  bool
@@ -128,16 +128,16 @@ func TestStrangerText(t *testing.T) {
 			`the server does not speak ttrpc: it began with "HTTP/1.1 400 Bad Request\r\nConten"... (HTTP/1.1 response)`, true},
 		{"\x1b[2J\u202e\xff", `the client does not speak ttrpc: it began with "\x1b[2J\u202e\xff"`, false},
 	} {
-		what, _ := Stranger([]byte(c.first), c.fromServer, 4<<20)
-		if got := StrangerText([]byte(c.first), what, c.fromServer); got != c.want {
+		what, _ := Foreign([]byte(c.first), c.fromServer, 4<<20)
+		if got := ForeignText([]byte(c.first), what, c.fromServer); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)
 		}
 	}
 }
 
-// FuzzLegalFrameIsNoStranger makes a frame that keeps to the protocol, and looks at each beginning
+// FuzzLegalFrameIsNotForeign makes a frame that keeps to the protocol, and looks at each beginning
 // of it.
-func FuzzLegalFrameIsNoStranger(f *testing.F) {
+func FuzzLegalFrameIsNotForeign(f *testing.F) {
 	f.Add(uint32(30), uint32(1), byte(1), byte(0), []byte("\n\ftest.Service"), true, 4<<20)
 	f.Add(uint32(0), uint32(0), byte(0), byte(0), []byte("\x05\x00\x00@\x00"), true, 0)
 	f.Add(uint32(0x604), uint32(0), byte(5), byte(0), []byte("\x05\x00\x00@\x00"), true, -1)
@@ -151,33 +151,33 @@ func FuzzLegalFrameIsNoStranger(f *testing.F) {
 			}
 			fallthrough
 		default: // a type of a later version has to do with what everybody accepts
-			length %= commonLimit + 1
+			length %= DefaultMaxData + 1
 		case 1, 2, 3:
 		}
-		first := append(strangerFrame(length, id, typ, flags, ""), data[:min(len(data), int(length))]...)
-		for n := range min(len(first), StrangerBytes) + 1 {
-			if what, strange := Stranger(first[:n], fromServer, maxData); strange {
-				t.Fatalf("%x is strange, %q", first[:n], what)
+		first := append(peerFrame(length, id, typ, flags, ""), data[:min(len(data), int(length))]...)
+		for n := range min(len(first), ForeignBytes) + 1 {
+			if what, foreign := Foreign(first[:n], fromServer, maxData); foreign {
+				t.Fatalf("%x is foreign, %q", first[:n], what)
 			}
 		}
 	})
 }
 
-// FuzzStranger takes any bytes: no panic, a bounded printable text, and no stranger who becomes a
-// peer again.
-func FuzzStranger(f *testing.F) {
-	for _, s := range strangers {
+// FuzzForeign takes any bytes: no panic, a bounded printable text, and no foreign peer who
+// becomes a legal one again.
+func FuzzForeign(f *testing.F) {
+	for _, s := range foreignPeers {
 		f.Add([]byte(s.first), s.fromServer, 4<<20)
 	}
 	f.Fuzz(func(t *testing.T, first []byte, fromServer bool, maxData int) {
-		wasStrange := false
-		for n := range min(len(first), StrangerBytes) + 1 {
-			what, strange := Stranger(first[:n], fromServer, maxData)
-			if !strange && (wasStrange || what != "") {
-				t.Fatalf("%x is not strange, its beginning was; %q", first[:n], what)
+		wasForeign := false
+		for n := range min(len(first), ForeignBytes) + 1 {
+			what, foreign := Foreign(first[:n], fromServer, maxData)
+			if !foreign && (wasForeign || what != "") {
+				t.Fatalf("%x is not foreign, its beginning was; %q", first[:n], what)
 			}
-			wasStrange = strange
-			text := StrangerText(first[:n], what, fromServer)
+			wasForeign = foreign
+			text := ForeignText(first[:n], what, fromServer)
 			if len(text) > 300 || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
 				t.Fatalf("%d bytes: %q", len(text), text)
 			}

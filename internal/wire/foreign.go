@@ -6,37 +6,34 @@ import (
 	"strconv"
 )
 
-// StrangerBytes is how many of a connection's first bytes are enough for [Stranger] and
-// [StrangerText]. More are not looked at.
-const StrangerBytes = 64
+// ForeignBytes is how many of a connection's first bytes are enough for [Foreign] and
+// [ForeignText]. More are not looked at.
+const ForeignBytes = 64
 
 const (
-	frameTypeAt  = 8       // in the ttrpc header of ten bytes
-	commonLimit  = 4 << 20 // every receiver accepts this much unless it has been told otherwise
-	quotedBytes  = 32      // more might be somebody's password
-	settingsSize = 6       // of an HTTP/2 setting
-	maxSettings  = 100     // in an HTTP/2 SETTINGS frame, as net/http and grpc bound them
+	quotedBytes  = 32  // more might be somebody's password
+	settingsSize = 6   // of an HTTP/2 setting
+	maxSettings  = 100 // in an HTTP/2 SETTINGS frame, as net/http and grpc bound them
 )
 
-// Stranger judges the bytes with which a peer has begun, and reports whether no ttrpc peer begins
-// so. what names their protocol, or is empty where they are strange and of no known protocol.
-// fromServer says that the peer is the server; maxData is the receiver's limit for the data of a
-// frame.
+// Foreign judges the bytes with which a peer has begun, and reports whether no ttrpc peer begins
+// so. protocol names what the peer speaks; it is empty where that is unknown. fromServer says that
+// the peer is the server; maxData is the receiver's limit for the data of a frame.
 //
-// One byte may be enough, and fewer than StrangerBytes can only mean that a stranger is not
-// recognized yet: once strange, more bytes change nothing but the name. A caller who waits for a
-// header of ten bytes waits for ever with some peers: a greeting may be shorter, and so is an
-// HTTP/2 server's empty SETTINGS frame.
+// One byte may be enough. With fewer than ForeignBytes a foreign peer may not be recognized yet;
+// where it is, more bytes change nothing but the name. A caller who waits for a header of ten bytes
+// waits for ever with some peers: a greeting may be shorter, and so is an HTTP/2 server's empty
+// SETTINGS frame.
 //
-// No peer that keeps to the protocol is a stranger, of this version or a later one: not for its
-// stream id, its flags, nor a type that is unknown, unless the frame is also larger than anybody
-// would accept.
-func Stranger(first []byte, fromServer bool, maxData int) (what string, strange bool) {
-	first = first[:min(len(first), StrangerBytes)]
-	if !begunStrangely(first, fromServer, maxData) {
+// No peer that keeps to the protocol is foreign, of this version or a later one: not for its stream
+// id, its flags, nor a type that is unknown, unless the frame is also larger than anybody would
+// accept.
+func Foreign(first []byte, fromServer bool, maxData int) (protocol string, foreign bool) {
+	first = first[:min(len(first), ForeignBytes)]
+	if !isForeign(first, fromServer, maxData) {
 		return "", false
 	}
-	for _, p := range strangerProtocols {
+	for _, p := range foreignProtocols {
 		if p.matches(first) {
 			return p.name, true
 		}
@@ -44,16 +41,16 @@ func Stranger(first []byte, fromServer bool, maxData int) (what string, strange 
 	return "", true
 }
 
-// StrangerText says of whom the first bytes are, for errors and logs: what is Stranger's. The text
-// has no unprintable bytes and a bounded length, whatever the peer has sent.
-func StrangerText(first []byte, what string, fromServer bool) string {
+// ForeignText says of whom the first bytes are, for errors and logs; protocol is what Foreign has
+// returned. The text has no unprintable bytes and a bounded length, whatever the peer has sent.
+func ForeignText(first []byte, protocol string, fromServer bool) string {
 	peer := "client"
 	if fromServer {
 		peer = "server"
 	}
 	text := "the " + peer + " does not speak ttrpc: it began with " + QuoteFirst(first)
-	if what != "" {
-		text += " (" + what + ")"
+	if protocol != "" {
+		text += " (" + protocol + ")"
 	}
 	return text
 }
@@ -67,24 +64,25 @@ func QuoteFirst(first []byte) string {
 	return strconv.QuoteToASCII(string(first))
 }
 
-// begunStrangely is the judgement itself. The names of protocols have no part in it.
-func begunStrangely(first []byte, fromServer bool, maxData int) bool {
+// isForeign is the judgement itself. The names of protocols have no part in it.
+func isForeign(first []byte, fromServer bool, maxData int) bool {
 	if len(first) == 0 {
 		return false
 	}
 	if first[0] != 0 { // the reserved byte of the length: 16 MiB or more, or somebody's text
 		return true
 	}
-	if len(first) <= frameTypeAt {
+	if len(first) <= typeAt {
 		return false
 	}
 	if fromServer && isSettings(first) {
 		return true
 	}
-	// A small limit of the receiver's is unknown to the peer, so what everybody accepts is never
-	// strange.
-	length, known := binary.BigEndian.Uint32(first), first[frameTypeAt] >= 1 && first[frameTypeAt] <= 3
-	return !known && int64(length) > int64(max(maxData, commonLimit))
+	// A small limit of the receiver's is unknown to the peer, so what every receiver accepts, unless
+	// it has been told otherwise, is never foreign.
+	length, typ := binary.BigEndian.Uint32(first[lengthAt:]), Type(first[typeAt])
+	known := typ >= TypeRequest && typ <= TypeData
+	return !known && int64(length) > int64(max(maxData, DefaultMaxData))
 }
 
 // isSettings reports whether bytes begin with the SETTINGS frame that an HTTP/2 server sends before
@@ -92,22 +90,22 @@ func begunStrangely(first []byte, fromServer bool, maxData int) bool {
 // so that in ttrpc's terms it is a frame of type 0, which nobody ever sends, on stream 0, with a
 // length that ends in 4.
 func isSettings(first []byte) bool {
-	if first[3] != 4 || !bytes.Equal(first[4:frameTypeAt+1], make([]byte, 5)) {
+	if first[3] != 4 || !bytes.Equal(first[4:typeAt+1], make([]byte, 5)) {
 		return false
 	}
 	size := int(first[1])<<8 | int(first[2])
 	return size%settingsSize == 0 && size <= maxSettings*settingsSize
 }
 
-// strangerProtocol is one that peers of the wrong kind speak.
-type strangerProtocol struct {
+// foreignProtocol is what peers of the wrong kind speak.
+type foreignProtocol struct {
 	name    string
 	matches func(first []byte) bool
 }
 
-// strangerProtocols are in order: the first match counts.
-var strangerProtocols = []strangerProtocol{
-	{"HTTP/2 (gRPC) settings frame", func(b []byte) bool { return len(b) > frameTypeAt && b[0] == 0 && isSettings(b) }},
+// foreignProtocols are in order: the first match counts.
+var foreignProtocols = []foreignProtocol{
+	{"HTTP/2 (gRPC) settings frame", func(b []byte) bool { return len(b) > typeAt && b[0] == 0 && isSettings(b) }},
 	{"HTTP/2 (gRPC) client preface", anyPrefix("PRI * HTTP/2")},
 	{"HTTP/1.1 response", anyPrefix("HTTP/1.1 ")},
 	{"HTTP response", anyPrefix("HTTP/")},
