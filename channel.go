@@ -96,7 +96,7 @@ func (c *conn) readLoop(inside bool, leave func() bool) (ended bool) {
 			return false
 		}
 		if leave() {
-			c.t.Rest()
+			c.t.ReleaseBuffer()
 			c.reader.Leave()
 			return false
 		}
@@ -178,7 +178,7 @@ func (c *conn) acquire(as readState) bool {
 // comes without end is left to a goroutine.
 func (c *conn) stopReading(done func() bool) {
 	for reads := 0; ; {
-		c.t.Rest()
+		c.t.ReleaseBuffer()
 		if err := c.t.RecvErr(); err != nil {
 			c.role.recvFailed(err)
 		}

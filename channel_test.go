@@ -53,7 +53,7 @@ func idleConn(t *testing.T, role *fakeRole) (*conn, net.Conn) {
 	_, err = c.t.Recv(&c.reader, true)
 	check(t, err)
 	equal(t, c.t.Buffered(), nil)
-	c.t.Rest()
+	c.t.ReleaseBuffer()
 	c.reader.Leave()
 	return c, b
 }

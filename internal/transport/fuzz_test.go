@@ -45,7 +45,7 @@ func FuzzReader(f *testing.F) {
 				}
 			}
 			if r.IntN(4) == 0 {
-				tr.Rest() // the role of reading changes hands
+				tr.ReleaseBuffer() // the role of reading changes hands
 			}
 		}
 	})

@@ -89,7 +89,7 @@ func (p *polled) stop() {
 			p.both = append(p.both, in.Stream)
 		}
 		p.seen.Unlock()
-		p.Rest()
+		p.ReleaseBuffer()
 	}
 }
 
@@ -98,7 +98,7 @@ func (p *polled) steal() (ids []uint32) {
 	for range 3 {
 		ids = append(ids, p.stealOnce()...)
 	}
-	p.Rest()
+	p.ReleaseBuffer()
 	p.seen.Lock()
 	defer p.seen.Unlock()
 	p.both = append(p.both, ids...)

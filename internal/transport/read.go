@@ -133,8 +133,9 @@ func (r *reader) checkFirst() error {
 	return first(r.unread)
 }
 
-// Rest lets go of the read buffer when nothing whole is left in it, so that another one can read.
-func (r *reader) Rest() {
+// ReleaseBuffer lets go of the read buffer when nothing whole is left in it, so that another one
+// can read.
+func (r *reader) ReleaseBuffer() {
 	r.keepHead()
 	r.freeBuffer()
 }
@@ -155,7 +156,7 @@ func (r *reader) freeBuffer() {
 
 // Discard frees what the reader still holds, once nobody reads any more.
 func (r *reader) Discard() {
-	r.Rest()
+	r.ReleaseBuffer()
 	r.in.drop()
 	if r.part != nil {
 		r.part.Free()

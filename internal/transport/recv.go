@@ -37,7 +37,7 @@ func (r *reader) TryRecv() *Inbound {
 			return in
 		}
 		if !r.spin.fill() {
-			r.Rest()
+			r.ReleaseBuffer()
 			return nil
 		}
 	}
@@ -51,7 +51,7 @@ func (r *reader) TryRecvNow() *Inbound {
 			return in
 		}
 		if !r.spin.ask() {
-			r.Rest()
+			r.ReleaseBuffer()
 			return nil
 		}
 	}

@@ -67,34 +67,35 @@ func (a *attempt) writeRaw(b []byte, try func(fd uintptr) bool) (int, error) {
 	return n, a.err
 }
 
-// tryOnce writes what fits.
+// tryOnce writes what fits, and never has the runtime wait.
 func (a *attempt) tryOnce(fd uintptr) bool {
 	a.try(fd)
-	if len(a.b) > 0 && a.err == nil && a.makeRoom(fd) {
+	if len(a.b) > 0 && a.err == nil && a.enlarge(fd) {
 		a.try(fd)
 	}
 	return true
 }
 
-// tryToEnd writes until all is written, or nothing more fits.
+// tryToEnd writes until all is written, and has the runtime wait whenever nothing more fits.
 func (a *attempt) tryToEnd(fd uintptr) bool {
 	for len(a.b) > 0 && a.err == nil {
-		if a.try(fd) == 0 && a.err == nil && !a.makeRoom(fd) {
+		if a.try(fd) == 0 && a.err == nil && !a.enlarge(fd) {
 			return false
 		}
 	}
 	return true
 }
 
+// try is one write(2), and returns how much of b it has taken.
 func (a *attempt) try(fd uintptr) (n int) {
 	n, a.err = tryWrite(fd, a.b)
 	a.b = a.b[n:]
 	return n
 }
 
-// makeRoom gives a full socket a larger send buffer, once, and reports whether it did: for large
+// enlarge gives a full socket a larger send buffer, once, and reports whether it did: for large
 // frames alone. Many small ones would only wait in there instead of here, before those of others.
-func (a *attempt) makeRoom(fd uintptr) bool {
+func (a *attempt) enlarge(fd uintptr) bool {
 	if a.growSndbuf == nil || a.size <= wire.SharedFrame {
 		return false
 	}

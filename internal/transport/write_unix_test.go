@@ -23,10 +23,10 @@ func sendBuffer(t *testing.T, conn net.Conn) (size int) {
 
 // A unix socket gets a larger buffer when a large frame does not fit, unless its owner has given it
 // one.
-func TestFullSocketIsWidened(t *testing.T) {
-	narrow, _ := pair(t, "unix")
+func TestFullSocketGetsALargerBuffer(t *testing.T) {
+	small, _ := pair(t, "unix")
 	tcp, _ := pair(t, "tcp")
-	if sendBuffer(t, narrow) != defaultSndbuf {
+	if sendBuffer(t, small) != defaultSndbuf {
 		t.Skip("this system has its own idea of buffers")
 	}
 	write := func(conn net.Conn, size int) {
@@ -36,14 +36,14 @@ func TestFullSocketIsWidened(t *testing.T) {
 		_, err := a.write(make([]byte, size))
 		check(t, err)
 	}
-	small := sendBuffer(t, narrow)
+	before := sendBuffer(t, small)
 	for range 100 {
-		write(narrow, wire.SharedFrame)
+		write(small, wire.SharedFrame)
 	}
-	equal(t, sendBuffer(t, narrow), small)
-	write(narrow, 64<<20)
-	if wide := sendBuffer(t, narrow); wide < largeSndbuf && wide <= small {
-		t.Errorf("%d bytes before it was full, %d after", small, wide)
+	equal(t, sendBuffer(t, small), before)
+	write(small, 64<<20)
+	if after := sendBuffer(t, small); after < largeSndbuf && after <= before {
+		t.Errorf("%d bytes before it was full, %d after", before, after)
 	}
 	for _, chosen := range []int{32 << 10, 2 * largeSndbuf} {
 		own, _ := pair(t, "unix")
