@@ -15,14 +15,15 @@ import (
 // gathered nothing, or has taken long.
 const (
 	batchWrite   = 2 << 10                // bytes that are worth a write while more are about to come
-	batchFrames  = 16                     // frames that are: the answered go on meanwhile
+	batchFrames  = 16                     // frames that are: those who are answered go on meanwhile
 	batchMemory  = 16                     // reads and writes of one frame that end a time of batches
 	yieldTime    = 200 * time.Microsecond // a yield that takes longer does not pay
 	yieldSkips   = 10                     // log2 of the flushes that go without, at the most
 	batchedAtOne = 2                      // frames in one read or write that are a batch
 )
 
-// batching is what a connection knows of this. All of it is estimates, but gathering.
+// batching is what a connection knows of batches. Its counts are estimates: those who change one at
+// the same time may lose a change. gathering is exact.
 type batching struct {
 	recent    atomic.Int32 // goes down with each read and write of a single frame; set by batches
 	skip      atomic.Int32 // flushes to go without a yield

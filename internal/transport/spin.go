@@ -9,22 +9,22 @@ import (
 // Waiting for an answer that takes 2 µs costs 25 where the thread parks for it: the processor goes
 // to sleep, and its waking is the larger part of a call. So one who waits for a frame that is
 // likely to come at once asks the descriptor for it a few times before it parks. One goroutine of
-// the process does so at a time, and the less often the less it has paid lately.
+// the process spins so at a time, and the less often the less it has paid lately.
 const (
-	spinTime   = 40 * time.Microsecond  // of one wait, beside the frame's bytes: what parking costs
-	wakeTime   = 100 * time.Microsecond // more after parking: the peer may have to wake up, too
-	spinGap    = time.Millisecond       // between the last two reads: else the next is not near
-	spinBytes  = 100 << 10              // for so many at the most
-	spinRun    = 2 * time.Millisecond   // without parking, when other threads do all else
-	soloRun    = spinRun / 8            // the same when there are none to look at other connections
-	spinTries  = 5000                   // more than fit in: the clock of testing/synctest stands still
+	spinTime   = 40 * time.Microsecond  // of one wait, beside its frame's time: what parking costs
+	wakeTime   = 100 * time.Microsecond // more of it after parking: the peer may have to wake up, too
+	spinGap    = time.Millisecond       // between two reads: after a longer one the next is not near
+	spinBytes  = 100 << 10              // bytes of a frame that make a wait longer, at the most
+	spinRun    = 2 * time.Millisecond   // between two parkings, when other threads do all else
+	soleRun    = spinRun / 8            // the same when no other thread looks at other connections
+	spinTries  = 5000                   // more than fit in: in testing/synctest the clock stands still
 	spinMisses = 2                      // waits in a row that bring nothing before they become rarer
 	spinSkips  = 6                      // log2 of the waits that go without, at the most
 )
 
 var (
 	canSpin  = runtime.NumCPU() > 1 // with one processor, whoever is waited for needs it
-	spinning atomic.Bool            // somebody does
+	spinning atomic.Bool            // somebody spins
 )
 
 var clockStart = time.Now()
@@ -32,11 +32,10 @@ var clockStart = time.Now()
 // Clock is cheaper than time.Now: it reads the monotonic clock alone.
 func Clock() time.Duration { return time.Since(clockStart) }
 
-// byteTime is what n bytes take that somebody decodes, handles and encodes,
-// before they are here (again): a nanosecond each.
+// byteTime is how long the peer takes to decode, handle and encode n bytes: a nanosecond each.
 func byteTime(n int) time.Duration { return time.Duration(n) }
 
-// spin is how a reader does this. It is used by the one in the gate, all but gap.
+// spin is how a reader spins. It is used by the one in the gate; gap is read by others, too.
 type spin struct {
 	reader *reader
 	once   func(fd uintptr) // asks once
@@ -113,7 +112,7 @@ func (s *spin) limit() time.Duration {
 func (s *spin) park() {
 	run := spinRun
 	if runtime.GOMAXPROCS(0) == 1 {
-		run = soloRun
+		run = soleRun
 	}
 	s.until, s.grace = Clock()+run, wakeTime
 }

@@ -121,7 +121,7 @@ func TestSpinRun(t *testing.T) {
 	procs := runtime.GOMAXPROCS(1)
 	defer runtime.GOMAXPROCS(procs)
 	var s spin
-	for procs, run := range map[int]time.Duration{1: soloRun, 2: spinRun} {
+	for procs, run := range map[int]time.Duration{1: soleRun, 2: spinRun} {
 		runtime.GOMAXPROCS(procs)
 		before := Clock()
 		s.park()

@@ -21,7 +21,7 @@ type Config struct {
 	Backlog int // unwritten bytes from which on WaitSpace waits
 
 	// First is called by the reader with the bytes with which the peer has begun: again with each
-	// read, up to the one that completes a header. Its error is Recv's.
+	// read, up to the one that completes a header. Its error is Recv's, and no frame is given out.
 	First func(first []byte) error
 	// OnFail is called once, without locks, when a write has failed,
 	// or when all is written after CloseWhenFlushed.
