@@ -276,14 +276,19 @@ func TestDescriptorVariables(t *testing.T) {
 // A Request that turns out malformed at its end costs no more memory than its bytes.
 func TestMalformedRequestsCostNoMemory(t *testing.T) {
 	b := append(bytes.Repeat([]byte("\x2a\x00"), 1<<20), 0xff)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	_, err := wire.ParseRequest(b)
-	wantExactly(t, err, wire.ErrMalformed)
-	wantExactly(t, requestError(b), wire.ErrMalformed)
-	runtime.ReadMemStats(&after)
-	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
-		t.Errorf("%d bytes", n)
+	const most = 1 << 20
+	least := uint64(math.MaxUint64)
+	for try := 0; least > most && try < 10; try++ { // other goroutines' memory counts as well
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := wire.ParseRequest(b)
+		wantExactly(t, err, wire.ErrMalformed)
+		wantExactly(t, requestError(b), wire.ErrMalformed)
+		runtime.ReadMemStats(&after)
+		least = min(least, after.TotalAlloc-before.TotalAlloc)
+	}
+	if least > most {
+		t.Errorf("%d bytes", least)
 	}
 }
 

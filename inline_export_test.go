@@ -49,6 +49,12 @@ func eachBrevity(s *Server, f func(b *brevity)) {
 	}
 }
 
+// TookOver reports whether one of the server's methods has been taken over from.
+func TookOver(s *Server) (yes bool) {
+	eachBrevity(s, func(b *brevity) { yes = yes || b.brief.Load() == tookOver })
+	return yes
+}
+
 // MonitorRuns reports whether somebody watches over such calls.
 func MonitorRuns(s *Server) bool { return s.inline.ticking.Load() }
 

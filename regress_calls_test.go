@@ -152,38 +152,40 @@ func TestTTRPCIssue126EmptyMessages(t *testing.T) {
 // travels, for streams too, and closing the connection ends all (also nri 90, containerd 13483,
 // kata-containers 11382).
 func TestNRIIssue114ServerWorksOn(t *testing.T) {
-	started, ended := make(chan struct{}, 4), make(chan error, 2)
-	r := serve(t,
-		withMethod("watch", unary(func(ctx context.Context, _ string) (string, error) {
-			started <- struct{}{}
-			<-ctx.Done()
-			ended <- ctx.Err()
-			return "", nil
-		})),
-		withStream("watchStream", bidi(func(ctx context.Context, ss ttrpc.StreamServer) error {
-			started <- struct{}{}
-			_, err := recvText(ss) // which its context ends, too
-			ended <- err
-			return nil
-		})))
-	c := r.client()
-	ctx, cancel := context.WithTimeout(bg, 300*time.Millisecond) // enough to get both there
-	defer cancel()
-	open(t, ctx, c, both, "watchStream", nil)
-	_, _ = call(ctx, c, "watch", "") // whichever side notices first
-	for range 2 {
-		wantExactly(t, wait(t, ended, "handler"), context.DeadlineExceeded)
-		wait(t, started, "handler's beginning")
-	}
-	open(t, bg, c, both, "watchStream", nil)
-	goCall(bg, c, "watch", "")
-	for range 2 {
-		wait(t, started, "call")
-	}
-	check(t, c.Close())
-	for range 2 {
-		wantExactly(t, wait(t, ended, "handler"), context.Canceled)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		started, ended := make(chan struct{}, 4), make(chan error, 2)
+		r := serve(t, network("pipe"),
+			withMethod("watch", unary(func(ctx context.Context, _ string) (string, error) {
+				started <- struct{}{}
+				<-ctx.Done()
+				ended <- ctx.Err()
+				return "", nil
+			})),
+			withStream("watchStream", bidi(func(ctx context.Context, ss ttrpc.StreamServer) error {
+				started <- struct{}{}
+				_, err := recvText(ss) // which its context ends, too
+				ended <- err
+				return nil
+			})))
+		c := r.client()
+		ctx, cancel := context.WithTimeout(bg, 300*time.Millisecond)
+		defer cancel()
+		open(t, ctx, c, both, "watchStream", nil)
+		_, _ = call(ctx, c, "watch", "") // whichever side notices first
+		for range 2 {
+			wantExactly(t, <-ended, context.DeadlineExceeded)
+			<-started
+		}
+		open(t, bg, c, both, "watchStream", nil)
+		goCall(bg, c, "watch", "")
+		for range 2 {
+			<-started
+		}
+		check(t, c.Close())
+		for range 2 {
+			wantExactly(t, <-ended, context.Canceled)
+		}
+	})
 }
 
 // Sends are bounded: a peer that does not read costs its backlog, not memory without end (also

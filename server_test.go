@@ -133,6 +133,7 @@ func TestServeWaitsForTemporaryErrors(t *testing.T) {
 		equal(t, time.Since(start), 5*time.Millisecond*(1+2+4+8+16+32+64+128)+2*time.Second)
 		equal(t, strings.Count(log.String(), "no descriptors left"), 10)
 		wantEcho(t, c)
+		synctest.Wait() // until Serve is in Accept again
 		l.errs <- acceptError{temporary: false}
 		wantEcho(t, r.client()) // the Accept that waits already
 		wantExactly(t, <-r.served, acceptError{temporary: false})

@@ -159,45 +159,80 @@ func moody(started chan<- struct{}, ended chan<- error) ttrpc.Stream {
 	})
 }
 
+// quickStage is a server with the stream "moody", which has been quick.
+type quickStage struct {
+	*rig
+	c              *ttrpc.Client
+	cs             ttrpc.ClientStream
+	started        chan struct{}
+	ended          chan error
+	wantClientsEnd error
+}
+
+// newQuickStage fails when the context ends before begin has succeeded.
+func newQuickStage(t *testing.T, ctx context.Context, begin func(*quickStage) error) (*quickStage, error) {
+	s := &quickStage{started: make(chan struct{}, 1), ended: make(chan error, 1)}
+	s.rig = serve(t, withStream("moody", moody(s.started, s.ended)))
+	s.c = s.client()
+	var err error
+	if s.cs, err = s.c.NewStream(ctx, both, svc, "moody", nil); err != nil {
+		return nil, err
+	}
+	for range 100 {
+		if err := s.cs.SendMsg(text("a")); err != nil {
+			return nil, err
+		}
+		if out, err := recvText(s.cs); err != nil || out != "a" {
+			return nil, errors.Join(err, ctx.Err())
+		}
+	}
+	return s, begin(s)
+}
+
+// quickStageUntil is a stage whose stream has a deadline: long enough to come so far.
+func quickStageUntil(t *testing.T, begin func(*quickStage) error) *quickStage {
+	for timeout := time.Second; ; timeout *= 2 {
+		ctx, cancel := context.WithTimeout(bg, timeout)
+		t.Cleanup(cancel)
+		s, err := newQuickStage(t, ctx, begin)
+		if err == nil {
+			return s
+		}
+		<-ctx.Done() // nothing else may have been in its way
+	}
+}
+
 // A stream that has been quick stops: its handler waits, or its client does, and everything else
 // goes on and ends as ever.
 func TestQuickStreamThatStops(t *testing.T) {
-	type stage struct {
-		*rig
-		c              *ttrpc.Client
-		cs             ttrpc.ClientStream
-		started        chan struct{}
-		ended          chan error
-		wantClientsEnd error
+	handlerWaits := func(s *quickStage) error {
+		if err := s.cs.SendMsg(text("wait")); err != nil {
+			return err
+		}
+		select {
+		case <-s.started:
+			return nil
+		case err := <-s.ended:
+			return err
+		}
 	}
-	handlerWaits := func(t *testing.T, s *stage) {
-		check(t, s.cs.SendMsg(text("wait")))
-		wait(t, s.started, "the handler")
+	clientWaits := func(*quickStage) error { return nil }
+	ends := map[string]func(t *testing.T, s *quickStage){
+		"client closes": func(t *testing.T, s *quickStage) { check(t, s.c.Close()); s.wantClientsEnd = ttrpc.ErrClosed },
+		"server closes": func(t *testing.T, s *quickStage) { check(t, s.Close()); s.wantClientsEnd = ttrpc.ErrClosed },
+		"deadline":      func(_ *testing.T, s *quickStage) { s.wantClientsEnd = context.DeadlineExceeded },
 	}
-	clientWaits := func(*testing.T, *stage) {}
-	ends := map[string]func(t *testing.T, s *stage){
-		"client closes": func(t *testing.T, s *stage) { check(t, s.c.Close()); s.wantClientsEnd = ttrpc.ErrClosed },
-		"server closes": func(t *testing.T, s *stage) { check(t, s.Close()); s.wantClientsEnd = ttrpc.ErrClosed },
-		"deadline":      func(_ *testing.T, s *stage) { s.wantClientsEnd = context.DeadlineExceeded },
-	}
-	for start, begin := range map[string]func(*testing.T, *stage){"handler waits": handlerWaits, "client waits": clientWaits} {
+	for start, begin := range map[string]func(*quickStage) error{"handler waits": handlerWaits, "client waits": clientWaits} {
 		for name, end := range ends {
 			t.Run(start+"/"+name, func(t *testing.T) {
-				s := &stage{started: make(chan struct{}, 1), ended: make(chan error, 1)}
-				s.rig = serve(t, withStream("moody", moody(s.started, s.ended)))
-				s.c = s.client()
-				ctx := bg
+				var s *quickStage
 				if name == "deadline" {
-					withDeadline, cancel := context.WithTimeout(bg, time.Second)
-					defer cancel()
-					ctx = withDeadline
+					s = quickStageUntil(t, begin)
+				} else {
+					var err error
+					s, err = newQuickStage(t, bg, begin)
+					check(t, err)
 				}
-				s.cs = open(t, ctx, s.c, both, "moody", nil)
-				for range 100 {
-					check(t, s.cs.SendMsg(text("a")))
-					wantNext(t, s.cs, "a")
-				}
-				begin(t, s)
 				received := make(chan error, 1)
 				go func() { _, err := recvText(s.cs); received <- err }()
 				for range 5 {

@@ -70,8 +70,13 @@ func (b *moodRig) start(timeout time.Duration) {
 	for {
 		b.quick()
 		b.id += 2
-		b.send(requestOf(b.id, 6, &ttrpc.Request{Service: svc, Method: "moody", TimeoutNano: int64(timeout)}))
-		b.send(data(b.id, 0, "mood"))
+		if timeout == 0 {
+			b.send(opening(b.id, "moody"))
+			b.send(data(b.id, 0, "mood"))
+		} else { // Data might come after the deadline, which is answered once more
+			req := &ttrpc.Request{Service: svc, Method: "moody", TimeoutNano: int64(timeout), Payload: encode(text("mood"))}
+			b.send(requestOf(b.id, 2, req))
+		}
 		f := b.recv()
 		if f.equal(data(b.id, 0, "mood")) {
 			return

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/containerd/ttrpc"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 type uxKey struct{}
@@ -108,26 +107,25 @@ func uxWaiter(started chan<- struct{}, seen chan<- [3]error) (ttrpc.Method, ttrp
 }
 
 // uxCauses serves the waiter with a context, calls it, has end end the running call, and wants the
-// error and the cause.
-func uxCauses(t *testing.T, serve context.Context, callFor time.Duration, end func(*ttrpc.Client), wantErr, wantCause error) {
+// error and the cause. The call is made by hand, so it comes to its handler however short its time.
+func uxCauses(t *testing.T, serve context.Context, callFor time.Duration, end func(*uxRaw), wantErr, wantCause error) {
 	started, seen := make(chan struct{}, 2), make(chan [3]error, 2)
 	method, stream := uxWaiter(started, seen)
-	for _, kind := range []string{"unary", "stream"} {
+	for kind, flags := range map[string]byte{"unary": 0, "stream": 6} {
 		t.Run(kind, func(t *testing.T) {
 			server, err := ttrpc.NewServer()
 			uxCheck(t, err)
 			server.RegisterService(uxService, &ttrpc.ServiceDesc{
-				Methods: map[string]ttrpc.Method{"wait": method},
+				Methods: map[string]ttrpc.Method{"unary": method},
 				Streams: map[string]ttrpc.Stream{"stream": stream},
 			})
 			s := &uxServer{server, t, filepath.Join(t.TempDir(), "s")}
 			s.listen(serve)
-			client := s.client()
-			ctx, cancel := context.WithTimeout(context.Background(), callFor)
-			defer cancel()
-			go uxStartWaiting(ctx, client, kind)
+			p := s.raw()
+			req := &ttrpc.Request{Service: uxService, Method: kind, TimeoutNano: int64(callFor)}
+			p.send(uxFrame{id: 1, typ: uxTypeRequest, flags: flags, data: uxEncode(req)})
 			<-started
-			end(client)
+			end(p)
 			if got := <-seen; got != [3]error{wantErr, wantCause, wantCause} {
 				t.Errorf("got error, cause and a child's cause %q, want %q, %q", got, wantErr, wantCause)
 			}
@@ -135,23 +133,13 @@ func uxCauses(t *testing.T, serve context.Context, callFor time.Duration, end fu
 	}
 }
 
-func uxStartWaiting(ctx context.Context, c *ttrpc.Client, kind string) {
-	if kind == "unary" {
-		uxCall(ctx, c, "wait", "")
-		return
-	}
-	if cs, err := c.NewStream(ctx, uxBoth, uxService, "stream", nil); err == nil {
-		cs.RecvMsg(new(wrapperspb.StringValue))
-	}
-}
-
 func TestCauseAfterDeadline(t *testing.T) {
 	deadline := context.DeadlineExceeded
-	uxCauses(t, context.Background(), 20*time.Millisecond, func(*ttrpc.Client) {}, deadline, deadline)
+	uxCauses(t, context.Background(), 20*time.Millisecond, func(*uxRaw) {}, deadline, deadline)
 }
 
 func TestCauseAfterConnection(t *testing.T) {
-	end := func(c *ttrpc.Client) { c.Close() }
+	end := func(p *uxRaw) { p.Close() }
 	uxCauses(t, context.Background(), time.Hour, end, context.Canceled, context.Canceled)
 }
 
@@ -159,6 +147,6 @@ func TestCauseAfterConnection(t *testing.T) {
 func TestCauseOfServesContext(t *testing.T) {
 	because := errors.New("because")
 	ctx, cancel := context.WithCancelCause(context.Background())
-	end := func(*ttrpc.Client) { cancel(because) }
+	end := func(*uxRaw) { cancel(because) }
 	uxCauses(t, ctx, time.Hour, end, context.Canceled, because)
 }

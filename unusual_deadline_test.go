@@ -20,7 +20,7 @@ func uxSoon() time.Time { return time.Now().Add(200 * time.Millisecond) }
 
 // uxGuard ends what would hang.
 func uxGuard(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -40,8 +40,7 @@ func (w *uxWorker) work(_ context.Context, in string) (string, error) {
 // uxReaders counts the goroutines that run code of the package and may be reading a connection: not
 // the caller's, nor one that accepts, nor one that waits for something in its own process.
 func uxReaders() (n int) {
-	buf := make([]byte, 256<<10)
-	for _, stack := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n")[1:] {
+	for _, stack := range strings.Split(uxStacks(), "\n\n")[1:] {
 		head, frames, _ := strings.Cut(stack, "\n")
 		frames, _, _ = strings.Cut(frames, "created by ")
 		waits := strings.Contains(head, "[chan receive") || strings.Contains(head, "[select")
@@ -52,8 +51,21 @@ func uxReaders() (n int) {
 	return n
 }
 
+// uxStacks are those of all goroutines.
+func uxStacks() string {
+	for buf := make([]byte, 256<<10); ; buf = make([]byte, 2*len(buf)) {
+		if n := runtime.Stack(buf, true); n < len(buf) {
+			return string(buf[:n])
+		}
+	}
+}
+
 // uxWorkServer serves such a method, and one that releases it.
 func uxWorkServer(t *testing.T, conns int) (*uxWorker, *uxServer) {
+	if runtime.GOMAXPROCS(0) == 1 { // where no loop runs any
+		runtime.GOMAXPROCS(2)
+		t.Cleanup(func() { runtime.GOMAXPROCS(1) })
+	}
 	w := &uxWorker{release: make(chan struct{}), conns: conns}
 	return w, uxServe(t, &ttrpc.ServiceDesc{Methods: map[string]ttrpc.Method{
 		"work":    uxUnary(w.work),
@@ -100,6 +112,12 @@ func (c *uxCaller) takeOver() {
 	for range 300 {
 		c.call("work", "")
 	}
+	c.mayWait()
+}
+
+// mayWait has a run wait.
+func (c *uxCaller) mayWait() {
+	c.t.Helper()
 	ttrpc.ForceInline(c.server)
 	c.send(uxRequest(c.id, "work", "wait"))
 	c.send(uxRequest(c.id+2, "release", ""))
@@ -111,15 +129,25 @@ func (c *uxCaller) takeOver() {
 	c.id += 4
 }
 
+// takeOverFromLoop does so until it was the loop that ran the method: where the machine is slow, or
+// the client quick, a worker may have. A slow machine may also have had a brief run taken over
+// from.
+func (c *uxCaller) takeOverFromLoop() {
+	c.t.Helper()
+	for !ttrpc.TookOver(c.server) {
+		ttrpc.ForceInline(c.server)
+		c.call("work", "")
+		c.mayWait()
+	}
+}
+
 // The first run that somebody has to take over the reading from ends the trust in its method, for
 // good.
 func TestTakeOverEndsTrustForGood(t *testing.T) {
 	w, c := uxQuickServer(t)
 	before := c.looks(w)
 	t.Logf("before: the reader ran the method in %d of 100 looks", before)
-	for range 5 { // a worker may have run it, where the machine is slow
-		c.takeOver()
-	}
+	c.takeOverFromLoop()
 	for range 3 {
 		if n := c.looks(w); n > 0 {
 			t.Fatalf("after a take-over the reader ran the method in %d of 100 looks", n)
@@ -133,9 +161,7 @@ func TestTakeOverCountsForAllConnections(t *testing.T) {
 	first, second := &uxCaller{s.raw(), 1, s.Server}, &uxCaller{s.raw(), 1, s.Server}
 	second.call("work", "")
 	first.looks(w)
-	for range 5 {
-		first.takeOver()
-	}
+	first.takeOverFromLoop()
 	if n := second.looks(w); n > 0 {
 		t.Errorf("the reader ran the method in %d of 100 looks", n)
 	}
@@ -143,8 +169,8 @@ func TestTakeOverCountsForAllConnections(t *testing.T) {
 
 // With one processor the reader runs no method: nobody else could take over while it computes.
 func TestOneProcessorRunsNothingByTheReader(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	w, c := uxQuickServer(t)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	if n := c.looks(w); n > 0 {
 		t.Errorf("the reader ran the method in %d of 100 looks", n)
 	}

@@ -96,7 +96,7 @@ func TestSeccompWithoutRecvfromAndSendto(t *testing.T) {
 // uxSeccomp has a child with the filter be the server, the client or both; this process is the
 // other one.
 func uxSeccomp(t *testing.T, role, env string) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	var addr string
 	if role == "client" {
@@ -163,7 +163,7 @@ func uxSeccompChild(t *testing.T, env string) {
 		io.Copy(io.Discard, os.Stdin)
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	conn, err := net.Dial("unix", addr)
 	uxCheck(t, err)

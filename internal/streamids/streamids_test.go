@@ -3,7 +3,6 @@
 package streamids
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -59,8 +58,8 @@ func checkIDs(t *testing.T, ids []uint32) {
 		if got := s.Use(id); got != want {
 			t.Fatalf("%d of %v: got %v, want %v", i, ids[:i+1], got, want)
 		}
-		if got, want := fmt.Sprint(s.gaps, s.last), fmt.Sprint(m.gaps(), m.last); got != want {
-			t.Fatalf("after %v: gaps and last are %s, want %s", ids[:i+1], got, want)
+		if want := m.gaps(); s.last != m.last || !slices.Equal(s.gaps, want) {
+			t.Fatalf("after %v: gaps and last are %v %v, want %v %v", ids[:i+1], s.gaps, s.last, want, m.last)
 		}
 	}
 	if (s.gaps == nil) != (len(m.skipped) == 0) {
