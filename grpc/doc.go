@@ -18,7 +18,7 @@
 // methods of these names give an empty metadata.MD, at once.
 //
 // A server runs a handler by its registration. So a client must call a method as what it is: a
-// method that is registered as unary can't be called as a stream, which grpc-go allows.
+// unary method called as a stream, which grpc-go allows, fails or loses messages.
 //
 // # Errors
 //

@@ -112,7 +112,7 @@ func TestInterceptors(t *testing.T) {
 			}
 			s.options = []any{
 				unaryServer(w, "1"), unaryServer(w, "2"), unaryServer(w, "3"), unaryClient(w, "a"), unaryClient(w, "b"),
-				grpc.CallOption(grpc.WaitForReady(true)), grpc.CallOption(grpc.StaticMethod()),
+				grpc.WaitForReady(true), grpc.StaticMethod(),
 			}
 		}, run: calls(grpc.EmptyCallOption{})},
 		"a refusal": {serve: func(w *wire, s *service) { s.options = []any{unaryServer(w, "1"), refuse} }, run: calls()},
@@ -137,7 +137,7 @@ func TestInterceptors(t *testing.T) {
 		}, run: takesOutput},
 		"defaults": {serve: func(w *wire, s *service) {
 			s.unary = echo
-			s.options = []any{grpc.CallOption(grpc.MaxCallSendMsgSize(5))}
+			s.options = []any{grpc.MaxCallSendMsgSize(5)}
 		}, run: func(w *wire) {
 			calls()(w)
 			calls(grpc.MaxCallSendMsgSize(100))(w)
