@@ -57,8 +57,9 @@ func (cc *ClientConn) newStream(
 
 // start opens the stream, if the Request has no message to wait for. Its error is a status.
 func (s *clientStream) start() error {
-	if err := s.usable(); err != nil {
-		return err
+	// Opening the stream would notice that, but may come later.
+	if err := s.caller.Err(); err != nil {
+		return toStatus(err)
 	}
 	ctx, err := s.call.begin(s.caller)
 	if err != nil {
@@ -75,14 +76,6 @@ func (s *clientStream) start() error {
 	defer s.mu.Unlock()
 	s.unbind = context.AfterFunc(s.caller, func() { _ = s.finish(toStatus(s.caller.Err())) })
 	return nil
-}
-
-// usable finds what would fail as soon as the stream is opened, which may be later.
-func (s *clientStream) usable() error {
-	if err := s.caller.Err(); err != nil {
-		return toStatus(err)
-	}
-	return toStatus(s.call.conn.client.Err())
 }
 
 // open opens the ttrpc stream. Its error is a status.
