@@ -210,6 +210,7 @@ func (s *Server) isClosing() bool {
 // goroutines that a handler has left behind. It returns ctx.Err() when ctx ends before the calls
 // are answered (the rest goes on then, and Close cuts it short),
 // else what closing a listener has failed with, or nil.
+// A handler that would go on for ever learns of it by [Server.Done].
 //
 // A handler may call it with its own context, or one that is derived from it:
 // its own call is not waited for then.

@@ -107,3 +107,45 @@ func TestWatchEndsWithTheServer(t *testing.T) {
 		}
 	}
 }
+
+// TestConcurrentWatches holds that watches may begin and end while the status changes, and that
+// each gets the last one.
+func TestConcurrentWatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewServer()
+		ctx, cancel := context.WithCancel(t.Context())
+		last := make([]ServingStatus, 8)
+		for i := range last {
+			stream := slowStream(make(chan ServingStatus))
+			go s.watch(ctx, nil, stream)
+			go func() {
+				for {
+					select {
+					case last[i] = <-stream:
+					case <-ctx.Done():
+						return
+					}
+				}
+			}()
+			go func() {
+				for range 100 {
+					s.SetServingStatus("a", Serving)
+					s.endWatch(s.startWatch("a"))
+				}
+			}()
+		}
+		synctest.Wait()
+		s.SetServingStatus("a", NotServing)
+		synctest.Wait()
+		for i, st := range last {
+			if st != NotServing {
+				t.Errorf("watch %d has %v", i, st)
+			}
+		}
+		cancel()
+		synctest.Wait()
+		if len(s.watches) != 0 {
+			t.Errorf("left behind: %v", s.watches)
+		}
+	})
+}
