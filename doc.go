@@ -2,9 +2,10 @@
 // definitions without HTTP/2, TLS or grpc's transport.
 //
 // A [Server] serves registered services on any number of listeners. A [Client] makes calls over one
-// connection, any number at once. protoc-gen-go-ttrpc generates stubs for messages of
-// google.golang.org/protobuf, and protoc-gen-gogottrpc for gogo's; one process, one server and one
-// client can use both kinds. PROTOCOL.md describes the wire.
+// connection, any number at once; that of [Dial] connects by itself, and again.
+// protoc-gen-go-ttrpc generates stubs for messages of google.golang.org/protobuf, and
+// protoc-gen-gogottrpc for gogo's; one process, one server and one client can use both kinds.
+// PROTOCOL.md describes the wire.
 //
 // # Concurrency
 //

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"flag"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -43,8 +42,7 @@ func TestRestartServer(t *testing.T) {
 		return in, err
 	}
 	socket := filepath.Join(dir, "s")
-	_ = os.Remove(socket) // of a server that was killed
-	l, err := net.Listen("unix", socket)
+	l, err := ttrpc.ListenUnix(socket) // a server that was killed has left one
 	check(t, err)
 	s, err := ttrpc.NewServer()
 	check(t, err)
