@@ -95,30 +95,33 @@ func TestConnWakes(t *testing.T) {
 
 // The bytes of one Write stay together, whatever else is written.
 func TestConnWritesDoNotMix(t *testing.T) {
-	a, b := ttrpctest.Pair()
-	a.SetBuffer(7)
-	b.SetMaxRead(5)
-	const size, writers = 100, 8
-	var all sync.WaitGroup
-	for i := range writers {
-		all.Go(func() {
-			if n, err := a.Write(bytes.Repeat([]byte{byte('a' + i)}, size)); n != size || err != nil {
-				t.Error(n, err)
-			}
-		})
-	}
-	go func() { all.Wait(); a.Close() }()
-	got, err := io.ReadAll(b)
-	check(t, err)
-	for len(got) >= size {
-		if strings.Trim(string(got[:size]), string(got[:1])) != "" {
-			t.Fatalf("mixed: %q", got[:size])
+	synctest.Test(t, func(t *testing.T) {
+		a, b := ttrpctest.Pair()
+		a.SetBuffer(7)
+		b.SetMaxRead(5)
+		const size, writers = 100, 8
+		var all sync.WaitGroup
+		for i := range writers {
+			all.Go(func() {
+				if n, err := a.Write(bytes.Repeat([]byte{byte('a' + i)}, size)); n != size || err != nil {
+					t.Error(n, err)
+				}
+			})
 		}
-		got = got[size:]
-	}
-	if len(got) > 0 {
-		t.Errorf("%d bytes more", len(got))
-	}
+		synctest.Wait() // all of them are in Write
+		go func() { all.Wait(); a.Close() }()
+		got, err := io.ReadAll(b)
+		check(t, err)
+		for len(got) >= size {
+			if strings.Trim(string(got[:size]), string(got[:1])) != "" {
+				t.Fatalf("mixed: %q", got[:size])
+			}
+			got = got[size:]
+		}
+		if len(got) > 0 {
+			t.Errorf("%d bytes more", len(got))
+		}
+	})
 }
 
 // faults are set between calls, and each shows in what the next call returns.
