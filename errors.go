@@ -53,9 +53,6 @@ var (
 	errNilConn          = errors.New("ttrpc: the listener returned neither a connection nor an error")
 	errHandshakeTimeout = errors.New("ttrpc: handshake took too long")
 	errHandshakeNilConn = errors.New("ttrpc: handshake returned no connection")
-	errNoPath           = errors.New("ttrpc: ListenUnix was given an empty path")
-	errNotSocket        = errors.New("the file is no socket, and is left as it is")
-	errSocketInUse      = errors.New("another socket is open there")
 )
 
 // OversizedMessageErr is the refusal to send a message that is larger than the limit. It wraps a

@@ -38,7 +38,7 @@ imports. Exit status: 0 when all could be counted, 1 when not, 2 for wrong flags
 `
 
 // moduleLayers are this module's layers, the lowest first. TestLayersImports has the same list.
-const moduleLayers = "internal/peercred,internal/codec,internal/callctx,internal/streamids,internal/threads," +
+const moduleLayers = "internal/peercred,internal/codec,internal/callctx,internal/streamids,internal/threads,internal/unixsocket," +
 	"internal/wire,internal/transport,."
 
 func main() {
