@@ -16,57 +16,57 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// sfMistakes are calls with arguments that can't work, and the name that the panic in the caller
+// mistakes are calls with arguments that can't work, and the name that the panic in the caller
 // has to have.
-var sfMistakes = map[string]struct {
+var mistakes = map[string]struct {
 	make func(t *testing.T)
 	name string
 }{
 	"client": {func(t *testing.T) {
 		c := ttrpc.NewClient(nil)
-		_, err := sfCall(context.Background(), c, "echo", "")
+		_, err := call(context.Background(), c, "echo", "")
 		fmt.Println("the call:", err)
 	}, "NewClient"},
 	"client with a handshake": {func(t *testing.T) {
-		ttrpc.NewClient(nil, ttrpc.WithClientHandshaker(sfHandshake(func(conn net.Conn) (net.Conn, error) { return conn, nil })))
+		ttrpc.NewClient(nil, ttrpc.WithClientHandshaker(handshake(func(conn net.Conn) (net.Conn, error) { return conn, nil })))
 	}, "NewClient"},
 	"nil pointer of package net": {func(*testing.T) { ttrpc.NewClient((*net.UnixConn)(nil)) }, "NewClient"},
 	"listener": {func(t *testing.T) {
 		s, err := ttrpc.NewServer()
-		sfCheck(t, err)
+		check(t, err)
 		fmt.Println("Serve:", s.Serve(context.Background(), nil))
 	}, "Serve"},
 	"listener of a closed server": {func(t *testing.T) {
 		s, err := ttrpc.NewServer()
-		sfCheck(t, err)
-		sfCheck(t, s.Close())
+		check(t, err)
+		check(t, s.Close())
 		fmt.Println("Serve:", s.Serve(context.Background(), nil))
 	}, "Serve"},
 	"connection": {func(t *testing.T) {
 		s, err := ttrpc.NewServer()
-		sfCheck(t, err)
+		check(t, err)
 		fmt.Println("ServeConn:", s.ServeConn(context.Background(), nil))
 	}, "ServeConn"},
 	"connection, a nil pointer": {func(t *testing.T) {
 		s, err := ttrpc.NewServer()
-		sfCheck(t, err)
-		sfCheck(t, s.Close())
+		check(t, err)
+		check(t, s.Close())
 		fmt.Println("ServeConn:", s.ServeConn(context.Background(), (*net.UnixConn)(nil)))
 	}, "ServeConn"},
 	"context of a connection": {func(t *testing.T) {
 		s, err := ttrpc.NewServer()
-		sfCheck(t, err)
+		check(t, err)
 		var none context.Context
 		fmt.Println("ServeConn:", s.ServeConn(none, new(net.UnixConn)))
 	}, "ServeConn"},
 	"context": {func(t *testing.T) {
 		s, err := ttrpc.NewServer()
-		sfCheck(t, err)
-		s.RegisterService(sfService, sfDesc(nil, nil))
-		l := sfListen(t)
-		c := sfClient(t, sfDial(t, l))
+		check(t, err)
+		s.RegisterService(svc, serviceOf(nil, nil))
+		l := listen(t, "unix")
+		c := newClient(t, dial(t, l))
 		go func() {
-			_, err := sfCall(context.Background(), c, "echo", "")
+			_, err := call(context.Background(), c, "echo", "")
 			fmt.Println("the call:", err)
 			s.Close()
 		}()
@@ -75,10 +75,10 @@ var sfMistakes = map[string]struct {
 	}, "Serve"},
 }
 
-// sfHandshake is a handshake of a function.
-type sfHandshake func(net.Conn) (net.Conn, error)
+// handshake is a handshake of a function.
+type handshake func(net.Conn) (net.Conn, error)
 
-func (f sfHandshake) Handshake(_ context.Context, conn net.Conn) (net.Conn, any, error) {
+func (f handshake) Handshake(_ context.Context, conn net.Conn) (net.Conn, any, error) {
 	conn, err := f(conn)
 	return conn, nil, err
 }
@@ -86,13 +86,13 @@ func (f sfHandshake) Handshake(_ context.Context, conn net.Conn) (net.Conn, any,
 // What can't work is a panic that says so, at once and in the goroutine of whoever made the
 // mistake. It is tried in processes of their own, which a panic in another goroutine ends.
 func TestNilArguments(t *testing.T) {
-	if which := sfChild(); which != "" {
-		value := sfPanicOf(func() { sfMistakes[which].make(t) })
+	if which := child(); which != "" {
+		value := panicOf(func() { mistakes[which].make(t) })
 		fmt.Printf("in the caller: %v\n", value)
 		os.Exit(0)
 	}
-	for which, mistake := range sfMistakes {
-		out, err := sfRunChild(t, which)
+	for which, mistake := range mistakes {
+		out, err := runChild(t, which)
 		_, text, _ := strings.Cut(out, "in the caller: ")
 		clear := strings.HasPrefix(text, "ttrpc: ") && strings.Contains(text, mistake.name) && strings.Contains(text, "nil")
 		if err != nil || !clear {
@@ -104,38 +104,38 @@ func TestNilArguments(t *testing.T) {
 // A listener that returns neither a connection nor an error is broken as well, but not the caller's
 // mistake: the process goes on, and others are served.
 func TestListenerReturnsNothing(t *testing.T) {
-	if sfChild() == "" {
-		if out, err := sfRunChild(t, "listener"); err != nil {
+	if child() == "" {
+		if out, err := runChild(t, "listener"); err != nil {
 			t.Fatalf("%v: %.500s", err, out)
 		}
 		return
 	}
 	s, err := ttrpc.NewServer()
-	sfCheck(t, err)
-	s.RegisterService(sfService, sfDesc(nil, nil))
-	sound := sfListen(t)
+	check(t, err)
+	s.RegisterService(svc, serviceOf(nil, nil))
+	sound := listen(t, "unix")
 	go s.Serve(context.Background(), sound)
-	broken := newSfListener(nil)
+	broken := newConnListener(nil)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(context.Background(), broken) }()
-	sfWantEcho(t, sfClient(t, sfDial(t, sound)))
-	sfCheck(t, s.Close())
-	sfWait(t, served, "Serve of the broken listener to return")
+	wantEcho(t, newClient(t, dial(t, sound)))
+	check(t, s.Close())
+	wait(t, served, "Serve of the broken listener to return")
 }
 
 // A handler that returns neither a message nor an error is found by its name.
 func TestNilFromAHandlerNamesTheMethod(t *testing.T) {
 	nothing := func(context.Context, string) (any, error) { return nil, nil }
 	typed := func(context.Context, string) (any, error) { return (*wrapperspb.StringValue)(nil), nil }
-	_, l := sfServe(t, nil, sfDesc(map[string]ttrpc.Method{"nothing": sfMethod(nothing), "typed": sfMethod(typed)}, nil))
-	c := sfClient(t, sfDial(t, l))
+	_, l := serveOn(t, nil, serviceOf(map[string]ttrpc.Method{"nothing": methodOf(nothing), "typed": methodOf(typed)}, nil))
+	c := newClient(t, dial(t, l))
 	for _, method := range []string{"nothing", "typed"} {
-		_, err := sfCall(context.Background(), c, method, "")
+		_, err := call(context.Background(), c, method, "")
 		st, _ := status.FromError(err)
 		if st.Code() != codes.Unknown || !strings.HasPrefix(st.Message(), "ttrpc: marshal called with nil") {
 			t.Errorf("%s: %v, want the status of the releases", method, err)
 		}
-		if !strings.Contains(st.Message(), "/"+sfService+"/"+method) {
+		if !strings.Contains(st.Message(), "/"+svc+"/"+method) {
 			t.Errorf("%s: %v does not name the method", method, err)
 		}
 	}
@@ -144,17 +144,17 @@ func TestNilFromAHandlerNamesTheMethod(t *testing.T) {
 // For streams nothing is an empty message, or the end: it is no mistake there.
 func TestNilFromAStreamIsItsEnd(t *testing.T) {
 	nothing := func(context.Context, ttrpc.StreamServer) (any, error) { return nil, nil }
-	desc := sfDesc(nil, map[string]ttrpc.StreamHandler{"both": nothing})
+	desc := serviceOf(nil, map[string]ttrpc.StreamHandler{"both": nothing})
 	desc.Streams["up"] = ttrpc.Stream{Handler: nothing, StreamingClient: true}
-	_, l := sfServe(t, nil, desc)
-	c := sfClient(t, sfDial(t, l))
-	cs, err := c.NewStream(context.Background(), &ttrpc.StreamDesc{StreamingClient: true}, sfService, "up", nil)
-	sfCheck(t, err)
-	m := sfText("old")
-	sfCheck(t, cs.RecvMsg(m))
-	sfEqual(t, m.Value, "")
-	cs, err = c.NewStream(context.Background(), sfBoth, sfService, "both", nil)
-	sfCheck(t, err)
+	_, l := serveOn(t, nil, desc)
+	c := newClient(t, dial(t, l))
+	cs, err := c.NewStream(context.Background(), &ttrpc.StreamDesc{StreamingClient: true}, svc, "up", nil)
+	check(t, err)
+	m := text("old")
+	check(t, cs.RecvMsg(m))
+	equal(t, m.Value, "")
+	cs, err = c.NewStream(context.Background(), both, svc, "both", nil)
+	check(t, err)
 	if err := cs.RecvMsg(m); err == nil || err.Error() != "EOF" {
 		t.Fatal("got", err)
 	}
@@ -162,19 +162,19 @@ func TestNilFromAStreamIsItsEnd(t *testing.T) {
 
 // Unimplemented has the releases' texts, to the letter: programs may match on them.
 func TestUnimplementedHasTheReleasesTexts(t *testing.T) {
-	_, l := sfServe(t, nil, sfDesc(nil, nil))
-	c := sfClient(t, sfDial(t, l))
-	for _, names := range [][3]string{{"none.Service", "what", "service none.Service"}, {sfService, "what", "method what"}} {
-		check := func(err error) {
+	_, l := serveOn(t, nil, serviceOf(nil, nil))
+	c := newClient(t, dial(t, l))
+	for _, names := range [][3]string{{"none.Service", "what", "service none.Service"}, {svc, "what", "method what"}} {
+		wantStatusOfReleases := func(err error) {
 			t.Helper()
 			st, _ := status.FromError(err)
 			if st.Code() != codes.Unimplemented || st.Message() != names[2] {
 				t.Errorf("%v, want the status of the releases", err)
 			}
 		}
-		check(c.Call(context.Background(), names[0], names[1], sfText(""), sfText("")))
-		cs, err := c.NewStream(context.Background(), sfBoth, names[0], names[1], nil)
-		sfCheck(t, err)
-		check(cs.RecvMsg(sfText("")))
+		wantStatusOfReleases(c.Call(context.Background(), names[0], names[1], text(""), text("")))
+		cs, err := c.NewStream(context.Background(), both, names[0], names[1], nil)
+		check(t, err)
+		wantStatusOfReleases(cs.RecvMsg(text("")))
 	}
 }

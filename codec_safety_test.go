@@ -57,8 +57,8 @@ func connect(t *testing.T, newMessage func() any, seen func(any)) *ttrpc.Client 
 			}
 		}}},
 	})
-	mine, theirs := sfSocketPair(t, unix.SOCK_STREAM)
-	l := newSfListener(theirs)
+	mine, theirs := socketPair(t, unix.SOCK_STREAM)
+	l := newConnListener(theirs)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(bg, l) }()
 	c := ttrpc.NewClient(mine)

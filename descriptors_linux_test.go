@@ -23,14 +23,14 @@ import (
 // A peer on a unix socket can send descriptors beside its bytes (SCM_RIGHTS). Nobody has asked for
 // them; they are closed, and what the closing costs is nobody's but the peer's.
 
-// sfMaxDescriptors is how many the kernel takes with one message.
-const sfMaxDescriptors = 253
+// maxDescriptors is how many the kernel takes with one message.
+const maxDescriptors = 253
 
-// sfSendWith writes b in one message with descriptors, copies of which stay with the caller. Where
+// sendWith writes b in one message with descriptors, copies of which stay with the caller. Where
 // the kernel refuses them, for the receiver has said that it takes none, the bytes are sent alone.
-func sfSendWith(t testing.TB, conn net.Conn, b []byte, fds ...int) {
+func sendWith(t testing.TB, conn net.Conn, b []byte, fds ...int) {
 	t.Helper()
-	if p, ok := conn.(*sfPeer); ok {
+	if p, ok := conn.(*rawPeer); ok {
 		conn = p.Conn
 	}
 	uc := conn.(*net.UnixConn)
@@ -38,10 +38,10 @@ func sfSendWith(t testing.TB, conn net.Conn, b []byte, fds ...int) {
 	if errors.Is(err, unix.EPERM) {
 		_, err = uc.Write(b)
 	}
-	sfCheck(t, err)
+	check(t, err)
 }
 
-func sfRepeat(fd, n int) []int {
+func copies(fd, n int) []int {
 	fds := make([]int, n)
 	for i := range fds {
 		fds[i] = fd
@@ -49,23 +49,23 @@ func sfRepeat(fd, n int) []int {
 	return fds
 }
 
-// sfPipe is a pipe whose only writing end is sent away by send.
-type sfPipe struct{ r, w *os.File }
+// fullPipe is a pipe whose only writing end is sent away by send.
+type fullPipe struct{ r, w *os.File }
 
-func newSfPipe(t testing.TB) *sfPipe {
+func newFullPipe(t testing.TB) *fullPipe {
 	r, w, err := os.Pipe()
-	sfCheck(t, err)
+	check(t, err)
 	t.Cleanup(func() { r.Close(); w.Close() })
-	return &sfPipe{r, w}
+	return &fullPipe{r, w}
 }
 
-func (p *sfPipe) fds(n int) []int { return sfRepeat(int(p.w.Fd()), n) }
+func (p *fullPipe) fds(n int) []int { return copies(int(p.w.Fd()), n) }
 
 // wantClosed waits until nobody has the writing end any more.
-func (p *sfPipe) wantClosed(t testing.TB) {
+func (p *fullPipe) wantClosed(t testing.TB) {
 	t.Helper()
-	sfCheck(t, p.w.Close())
-	sfCheck(t, p.r.SetReadDeadline(time.Now().Add(sfPatience)))
+	check(t, p.w.Close())
+	check(t, p.r.SetReadDeadline(time.Now().Add(patience)))
 	if n, err := p.r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 		t.Fatalf("%d bytes, %v: a descriptor is still open", n, err)
 	}
@@ -74,25 +74,25 @@ func (p *sfPipe) wantClosed(t testing.TB) {
 func TestDescriptorsSentToAServer(t *testing.T) {
 	for _, when := range []string{"after accept", "before accept"} {
 		t.Run(when, func(t *testing.T) {
-			l, pipe := sfListen(t), newSfPipe(t)
-			p := newSfPeer(t, sfDial(t, l))
+			l, pipe := listen(t, "unix"), newFullPipe(t)
+			p := newRawPeer(t, dial(t, l))
 			if when == "after accept" {
-				sfServe(t, l, sfDesc(nil, nil))
-				p.send(sfRequest(1, 0, "echo", sfText("x")))
-				sfEqual(t, p.recv().id, uint32(1))
+				serveOn(t, l, serviceOf(nil, nil))
+				p.send(requestWith(1, 0, "echo", text("x")))
+				equal(t, p.recv().id, uint32(1))
 			}
-			b := sfRequest(3, 0, "echo", sfText("x")).bytes()
-			large := sfRequest(5, 0, "echo", sfText(strings.Repeat("x", 100_000))).bytes()
-			sfSendWith(t, p, b[:1], pipe.fds(1)...) // in the header, in the data, and with a whole frame
-			sfSendWith(t, p, b[1:12], pipe.fds(sfMaxDescriptors)...)
-			sfSendWith(t, p, b[12:], pipe.fds(1)...)
-			sfSendWith(t, p, large[:50_000], pipe.fds(1)...)
-			sfSendWith(t, p, large[50_000:], pipe.fds(1)...)
+			b := requestWith(3, 0, "echo", text("x")).bytes()
+			large := requestWith(5, 0, "echo", text(strings.Repeat("x", 100_000))).bytes()
+			sendWith(t, p, b[:1], pipe.fds(1)...) // in the header, in the data, and with a whole frame
+			sendWith(t, p, b[1:12], pipe.fds(maxDescriptors)...)
+			sendWith(t, p, b[12:], pipe.fds(1)...)
+			sendWith(t, p, large[:50_000], pipe.fds(1)...)
+			sendWith(t, p, large[50_000:], pipe.fds(1)...)
 			for i := range uint32(20) {
-				sfSendWith(t, p, sfRequest(2*i+7, 0, "echo", sfText("x")).bytes(), pipe.fds(sfMaxDescriptors)...)
+				sendWith(t, p, requestWith(2*i+7, 0, "echo", text("x")).bytes(), pipe.fds(maxDescriptors)...)
 			}
 			if when == "before accept" {
-				sfServe(t, l, sfDesc(nil, nil))
+				serveOn(t, l, serviceOf(nil, nil))
 			}
 			for range 22 {
 				if f := p.recv(); f.typ != 2 || len(f.data) < 5 {
@@ -100,56 +100,56 @@ func TestDescriptorsSentToAServer(t *testing.T) {
 				}
 			}
 			pipe.wantClosed(t)
-			p.send(sfRequest(101, 0, "echo", sfText("x")))
-			sfEqual(t, p.recv().id, uint32(101))
+			p.send(requestWith(101, 0, "echo", text("x")))
+			equal(t, p.recv().id, uint32(101))
 		})
 	}
 }
 
 func TestDescriptorsSentToAClient(t *testing.T) {
-	near, far := sfPair(t)
-	c, p, pipe := sfClient(t, near), newSfPeer(t, far), newSfPipe(t)
+	near, far := pair(t, "unix")
+	c, p, pipe := newClient(t, near), newRawPeer(t, far), newFullPipe(t)
 	for range 20 {
-		done := sfGo(context.Background(), c, "any", "x")
-		answer := sfFrame{p.recv().id, 2, 0, nil}.bytes()
-		sfSendWith(t, p, answer[:5], pipe.fds(1)...)
-		sfSendWith(t, p, answer[5:], pipe.fds(sfMaxDescriptors)...)
-		sfCheck(t, sfWait(t, done, "the call"))
+		done := goCall(context.Background(), c, "any", "x")
+		answer := rawFrame{id: p.recv().id, typ: 2}.bytes()
+		sendWith(t, p, answer[:5], pipe.fds(1)...)
+		sendWith(t, p, answer[5:], pipe.fds(maxDescriptors)...)
+		check(t, wait(t, done, "the call"))
 	}
 	pipe.wantClosed(t)
 }
 
-// sfStuck is the descriptor of a TCP connection whose last close waits for an hour: its peer does
+// stuck is the descriptor of a TCP connection whose last close waits for an hour: its peer does
 // not read, and it has SO_LINGER. It stands for all that makes the kernel work for long when a
 // descriptor is dropped.
-func sfStuck(t testing.TB) *os.File {
+func stuck(t testing.TB) *os.File {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	sfCheck(t, err)
+	check(t, err)
 	conn, err := net.Dial("tcp", l.Addr().String())
-	sfCheck(t, err)
+	check(t, err)
 	far, err := l.Accept()
-	sfCheck(t, err)
+	check(t, err)
 	t.Cleanup(func() { far.Close(); l.Close() })
 	f, err := conn.(*net.TCPConn).File()
-	sfCheck(t, err)
+	check(t, err)
 	fd := int(f.Fd()) // which makes it block
-	sfCheck(t, unix.SetNonblock(fd, true))
+	check(t, unix.SetNonblock(fd, true))
 	for err = nil; err == nil; { // until both buffers are full
 		_, err = unix.Write(fd, make([]byte, 1<<20))
 	}
-	sfEqual(t, err, error(unix.EAGAIN))
-	sfCheck(t, conn.(*net.TCPConn).SetLinger(3600))
-	sfCheck(t, conn.Close())
+	equal(t, err, error(unix.EAGAIN))
+	check(t, conn.(*net.TCPConn).SetLinger(3600))
+	check(t, conn.Close())
 	return f
 }
 
-// sfSendStuck sends b with as many descriptors as one message has, a stuck one among them at the
+// sendStuck sends b with as many descriptors as one message has, a stuck one among them at the
 // index; the only copies left are on their way then. It returns when the receiver has taken them.
-func sfSendStuck(t testing.TB, conn net.Conn, b []byte, fill *os.File, index int) {
+func sendStuck(t testing.TB, conn net.Conn, b []byte, fill *os.File, index int) {
 	t.Helper()
-	f := sfStuck(t)
-	fds := sfRepeat(int(fill.Fd()), sfMaxDescriptors)
+	f := stuck(t)
+	fds := copies(int(fill.Fd()), maxDescriptors)
 	fds[index] = int(f.Fd())
 	if _, _, err := conn.(*net.UnixConn).WriteMsgUnix(b, unix.UnixRights(fds...), nil); errors.Is(err, unix.EPERM) {
 		return // f stays open, for its closing is not what is tested
@@ -159,43 +159,43 @@ func sfSendStuck(t testing.TB, conn net.Conn, b []byte, fill *os.File, index int
 	go f.Close() // which stands still where the receiver has been quicker: it is the last one then
 }
 
-// sfAwaitTaken waits until the receiver has read all.
-func sfAwaitTaken(t testing.TB, conn net.Conn) {
+// awaitTaken waits until the receiver has read all.
+func awaitTaken(t testing.TB, conn net.Conn) {
 	raw, err := conn.(*net.UnixConn).SyscallConn()
-	sfCheck(t, err)
+	check(t, err)
 	for left := 1; left > 0; runtime.Gosched() {
 		err := raw.Control(func(fd uintptr) { left, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
-		sfCheck(t, err)
+		check(t, err)
 	}
 }
 
-// sfStuckModes are what the processes of TestDescriptorsStopNobody do; each may stand still.
-var sfStuckModes = map[string]func(*testing.T){
-	"server":        func(t *testing.T) { sfStuckServer(t, false, 0) },
-	"last":          func(t *testing.T) { sfStuckServer(t, false, sfMaxDescriptors-1) },
-	"before accept": func(t *testing.T) { sfStuckServer(t, true, sfMaxDescriptors-1) },
+// stuckModes are what the processes of TestDescriptorsStopNobody do; each may stand still.
+var stuckModes = map[string]func(*testing.T){
+	"server":        func(t *testing.T) { stuckServer(t, false, 0) },
+	"last":          func(t *testing.T) { stuckServer(t, false, maxDescriptors-1) },
+	"before accept": func(t *testing.T) { stuckServer(t, true, maxDescriptors-1) },
 	"few left": func(t *testing.T) { // the process may not have as many descriptors as are sent
-		sfCheck(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 64, Max: 64}))
-		sfStuckServer(t, false, sfMaxDescriptors-1)
+		check(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 64, Max: 64}))
+		stuckServer(t, false, maxDescriptors-1)
 	},
-	"client":        sfStuckClient,
-	"close":         sfStuckClose,
-	"close on exec": sfStuckCloseOnExec,
+	"client":        stuckClient,
+	"close":         stuckClose,
+	"close on exec": stuckCloseOnExec,
 }
 
 // A descriptor whose last close waits, in a process with one processor that is not preempted by
 // signals (GODEBUG= asyncpreemptoff=1; a signal would cut the waiting short): other connections are
 // served, and timers fire.
 func TestDescriptorsStopNobody(t *testing.T) {
-	if mode := sfChild(); mode != "" {
-		sfStuckModes[mode](t)
+	if mode := child(); mode != "" {
+		stuckModes[mode](t)
 		fmt.Println("went on")
 		os.Exit(0) // what waits would hold up the test's end
 	}
-	for mode := range sfStuckModes {
+	for mode := range stuckModes {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel() // those that hang do so at once
-			out, err := sfRunChildOf(t, "TestDescriptorsStopNobody", mode, "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1")
+			out, err := runChildOf(t, "TestDescriptorsStopNobody", mode, "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1")
 			if err != nil || !strings.Contains(out, "went on") {
 				t.Errorf("%v: %.2000s", err, out)
 			}
@@ -203,61 +203,61 @@ func TestDescriptorsStopNobody(t *testing.T) {
 	}
 }
 
-func sfNull(t testing.TB) *os.File {
+func null(t testing.TB) *os.File {
 	f, err := os.Open(os.DevNull)
-	sfCheck(t, err)
+	check(t, err)
 	t.Cleanup(func() { f.Close() })
 	return f
 }
 
-// sfWantGoingOn makes sure that a server serves others, and that timers fire.
-func sfWantGoingOn(t *testing.T, l net.Listener, old *ttrpc.Client) {
+// wantGoingOn makes sure that a server serves others, and that timers fire.
+func wantGoingOn(t *testing.T, l net.Listener, old *ttrpc.Client) {
 	t.Helper()
 	for range 100 {
-		sfWantEcho(t, old)
+		wantEcho(t, old)
 	}
-	sfWantEcho(t, sfClient(t, sfDial(t, l)))
+	wantEcho(t, newClient(t, dial(t, l)))
 	fired := make(chan struct{})
 	time.AfterFunc(time.Millisecond, func() { close(fired) })
-	sfWait(t, fired, "a timer")
+	wait(t, fired, "a timer")
 }
 
-func sfStuckServer(t *testing.T, beforeAccept bool, index int) {
-	l := sfListen(t)
-	attack := sfRequest(1, 0, "echo", sfText("x")).bytes()
+func stuckServer(t *testing.T, beforeAccept bool, index int) {
+	l := listen(t, "unix")
+	attack := requestWith(1, 0, "echo", text("x")).bytes()
 	var conn net.Conn
 	if beforeAccept {
-		conn = sfDial(t, l)
-		sfSendStuck(t, conn, attack, sfNull(t), index)
+		conn = dial(t, l)
+		sendStuck(t, conn, attack, null(t), index)
 	}
-	sfServe(t, l, sfDesc(nil, nil))
-	old := sfClient(t, sfDial(t, l))
-	sfWantEcho(t, old)
+	serveOn(t, l, serviceOf(nil, nil))
+	old := newClient(t, dial(t, l))
+	wantEcho(t, old)
 	if !beforeAccept {
-		conn = sfDial(t, l)
-		sfSendStuck(t, conn, attack, sfNull(t), index)
+		conn = dial(t, l)
+		sendStuck(t, conn, attack, null(t), index)
 	}
-	sfAwaitTaken(t, conn)
-	sfWantGoingOn(t, l, old)
+	awaitTaken(t, conn)
+	wantGoingOn(t, l, old)
 }
 
-func sfStuckClient(t *testing.T) {
-	_, l := sfServe(t, nil, sfDesc(nil, nil))
-	old := sfClient(t, sfDial(t, l))
-	sfWantEcho(t, old)
-	near, far := sfPair(t)
-	sfClient(t, near)
-	sfSendStuck(t, far, sfFrame{1, 2, 0, nil}.bytes(), sfNull(t), 0)
-	sfAwaitTaken(t, far)
-	sfWantGoingOn(t, l, old)
+func stuckClient(t *testing.T) {
+	_, l := serveOn(t, nil, serviceOf(nil, nil))
+	old := newClient(t, dial(t, l))
+	wantEcho(t, old)
+	near, far := pair(t, "unix")
+	newClient(t, near)
+	sendStuck(t, far, rawFrame{id: 1, typ: 2}.bytes(), null(t), 0)
+	awaitTaken(t, far)
+	wantGoingOn(t, l, old)
 }
 
-// sfStuckClose closes a server while a connection, whose handshake has not read it, holds a stuck
+// stuckClose closes a server while a connection, whose handshake has not read it, holds a stuck
 // descriptor.
-func sfStuckClose(t *testing.T) {
+func stuckClose(t *testing.T) {
 	held := make(chan struct{})
 	var conns atomic.Int32
-	s, l := sfServe(t, nil, sfDesc(nil, nil), ttrpc.WithServerHandshaker(sfHandshakeContext(func(ctx context.Context) error {
+	s, l := serveOn(t, nil, serviceOf(nil, nil), ttrpc.WithServerHandshaker(handshakeOf(func(ctx context.Context) error {
 		if conns.Add(1) == 1 {
 			return nil
 		}
@@ -265,29 +265,29 @@ func sfStuckClose(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	})))
-	old := sfClient(t, sfDial(t, l))
-	sfWantEcho(t, old)
-	sfSendStuck(t, sfDial(t, l), []byte{0}, sfNull(t), 0)
-	sfWait(t, held, "the handshake")
-	sfCheck(t, s.Close())
-	sfCheck(t, old.UserOnCloseWait(context.Background()))
-	ctx, cancel := context.WithTimeout(context.Background(), sfPatience)
+	old := newClient(t, dial(t, l))
+	wantEcho(t, old)
+	sendStuck(t, dial(t, l), []byte{0}, null(t), 0)
+	wait(t, held, "the handshake")
+	check(t, s.Close())
+	check(t, old.UserOnCloseWait(context.Background()))
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	sfCheck(t, s.Shutdown(ctx))
+	check(t, s.Shutdown(ctx))
 }
 
-// sfStuckCloseOnExec looks at the descriptors behind the stuck one. Should they be open for a
+// stuckCloseOnExec looks at the descriptors behind the stuck one. Should they be open for a
 // while, programs that this process starts must not inherit them.
-func sfStuckCloseOnExec(t *testing.T) {
-	_, l := sfServe(t, nil, sfDesc(nil, nil))
-	pipe, conn := newSfPipe(t), sfDial(t, l)
-	sfSendStuck(t, conn, sfRequest(1, 0, "echo", sfText("x")).bytes(), pipe.w, 0)
-	sfAwaitTaken(t, conn)
-	sfWantEcho(t, sfClient(t, sfDial(t, l)))
+func stuckCloseOnExec(t *testing.T) {
+	_, l := serveOn(t, nil, serviceOf(nil, nil))
+	pipe, conn := newFullPipe(t), dial(t, l)
+	sendStuck(t, conn, requestWith(1, 0, "echo", text("x")).bytes(), pipe.w, 0)
+	awaitTaken(t, conn)
+	wantEcho(t, newClient(t, dial(t, l)))
 	want, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", pipe.w.Fd()))
-	sfCheck(t, err)
+	check(t, err)
 	links, err := filepath.Glob("/proc/self/fd/*")
-	sfCheck(t, err)
+	check(t, err)
 	for _, link := range links {
 		if target, _ := os.Readlink(link); target != want {
 			continue

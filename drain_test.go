@@ -21,48 +21,48 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// sfEnded is a context that has ended, as that of a program that waits for a signal before it shuts
+// ended is a context that has ended, as that of a program that waits for a signal before it shuts
 // down.
-func sfEnded() context.Context {
+func ended() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
 }
 
-// sfShutdown calls Shutdown and fails the test when it hangs.
-func sfShutdown(t testing.TB, ctx context.Context, s *ttrpc.Server) error {
+// shutdown calls Shutdown and fails the test when it hangs.
+func shutdown(t testing.TB, ctx context.Context, s *ttrpc.Server) error {
 	t.Helper()
 	done := make(chan error, 1)
 	go func() { done <- s.Shutdown(ctx) }()
-	return sfWait(t, done, "Shutdown")
+	return wait(t, done, "Shutdown")
 }
 
-// sfGate holds calls until it is opened.
-type sfGate struct {
+// slowGate holds calls until it is opened.
+type slowGate struct {
 	entered chan struct{}
 	open    chan struct{}
 	early   atomic.Bool // what was to wait has not
 }
 
-func newSfGate(t testing.TB) *sfGate {
-	g := &sfGate{entered: make(chan struct{}, 64), open: make(chan struct{})}
+func newSlowGate(t testing.TB) *slowGate {
+	g := &slowGate{entered: make(chan struct{}, 64), open: make(chan struct{})}
 	t.Cleanup(g.release)
 	return g
 }
 
-func openSfGate(t testing.TB) *sfGate {
-	g := newSfGate(t)
+func openSfGate(t testing.TB) *slowGate {
+	g := newSlowGate(t)
 	g.release()
 	return g
 }
 
-func (g *sfGate) release() {
+func (g *slowGate) release() {
 	if !g.isOpen() {
 		close(g.open)
 	}
 }
 
-func (g *sfGate) isOpen() bool {
+func (g *slowGate) isOpen() bool {
 	select {
 	case <-g.open:
 		return true
@@ -72,12 +72,12 @@ func (g *sfGate) isOpen() bool {
 }
 
 // wait is a handler that has no eye on its context.
-func (g *sfGate) wait(_ context.Context, in string) (any, error) {
+func (g *slowGate) wait(_ context.Context, in string) (any, error) {
 	g.pass()
-	return sfText(in), nil
+	return text(in), nil
 }
 
-func (g *sfGate) pass() {
+func (g *slowGate) pass() {
 	g.entered <- struct{}{}
 	<-g.open
 }
@@ -88,19 +88,19 @@ func TestShutdownOfIdleConnectionsWithAnEndedContext(t *testing.T) {
 	for _, conns := range []int{0, 1, 20} {
 		t.Run(fmt.Sprint(conns), func(t *testing.T) {
 			frozen(t, func(t *testing.T) {
-				s, l := sfServe(t, nil, sfDesc(nil, nil))
+				s, l := serveOn(t, nil, serviceOf(nil, nil))
 				var clients []*ttrpc.Client
 				for range conns {
-					c := sfClient(t, sfDial(t, l))
-					sfWantEcho(t, c)
+					c := newClient(t, dial(t, l))
+					wantEcho(t, c)
 					clients = append(clients, c)
 				}
-				sfCheck(t, sfShutdown(t, sfEnded(), s))
+				check(t, shutdown(t, ended(), s))
 				for _, c := range clients {
-					_, err := sfCall(context.Background(), c, "echo", "")
-					sfWantIs(t, err, ttrpc.ErrClosed)
+					_, err := call(context.Background(), c, "echo", "")
+					wantIs(t, err, ttrpc.ErrClosed)
 				}
-				sfCheck(t, sfShutdown(t, sfEnded(), s))
+				check(t, shutdown(t, ended(), s))
 			})
 		})
 	}
@@ -110,34 +110,34 @@ func TestShutdownOfIdleConnectionsWithAnEndedContext(t *testing.T) {
 func TestShutdownAfterTheAnswerWithAnEndedContext(t *testing.T) {
 	for range 200 {
 		frozen(t, func(t *testing.T) {
-			s, l := sfServe(t, nil, sfDesc(nil, nil))
-			c := sfClient(t, sfDial(t, l))
-			sfWantEcho(t, c)
-			sfCheck(t, sfShutdown(t, sfEnded(), s))
-			sfCheck(t, c.Close())
+			s, l := serveOn(t, nil, serviceOf(nil, nil))
+			c := newClient(t, dial(t, l))
+			wantEcho(t, c)
+			check(t, shutdown(t, ended(), s))
+			check(t, c.Close())
 		})
 	}
 }
 
 // With a call in flight the context counts, and the rest goes on.
 func TestShutdownBesideACallWithAnEndedContext(t *testing.T) {
-	g := newSfGate(t)
-	s, l := sfServe(t, nil, sfDesc(map[string]ttrpc.Method{"wait": sfMethod(g.wait)}, nil))
-	done := sfGo(context.Background(), sfClient(t, sfDial(t, l)), "wait", "")
-	sfWait(t, g.entered, "the call")
-	sfEqual(t, sfShutdown(t, sfEnded(), s), context.Canceled)
+	g := newSlowGate(t)
+	s, l := serveOn(t, nil, serviceOf(map[string]ttrpc.Method{"wait": methodOf(g.wait)}, nil))
+	done := goCall(context.Background(), newClient(t, dial(t, l)), "wait", "")
+	wait(t, g.entered, "the call")
+	equal(t, shutdown(t, ended(), s), context.Canceled)
 	g.release()
-	sfCheck(t, sfWait(t, done, "the answer"))
-	sfCheck(t, sfShutdown(t, context.Background(), s))
+	check(t, wait(t, done, "the answer"))
+	check(t, shutdown(t, context.Background(), s))
 }
 
-// sfDeaf is a conn whose Close does not wake its Read, as a terminal's.
-type sfDeaf struct {
+// deaf is a conn whose Close does not wake its Read, as a terminal's.
+type deaf struct {
 	net.Conn
 	closed chan struct{}
 }
 
-func (c *sfDeaf) Read(b []byte) (int, error) {
+func (c *deaf) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if err == nil {
 		return n, nil
@@ -145,46 +145,46 @@ func (c *sfDeaf) Read(b []byte) (int, error) {
 	select {}
 }
 
-func (c *sfDeaf) Close() error {
+func (c *deaf) Close() error {
 	close(c.closed)
 	return c.Conn.Close()
 }
 
-func (c *sfDeaf) SetReadDeadline(time.Time) error { return nil }
-func (c *sfDeaf) SetDeadline(time.Time) error     { return nil }
+func (c *deaf) SetReadDeadline(time.Time) error { return nil }
+func (c *deaf) SetDeadline(time.Time) error     { return nil }
 
 // (b) Nor does Shutdown wait for a Read that never returns: the connection is closed. Its reader is
 // lost for good, which would be a leak of this package's tests; so a process of its own has it.
 func TestShutdownOfAConnWhoseReadDoesNotEnd(t *testing.T) {
-	if sfChild() == "" {
+	if child() == "" {
 		for _, how := range []string{"Shutdown", "Close", "handshake"} {
-			if out, err := sfRunChildOf(t, t.Name(), how); err != nil || !strings.Contains(out, "done") {
+			if out, err := runChildOf(t, t.Name(), how); err != nil || !strings.Contains(out, "done") {
 				t.Errorf("%s: %v: %.1500s", how, err, out)
 			}
 		}
 		return
 	}
-	near, far := sfPair(t)
-	deaf, entered := &sfDeaf{Conn: far, closed: make(chan struct{})}, make(chan struct{})
+	near, far := pair(t, "unix")
+	deaf, entered := &deaf{Conn: far, closed: make(chan struct{})}, make(chan struct{})
 	var opts []ttrpc.ServerOpt
-	if sfChild() == "handshake" {
-		opts = append(opts, ttrpc.WithServerHandshaker(sfHandshakeContext(func(context.Context) error {
+	if child() == "handshake" {
+		opts = append(opts, ttrpc.WithServerHandshaker(handshakeOf(func(context.Context) error {
 			close(entered)
 			select {}
 		})))
 	}
-	s, _ := sfServe(t, newSfListener(deaf), sfDesc(nil, nil), opts...)
-	c := sfClient(t, near)
-	if sfChild() == "handshake" {
-		sfWait(t, entered, "the handshake")
+	s, _ := serveOn(t, newConnListener(deaf), serviceOf(nil, nil), opts...)
+	c := newClient(t, near)
+	if child() == "handshake" {
+		wait(t, entered, "the handshake")
 	} else {
-		sfWantEcho(t, c)
+		wantEcho(t, c)
 	}
-	if sfChild() == "Close" {
-		sfCheck(t, s.Close())
+	if child() == "Close" {
+		check(t, s.Close())
 	}
-	sfCheck(t, sfShutdown(t, context.Background(), s))
-	sfWait(t, deaf.closed, "the conn to be closed")
+	check(t, shutdown(t, context.Background(), s))
+	wait(t, deaf.closed, "the conn to be closed")
 	fmt.Println("done")
 	os.Exit(0)
 }
@@ -195,26 +195,26 @@ func TestShutdownBesideAHandlerWithoutAClient(t *testing.T) {
 	for _, first := range []string{"Shutdown", "Close"} {
 		for _, method := range []string{"unary", "stream"} {
 			t.Run(first+" "+method, func(t *testing.T) {
-				g, ended := newSfGate(t), make(chan struct{}, 1)
-				wait := func(ctx context.Context) (any, error) {
+				g, ended := newSlowGate(t), make(chan struct{}, 1)
+				await := func(ctx context.Context) (any, error) {
 					context.AfterFunc(ctx, func() { ended <- struct{}{} })
 					return g.wait(ctx, "")
 				}
-				s, l := sfServe(t, nil, sfDesc(
-					map[string]ttrpc.Method{"unary": sfMethod(func(ctx context.Context, _ string) (any, error) { return wait(ctx) })},
-					map[string]ttrpc.StreamHandler{"stream": func(ctx context.Context, _ ttrpc.StreamServer) (any, error) { return wait(ctx) }},
+				s, l := serveOn(t, nil, serviceOf(
+					map[string]ttrpc.Method{"unary": methodOf(func(ctx context.Context, _ string) (any, error) { return await(ctx) })},
+					map[string]ttrpc.StreamHandler{"stream": func(ctx context.Context, _ ttrpc.StreamServer) (any, error) { return await(ctx) }},
 				))
-				p := newSfPeer(t, sfDial(t, l))
+				p := newRawPeer(t, dial(t, l))
 				flags := map[string]byte{"unary": 0, "stream": 6}[method]
-				p.send(sfRequest(1, flags, method, nil))
-				sfWait(t, g.entered, "the handler")
+				p.send(requestWith(1, flags, method, nil))
+				wait(t, g.entered, "the handler")
 				if first == "Close" {
-					sfCheck(t, s.Close()) // the client is as good as gone
+					check(t, s.Close()) // the client is as good as gone
 				} else {
-					sfCheck(t, p.Close())
+					check(t, p.Close())
 				}
-				sfWait(t, ended, "the end of the handler's context")
-				sfCheck(t, sfShutdown(t, context.Background(), s))
+				wait(t, ended, "the end of the handler's context")
+				check(t, shutdown(t, context.Background(), s))
 			})
 		}
 	}
@@ -222,58 +222,58 @@ func TestShutdownBesideAHandlerWithoutAClient(t *testing.T) {
 
 // The client goes while Shutdown waits.
 func TestShutdownEndsWhenTheClientGoes(t *testing.T) {
-	g := newSfGate(t)
-	s, l := sfServe(t, nil, sfDesc(map[string]ttrpc.Method{"wait": sfMethod(g.wait)}, nil))
-	p := newSfPeer(t, sfDial(t, l))
-	p.send(sfRequest(1, 0, "wait", nil))
-	sfWait(t, g.entered, "the handler")
-	idle := sfClient(t, sfDial(t, l))
+	g := newSlowGate(t)
+	s, l := serveOn(t, nil, serviceOf(map[string]ttrpc.Method{"wait": methodOf(g.wait)}, nil))
+	p := newRawPeer(t, dial(t, l))
+	p.send(requestWith(1, 0, "wait", nil))
+	wait(t, g.entered, "the handler")
+	idle := newClient(t, dial(t, l))
 	done := make(chan error, 1)
 	go func() { done <- s.Shutdown(context.Background()) }()
-	sfCheck(t, idle.UserOnCloseWait(context.Background())) // Shutdown is at it
-	sfCheck(t, p.Close())
-	sfCheck(t, sfWait(t, done, "Shutdown"))
+	check(t, idle.UserOnCloseWait(context.Background())) // Shutdown is at it
+	check(t, p.Close())
+	check(t, wait(t, done, "Shutdown"))
 }
 
 // (e) What comes while a connection drains is refused, in words for both who ask for a status and
 // who ask for ErrClosed.
 func TestCallWhileAConnectionDrains(t *testing.T) {
-	g := newSfGate(t)
-	s, l := sfServe(t, nil, sfDesc(map[string]ttrpc.Method{"wait": sfMethod(g.wait)}, nil))
-	c := sfClient(t, sfDial(t, l))
-	held := sfGo(context.Background(), c, "wait", "")
-	sfWait(t, g.entered, "the call")
-	sfEqual(t, sfShutdown(t, sfEnded(), s), context.Canceled)
+	g := newSlowGate(t)
+	s, l := serveOn(t, nil, serviceOf(map[string]ttrpc.Method{"wait": methodOf(g.wait)}, nil))
+	c := newClient(t, dial(t, l))
+	held := goCall(context.Background(), c, "wait", "")
+	wait(t, g.entered, "the call")
+	equal(t, shutdown(t, ended(), s), context.Canceled)
 	wantRefused := func(err error) {
 		t.Helper()
-		sfWantIs(t, err, ttrpc.ErrClosed)
+		wantIs(t, err, ttrpc.ErrClosed)
 		st, ok := status.FromError(err)
 		if !ok || st.Code() != codes.Unavailable || !strings.HasSuffix(st.Message(), "ttrpc: server closed") {
 			t.Fatalf("got %v (%T), want Unavailable", err, err)
 		}
 	}
-	_, err := sfCall(context.Background(), c, "echo", "")
+	_, err := call(context.Background(), c, "echo", "")
 	wantRefused(err)
-	cs, err := c.NewStream(context.Background(), sfBoth, sfService, "any", nil)
-	sfCheck(t, err)
+	cs, err := c.NewStream(context.Background(), both, svc, "any", nil)
+	check(t, err)
 	wantRefused(cs.RecvMsg(new(wrapperspb.StringValue)))
 	wantRefused(cs.RecvMsg(new(wrapperspb.StringValue)))
 	g.release()
-	sfCheck(t, sfWait(t, held, "the call in flight"))
+	check(t, wait(t, held, "the call in flight"))
 }
 
 // A handler's own Unavailable is no end of the connection.
 func TestUnavailableOfAHandler(t *testing.T) {
-	_, l := sfServe(t, nil, sfDesc(map[string]ttrpc.Method{"no": sfMethod(func(context.Context, string) (any, error) {
+	_, l := serveOn(t, nil, serviceOf(map[string]ttrpc.Method{"no": methodOf(func(context.Context, string) (any, error) {
 		return nil, status.Error(codes.Unavailable, "try again")
 	})}, nil))
-	c := sfClient(t, sfDial(t, l))
-	_, err := sfCall(context.Background(), c, "no", "")
-	sfWantStatus(t, err, codes.Unavailable, "try again")
+	c := newClient(t, dial(t, l))
+	_, err := call(context.Background(), c, "no", "")
+	wantStatus(t, err, codes.Unavailable, "try again")
 	if errors.Is(err, ttrpc.ErrClosed) {
 		t.Fatal("it is not closed")
 	}
-	sfWantEcho(t, c)
+	wantEcho(t, c)
 }
 
 // (f) Close waits for nothing but messages that a stream's SendMsg has accepted: a call that is
@@ -282,15 +282,15 @@ func TestUnavailableOfAHandler(t *testing.T) {
 func TestClientCloseBesideAServerThatDoesNotRead(t *testing.T) {
 	for name, begin := range map[string]func(*ttrpc.Client) error{
 		"call": func(c *ttrpc.Client) error {
-			_, err := sfCall(context.Background(), c, "echo", "x")
+			_, err := call(context.Background(), c, "echo", "x")
 			return err
 		},
 		"large call": func(c *ttrpc.Client) error {
-			_, err := sfCall(context.Background(), c, "echo", strings.Repeat("x", 3<<20))
+			_, err := call(context.Background(), c, "echo", strings.Repeat("x", 3<<20))
 			return err
 		},
 		"stream": func(c *ttrpc.Client) error {
-			cs, err := c.NewStream(context.Background(), sfBoth, sfService, "both", nil)
+			cs, err := c.NewStream(context.Background(), both, svc, "both", nil)
 			if err != nil {
 				return err
 			}
@@ -306,11 +306,11 @@ func TestClientCloseBesideAServerThatDoesNotRead(t *testing.T) {
 				go func() { done <- begin(c) }()
 				synctest.Wait()
 				start := time.Now()
-				sfCheck(t, c.Close())
+				check(t, c.Close())
 				if err := <-done; !errors.Is(err, ttrpc.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) {
 					t.Error("got", err)
 				}
-				sfEqual(t, time.Since(start), 0)
+				equal(t, time.Since(start), 0)
 			})
 		})
 	}

@@ -21,17 +21,17 @@ import (
 // as programs that enter namespaces rely on. Nothing else may run there, in whatever a handler has
 // made of the thread.
 
-// sfHere is where a handler runs: its thread, and what of it may differ from the process: see
+// here is where a handler runs: its thread, and what of it may differ from the process: see
 // proc(5).
-func sfHere() string {
+func here() string {
 	cwd, _ := os.Readlink("/proc/thread-self/cwd")
 	uts, _ := os.Readlink("/proc/thread-self/ns/uts")
 	mnt, _ := os.Readlink("/proc/thread-self/ns/mnt")
 	return fmt.Sprint(unix.Gettid(), " ", cwd, " ", uts, " ", mnt)
 }
 
-// sfTake takes a thread for good, in a way, and says which.
-var sfTake = map[string]func() error{
+// take takes a thread for good, in a way, and says which.
+var take = map[string]func() error{
 	"lock": func() error { return nil },
 	"working folder": func() error { // which needs no rights
 		if err := unix.Unshare(unix.CLONE_FS); err != nil {
@@ -42,22 +42,22 @@ var sfTake = map[string]func() error{
 	"namespace": func() error { return unix.Unshare(unix.CLONE_NEWUTS) },
 }
 
-// sfThreads is a server whose handlers say where they run; one whose text is the name of a way
+// threads is a server whose handlers say where they run; one whose text is the name of a way
 // takes its thread.
-func sfThreads(t *testing.T, opts ...ttrpc.ServerOpt) func() *ttrpc.Client {
+func threads(t *testing.T, opts ...ttrpc.ServerOpt) func() *ttrpc.Client {
 	act := func(in string) (any, error) {
-		take := sfTake[in]
+		take := take[in]
 		if take == nil {
-			return sfText(sfHere()), nil
+			return text(here()), nil
 		}
 		runtime.LockOSThread()
 		if err := take(); err != nil {
 			return nil, err
 		}
-		return sfText(sfHere()), nil
+		return text(here()), nil
 	}
-	_, l := sfServe(t, nil, sfDesc(
-		map[string]ttrpc.Method{"act": sfMethod(func(_ context.Context, in string) (any, error) { return act(in) })},
+	_, l := serveOn(t, nil, serviceOf(
+		map[string]ttrpc.Method{"act": methodOf(func(_ context.Context, in string) (any, error) { return act(in) })},
 		map[string]ttrpc.StreamHandler{"act stream": func(_ context.Context, ss ttrpc.StreamServer) (any, error) {
 			for {
 				in := new(wrapperspb.StringValue)
@@ -76,33 +76,33 @@ func sfThreads(t *testing.T, opts ...ttrpc.ServerOpt) func() *ttrpc.Client {
 			}
 		}},
 	), opts...)
-	return func() *ttrpc.Client { return sfClient(t, sfDial(t, l)) }
+	return func() *ttrpc.Client { return newClient(t, dial(t, l)) }
 }
 
-// sfUnary and sfStream make one call of a kind.
-func sfUnary(t testing.TB, c *ttrpc.Client, in string) string {
+// actUnary and actStream make one call of a kind.
+func actUnary(t testing.TB, c *ttrpc.Client, in string) string {
 	t.Helper()
-	out, err := sfCall(context.Background(), c, "act", in)
-	sfCheck(t, err)
+	out, err := call(context.Background(), c, "act", in)
+	check(t, err)
 	return out
 }
 
-func sfStream(t testing.TB, c *ttrpc.Client, in string) string {
+func actStream(t testing.TB, c *ttrpc.Client, in string) string {
 	t.Helper()
-	cs, err := c.NewStream(context.Background(), sfBoth, sfService, "act stream", nil)
-	sfCheck(t, err)
-	sfCheck(t, cs.SendMsg(sfText(in)))
-	sfCheck(t, cs.CloseSend())
+	cs, err := c.NewStream(context.Background(), both, svc, "act stream", nil)
+	check(t, err)
+	check(t, cs.SendMsg(text(in)))
+	check(t, cs.CloseSend())
 	m := new(wrapperspb.StringValue)
-	sfCheck(t, cs.RecvMsg(m))
-	sfEqual(t, cs.RecvMsg(new(wrapperspb.StringValue)), io.EOF)
+	check(t, cs.RecvMsg(m))
+	equal(t, cs.RecvMsg(new(wrapperspb.StringValue)), io.EOF)
 	return m.Value
 }
 
-// sfThread is the thread in what sfHere says, and sfRest all else.
-func sfThread(here string) (n int) { fmt.Sscan(here, &n); return n }
+// thread is the thread in what here says, and rest all else.
+func thread(here string) (n int) { fmt.Sscan(here, &n); return n }
 
-func sfRest(here string) (rest string) {
+func rest(here string) (rest string) {
 	var thread int
 	var cwd, uts, mnt string
 	fmt.Sscan(here, &thread, &cwd, &uts, &mnt)
@@ -110,46 +110,46 @@ func sfRest(here string) (rest string) {
 }
 
 func TestTakenThreadRunsNothingElse(t *testing.T) {
-	kinds := map[string]func(testing.TB, *ttrpc.Client, string) string{"unary": sfUnary, "stream": sfStream}
-	for way := range sfTake {
+	kinds := map[string]func(testing.TB, *ttrpc.Client, string) string{"unary": actUnary, "stream": actStream}
+	for way := range take {
 		if way == "namespace" && os.Getuid() != 0 {
 			continue // it takes a right
 		}
 		for kind, call := range kinds {
 			for _, before := range []int{0, 1, 400} {
 				t.Run(fmt.Sprintf("%s %s after %d calls", way, kind, before), func(t *testing.T) {
-					dial := sfThreads(t)
+					dial := threads(t)
 					c, other := dial(), dial()
-					usual := sfRest(call(t, other, "where"))
+					usual := rest(call(t, other, "where"))
 					for range before { // a method that has been quick for long may be run otherwise
-						sfEqual(t, sfRest(call(t, c, "where")), usual)
+						equal(t, rest(call(t, c, "where")), usual)
 					}
-					taken := sfThread(call(t, c, way))
+					taken := thread(call(t, c, way))
 					if before == 400 {
-						sfSettle(t, taken, usual, c)
-						sfSettle(t, taken, usual, other)
+						settle(t, taken, usual, c)
+						settle(t, taken, usual, other)
 					}
-					sfWantElsewhere(t, taken, usual, func(i int) string {
-						return []func(testing.TB, *ttrpc.Client, string) string{sfUnary, sfStream}[i%2](t, other, "where")
+					wantElsewhere(t, taken, usual, func(i int) string {
+						return []func(testing.TB, *ttrpc.Client, string) string{actUnary, actStream}[i%2](t, other, "where")
 					})
-					sfWantElsewhere(t, taken, usual, func(int) string { return sfUnary(t, dial(), "where") })
+					wantElsewhere(t, taken, usual, func(int) string { return actUnary(t, dial(), "where") })
 					// The calls go over the connection whose worker it was.
-					sfWantElsewhere(t, taken, usual, func(int) string { return call(t, c, "where") })
+					wantElsewhere(t, taken, usual, func(int) string { return call(t, c, "where") })
 				})
 			}
 		}
 	}
 }
 
-// sfSettle makes the calls that a taken thread may still see: where a method has taken no thread
+// settle makes the calls that a taken thread may still see: where a method has taken no thread
 // for long, somebody looks only after runs of some microseconds and after each sixteenth. So up to
 // 16 more calls may run there.
-func sfSettle(t *testing.T, taken int, usual string, c *ttrpc.Client) {
+func settle(t *testing.T, taken int, usual string, c *ttrpc.Client) {
 	t.Helper()
 	const most = 16
 	there := 0
 	for range most + 1 {
-		if here := sfUnary(t, c, "where"); sfThread(here) == taken || sfRest(here) != usual {
+		if here := actUnary(t, c, "where"); thread(here) == taken || rest(here) != usual {
 			there++
 		}
 	}
@@ -158,13 +158,13 @@ func sfSettle(t *testing.T, taken int, usual string, c *ttrpc.Client) {
 	}
 }
 
-// sfWantElsewhere makes a hundred later calls, and none of them may see the thread that was taken.
-func sfWantElsewhere(t *testing.T, taken int, usual string, where func(i int) string) {
+// wantElsewhere makes a hundred later calls, and none of them may see the thread that was taken.
+func wantElsewhere(t *testing.T, taken int, usual string, where func(i int) string) {
 	t.Helper()
 	there := 0
 	for i := range 100 {
 		here := where(i)
-		if sfThread(here) == taken || sfRest(here) != usual {
+		if thread(here) == taken || rest(here) != usual {
 			there++
 		}
 	}
@@ -175,8 +175,8 @@ func sfWantElsewhere(t *testing.T, taken int, usual string, where func(i int) st
 
 // Many at once take their threads, among calls that do not.
 func TestManyTakenThreads(t *testing.T) {
-	dial := sfThreads(t)
-	usual := sfRest(sfUnary(t, dial(), "where"))
+	dial := threads(t)
+	usual := rest(actUnary(t, dial(), "where"))
 	var callers sync.WaitGroup
 	var mu sync.Mutex
 	taken := map[int]bool{}
@@ -185,16 +185,16 @@ func TestManyTakenThreads(t *testing.T) {
 		callers.Go(func() {
 			for i := range 40 {
 				if (i+caller)%4 != 0 {
-					if out, err := sfCall(context.Background(), c, "act", "where"); err != nil || sfRest(out) != usual {
-						t.Errorf("%v: ran in %s, not %s", err, sfRest(out), usual)
+					if out, err := call(context.Background(), c, "act", "where"); err != nil || rest(out) != usual {
+						t.Errorf("%v: ran in %s, not %s", err, rest(out), usual)
 						return
 					}
 					continue
 				}
-				out, err := sfCall(context.Background(), c, "act", "working folder")
+				out, err := call(context.Background(), c, "act", "working folder")
 				mu.Lock()
-				again := taken[sfThread(out)]
-				taken[sfThread(out)] = true
+				again := taken[thread(out)]
+				taken[thread(out)] = true
 				mu.Unlock()
 				if err != nil || again {
 					t.Errorf("%v: the thread was taken before: %v", err, again)
@@ -209,32 +209,32 @@ func TestManyTakenThreads(t *testing.T) {
 // A handler that gives its thread back has taken nothing, and one that panics or exits has ended
 // anyway.
 func TestThreadIsGivenBack(t *testing.T) {
-	_, l := sfServe(t, nil, sfDesc(map[string]ttrpc.Method{
-		"borrow": sfMethod(func(context.Context, string) (any, error) {
+	_, l := serveOn(t, nil, serviceOf(map[string]ttrpc.Method{
+		"borrow": methodOf(func(context.Context, string) (any, error) {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
-			return sfText(""), nil
+			return text(""), nil
 		}),
-		"exit": sfMethod(func(context.Context, string) (any, error) {
+		"exit": methodOf(func(context.Context, string) (any, error) {
 			runtime.LockOSThread()
 			runtime.Goexit()
 			return nil, nil
 		}),
-		"panic": sfMethod(func(context.Context, string) (any, error) {
+		"panic": methodOf(func(context.Context, string) (any, error) {
 			runtime.LockOSThread()
 			panic("with the thread")
 		}),
-		"where": sfMethod(func(context.Context, string) (any, error) { return sfText(sfHere()), nil }),
+		"where": methodOf(func(context.Context, string) (any, error) { return text(here()), nil }),
 	}, nil), ttrpc.WithRecovery(func(context.Context, string, any, []byte) error { return errors.New("recovered") }))
-	c := sfClient(t, sfDial(t, l))
+	c := newClient(t, dial(t, l))
 	for range 100 {
-		_, err := sfCall(context.Background(), c, "borrow", "")
-		sfCheck(t, err)
+		_, err := call(context.Background(), c, "borrow", "")
+		check(t, err)
 		for _, method := range []string{"exit", "panic"} {
-			if _, err := sfCall(context.Background(), c, method, ""); err == nil {
+			if _, err := call(context.Background(), c, method, ""); err == nil {
 				t.Fatal("no error")
 			}
 		}
-		sfWantEcho(t, c)
+		wantEcho(t, c)
 	}
 }

@@ -16,20 +16,20 @@ import (
 // Data that closes, and Data that is nothing, are nothing for a half that is closed already: only a
 // message is a mistake there.
 func TestP35ClosedHalfIsClosedAgain(t *testing.T) {
-	closing, nothing := sfFrame{5, 3, 5, nil}, sfFrame{5, 3, 4, nil}
-	unknown := sfFrame{5, 3, 0x85, nil} // flags that nobody knows change nothing
-	for name, extra := range map[string][]sfFrame{
+	closing, nothing := rawFrame{id: 5, typ: 3, flags: 5}, rawFrame{id: 5, typ: 3, flags: 4}
+	unknown := rawFrame{id: 5, typ: 3, flags: 0x85} // flags that nobody knows change nothing
+	for name, extra := range map[string][]rawFrame{
 		"once": {}, "closed again": {closing}, "closed often": {closing, closing, closing},
 		"nothing": {nothing}, "both": {nothing, closing, nothing}, "unknown flags": {unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			release := make(chan struct{})
-			p := sfHalfClosed(t, release)
-			p.send(sfRequest(5, 6, "up", nil), sfFrame{5, 3, 0, sfEncode(sfText("one"))}, closing)
+			p := halfClosed(t, release)
+			p.send(requestWith(5, 6, "up", nil), rawFrame{id: 5, typ: 3, data: encode(text("one"))}, closing)
 			p.send(extra...)
 			// Its answer says that all before it was handled.
-			p.send(sfRequest(7, 0, "echo", sfText("in between")))
-			sfEqual(t, p.recv().id, uint32(7))
+			p.send(requestWith(7, 0, "echo", text("in between")))
+			equal(t, p.recv().id, uint32(7))
 			close(release)
 			p.wantData(5, "one")
 			if f := p.recv(); f.id != 5 || f.typ != 3 || f.flags != 5 || len(f.data) != 0 {
@@ -43,11 +43,11 @@ func TestP35ClosedHalfIsClosedAgain(t *testing.T) {
 // stream.
 func TestP35HalfThatNeverWasOpenIsClosed(t *testing.T) {
 	release := make(chan struct{})
-	p := sfHalfClosed(t, release)
-	closing := sfFrame{5, 3, 5, nil}
-	p.send(sfRequest(5, 1, "down", sfText("one")), closing, closing, sfFrame{5, 3, 4, nil})
-	p.send(sfRequest(7, 0, "echo", sfText("in between")))
-	sfEqual(t, p.recv().id, uint32(7))
+	p := halfClosed(t, release)
+	closing := rawFrame{id: 5, typ: 3, flags: 5}
+	p.send(requestWith(5, 1, "down", text("one")), closing, closing, rawFrame{id: 5, typ: 3, flags: 4})
+	p.send(requestWith(7, 0, "echo", text("in between")))
+	equal(t, p.recv().id, uint32(7))
 	close(release)
 	p.wantData(5, "one")
 	if f := p.recv(); f.id != 5 || f.typ != 3 || f.flags != 5 || len(f.data) != 0 {
@@ -57,22 +57,22 @@ func TestP35HalfThatNeverWasOpenIsClosed(t *testing.T) {
 
 // A message stays a mistake, also an empty one, and one that would close.
 func TestP35MessageForAClosedHalf(t *testing.T) {
-	for name, late := range map[string]sfFrame{
-		"message": {5, 3, 0, sfEncode(sfText("late"))}, "empty": {5, 3, 0, nil}, "empty that closes": {5, 3, 1, nil},
+	for name, late := range map[string]rawFrame{
+		"message": data(5, 0, "late"), "empty": {id: 5, typ: 3}, "empty that closes": {id: 5, typ: 3, flags: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			release := make(chan struct{})
 			defer close(release)
-			p := sfHalfClosed(t, release)
-			p.send(sfRequest(5, 6, "up", nil), sfFrame{5, 3, 5, nil}, late)
+			p := halfClosed(t, release)
+			p.send(requestWith(5, 6, "up", nil), rawFrame{id: 5, typ: 3, flags: 5}, late)
 			p.wantStatus(5, codes.InvalidArgument, "data handling error: ttrpc: stream closed")
 		})
 	}
 }
 
-// sfHalfClosed is a peer of a server whose streams "up" and "down" wait for release, and then send
+// halfClosed is a peer of a server whose streams "up" and "down" wait for release, and then send
 // back what they receive.
-func sfHalfClosed(t *testing.T, release <-chan struct{}) *sfPeer {
+func halfClosed(t *testing.T, release <-chan struct{}) *rawPeer {
 	back := func(ctx context.Context, ss ttrpc.StreamServer) (any, error) {
 		select {
 		case <-release:
@@ -103,8 +103,8 @@ func sfHalfClosed(t *testing.T, release <-chan struct{}) *sfPeer {
 		}
 		return nil, ss.SendMsg(m)
 	}
-	desc := sfDesc(nil, map[string]ttrpc.StreamHandler{"up": back})
+	desc := serviceOf(nil, map[string]ttrpc.StreamHandler{"up": back})
 	desc.Streams["down"] = ttrpc.Stream{Handler: one, StreamingServer: true}
-	_, l := sfServe(t, nil, desc)
-	return newSfPeer(t, sfDial(t, l))
+	_, l := serveOn(t, nil, desc)
+	return newRawPeer(t, dial(t, l))
 }

@@ -23,6 +23,11 @@ func (f handshakeFunc) Handshake(ctx context.Context, conn net.Conn) (net.Conn, 
 	return f(ctx, conn)
 }
 
+// handshakeOf is a handshake that does not look at the connection.
+func handshakeOf(f func(ctx context.Context) error) ttrpc.Handshaker {
+	return handshakeFunc(func(ctx context.Context, conn net.Conn) (net.Conn, any, error) { return conn, nil, f(ctx) })
+}
+
 func TestHandshakeData(t *testing.T) {
 	equal(t, ttrpc.HandshakeData(bg), nil)
 	type peer struct{ name string }

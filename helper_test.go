@@ -52,6 +52,17 @@ func unary(f func(ctx context.Context, in string) (string, error)) ttrpc.Method 
 	}
 }
 
+// methodOf makes a method of a function from text to any message.
+func methodOf(f func(ctx context.Context, in string) (any, error)) ttrpc.Method {
+	return func(ctx context.Context, unmarshal func(any) error) (any, error) {
+		in := new(message)
+		if err := unmarshal(in); err != nil {
+			return nil, err
+		}
+		return f(ctx, in.Value)
+	}
+}
+
 func echo(_ context.Context, in string) (string, error) { return in, nil }
 
 // hold runs until its context ends.
@@ -284,11 +295,14 @@ func (b *logBuffer) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
+// patience is when a hang fails its own test and not the whole run.
+const patience = time.Minute
+
 // wait waits for a channel, for a long time at most: a hang fails its own test and not the whole
 // run.
 func wait[T any](t testing.TB, ch <-chan T, what string) T {
 	t.Helper()
-	timer := time.NewTimer(time.Minute)
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case v := <-ch:
@@ -320,4 +334,11 @@ func eventually(t testing.TB, what string, holds func() bool) {
 			t.Fatalf("waited in vain for %s", what)
 		}
 	}
+}
+
+// panicOf returns what f panics with.
+func panicOf(f func()) (value any) {
+	defer func() { value = recover() }()
+	f()
+	return nil
 }

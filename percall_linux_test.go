@@ -13,19 +13,19 @@ import (
 	"github.com/containerd/ttrpc"
 )
 
-// sfGoroutine is the number of the goroutine it is called in, which is never given twice.
-func sfGoroutine() string {
+// goroutine is the number of the goroutine it is called in, which is never given twice.
+func goroutine() string {
 	_, after, _ := strings.Cut(string(debug.Stack()), "goroutine ")
 	number, _, _ := strings.Cut(after, " ")
 	return number
 }
 
-// sfLabelled reports whether a handler's goroutine has the profiler's label of the test.
-func sfLabelled() bool {
+// labelled reports whether a handler's goroutine has the profiler's label of the test.
+func labelled() bool {
 	var b bytes.Buffer
 	_ = pprof.Lookup("goroutine").WriteTo(&b, 1) // writing to a buffer does not fail
 	for entry := range strings.SplitSeq(b.String(), "\n\n") {
-		if strings.Contains(entry, "sfLabelled") { // of those that are here
+		if strings.Contains(entry, "labelled") { // of those that are here
 			return strings.Contains(entry, `labels: {"sf":"left"}`)
 		}
 	}
@@ -37,18 +37,18 @@ func sfLabelled() bool {
 func TestWithServerGoroutinePerCall(t *testing.T) {
 	leave := func(ctx context.Context) (any, error) {
 		if debug.SetPanicOnFault(true) {
-			return sfText("panics on faults"), nil
+			return text("panics on faults"), nil
 		}
-		if sfLabelled() {
-			return sfText("labelled"), nil
+		if labelled() {
+			return text("labelled"), nil
 		}
 		pprof.SetGoroutineLabels(pprof.WithLabels(ctx, pprof.Labels("sf", "left")))
-		return sfText("goroutine " + sfGoroutine()), nil
+		return text("goroutine " + goroutine()), nil
 	}
-	_, l := sfServe(t, nil, sfDesc(
-		map[string]ttrpc.Method{"act": sfMethod(func(ctx context.Context, _ string) (any, error) { return leave(ctx) })},
+	_, l := serveOn(t, nil, serviceOf(
+		map[string]ttrpc.Method{"act": methodOf(func(ctx context.Context, _ string) (any, error) { return leave(ctx) })},
 		map[string]ttrpc.StreamHandler{"act stream": func(ctx context.Context, ss ttrpc.StreamServer) (any, error) {
-			m := sfText("")
+			m := text("")
 			if err := ss.RecvMsg(m); err != nil {
 				return nil, err
 			}
@@ -59,10 +59,10 @@ func TestWithServerGoroutinePerCall(t *testing.T) {
 			return nil, ss.SendMsg(out)
 		}},
 	), ttrpc.WithServerGoroutinePerCall())
-	c, other := sfClient(t, sfDial(t, l)), sfClient(t, sfDial(t, l))
+	c, other := newClient(t, dial(t, l)), newClient(t, dial(t, l))
 	seen := map[string]bool{}
 	for range 200 { // quick ones, so that the reader would run them
-		for _, where := range []string{sfUnary(t, c, ""), sfStream(t, other, ""), sfUnary(t, other, "")} {
+		for _, where := range []string{actUnary(t, c, ""), actStream(t, other, ""), actUnary(t, other, "")} {
 			if !strings.HasPrefix(where, "goroutine ") || seen[where] {
 				t.Fatalf("%s, or seen before", where)
 			}
@@ -73,13 +73,13 @@ func TestWithServerGoroutinePerCall(t *testing.T) {
 
 // With the option a taken thread runs nothing else either, however quick its method is.
 func TestTakenThreadWithGoroutinePerCall(t *testing.T) {
-	dial := sfThreads(t, ttrpc.WithServerGoroutinePerCall())
+	dial := threads(t, ttrpc.WithServerGoroutinePerCall())
 	c, other := dial(), dial()
-	usual := sfRest(sfUnary(t, c, "where"))
+	usual := rest(actUnary(t, c, "where"))
 	for range 400 {
-		sfUnary(t, c, "where")
+		actUnary(t, c, "where")
 	}
-	taken := sfThread(sfUnary(t, c, "lock"))
-	sfWantElsewhere(t, taken, usual, func(int) string { return sfUnary(t, c, "where") })
-	sfWantElsewhere(t, taken, usual, func(int) string { return sfStream(t, other, "where") })
+	taken := thread(actUnary(t, c, "lock"))
+	wantElsewhere(t, taken, usual, func(int) string { return actUnary(t, c, "where") })
+	wantElsewhere(t, taken, usual, func(int) string { return actStream(t, other, "where") })
 }

@@ -153,6 +153,12 @@ func (p *rawPeer) wantStatus(id uint32, code codes.Code, msg string) {
 	}
 }
 
+// wantData reads a Data frame with a text.
+func (p *rawPeer) wantData(id uint32, want string) {
+	p.t.Helper()
+	p.want(data(id, 0, want))
+}
+
 // wantEnd reads the end of the connection.
 func (p *rawPeer) wantEnd() {
 	p.t.Helper()
@@ -184,6 +190,15 @@ func request(id uint32, method, in string) rawFrame {
 
 func requestOf(id uint32, flags byte, req *ttrpc.Request) rawFrame {
 	return rawFrame{id: id, typ: 1, flags: flags, data: encode(req)}
+}
+
+// requestWith calls a method of the test service with any message, or with none.
+func requestWith(id uint32, flags byte, method string, m proto.Message) rawFrame {
+	req := &ttrpc.Request{Service: svc, Method: method}
+	if m != nil {
+		req.Payload = encode(m)
+	}
+	return requestOf(id, flags, req)
 }
 
 // opening is the Request of a stream without a message.

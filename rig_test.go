@@ -222,3 +222,84 @@ func pipeClient(t testing.TB, r *rig, opts ...ttrpc.ClientOpts) *ttrpc.Client {
 	t.Cleanup(func() { c.Close() })
 	return c
 }
+
+// serviceOf is a service with the method "echo" and what is given; its streams go both ways.
+func serviceOf(methods map[string]ttrpc.Method, streams map[string]ttrpc.StreamHandler) *ttrpc.ServiceDesc {
+	desc := &ttrpc.ServiceDesc{Methods: map[string]ttrpc.Method{"echo": unary(echo)}, Streams: map[string]ttrpc.Stream{}}
+	for name, m := range methods {
+		desc.Methods[name] = m
+	}
+	for name, h := range streams {
+		desc.Streams[name] = ttrpc.Stream{Handler: h, StreamingClient: true, StreamingServer: true}
+	}
+	return desc
+}
+
+// serveOn serves desc alone on l, or on a new unix socket if l is nil. The test's end closes the
+// server and waits for no handler.
+func serveOn(t testing.TB, l net.Listener, desc *ttrpc.ServiceDesc, opts ...ttrpc.ServerOpt) (*ttrpc.Server, net.Listener) {
+	t.Helper()
+	if l == nil {
+		l = listen(t, "unix")
+	}
+	s, err := ttrpc.NewServer(opts...)
+	check(t, err)
+	s.RegisterService(svc, desc)
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(bg, l) }()
+	t.Cleanup(func() {
+		s.Close()
+		wait(t, served, "Serve to return")
+	})
+	return s, l
+}
+
+// dial returns a connection to l, closed with the test.
+func dial(t testing.TB, l net.Listener) net.Conn {
+	t.Helper()
+	conn, err := net.Dial(l.Addr().Network(), l.Addr().String())
+	check(t, err)
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// newClient returns a new client on conn, closed with the test.
+func newClient(t testing.TB, conn net.Conn, opts ...ttrpc.ClientOpts) *ttrpc.Client {
+	c := ttrpc.NewClient(conn, opts...)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// connListener accepts what is put into it.
+type connListener struct {
+	conns chan net.Conn
+	done  chan struct{}
+}
+
+func newConnListener(conns ...net.Conn) *connListener {
+	l := &connListener{make(chan net.Conn, len(conns)), make(chan struct{})}
+	for _, conn := range conns {
+		l.conns <- conn
+	}
+	return l
+}
+
+func (l *connListener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *connListener) Close() error {
+	select {
+	case <-l.done:
+	default:
+		close(l.done)
+	}
+	return nil
+}
+
+func (l *connListener) Addr() net.Addr { return &net.UnixAddr{Name: "conns", Net: "conns"} }

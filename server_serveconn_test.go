@@ -404,7 +404,7 @@ func (c stdioConn) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }
 // A process serves on its standard input and output, and ends when its client has gone, or when it
 // is told to shut down, though the read of its input does not end then.
 func TestServeConnOnStdio(t *testing.T) {
-	if sfChild() != "" {
+	if child() != "" {
 		s, err := ttrpc.NewServer()
 		check(t, err)
 		desc := standard()
@@ -423,7 +423,7 @@ func TestServeConnOnStdio(t *testing.T) {
 		ctx, cancel := context.WithTimeout(bg, time.Minute)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, self, "-test.run=^TestServeConnOnStdio$")
-		cmd.Env = append(os.Environ(), sfChildVariable+"=stdio")
+		cmd.Env = append(os.Environ(), childVariable+"=stdio")
 		var stderr strings.Builder
 		cmd.Stderr = &stderr
 		in, err := cmd.StdinPipe()
