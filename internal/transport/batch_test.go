@@ -182,7 +182,7 @@ func TestOneYieldsForOthers(t *testing.T) {
 		equal(t, sum, (1+others)*len(data(1, "x").bytes()))
 		return len(conn.writes()) == 1
 	}
-	for range 20 { // for the scheduler may do as it likes
+	for range 1000 { // for the scheduler may do as it likes
 		if together() {
 			return
 		}

@@ -17,7 +17,7 @@ import (
 func TestMain(m *testing.M) {
 	sockets := openSockets()
 	code := m.Run()
-	for end := time.Now().Add(10 * time.Second); code == 0; runtime.Gosched() {
+	for end := time.Now().Add(time.Minute); code == 0; runtime.Gosched() {
 		left, open := goroutines(), openSockets()
 		if len(left) == 0 && open <= sockets {
 			break
