@@ -91,9 +91,9 @@ func interceptStream(outer grpc.StreamClientInterceptor, next grpc.Streamer) grp
 }
 
 // Invoke makes a unary call of method, "/package.Service/Method". Its errors are statuses. Options
-// that ttrpc can't heed are ignored where that changes no result (compression, WaitForReady, the
-// buffer for retries), and fail the call with Unimplemented where it would (CallAuthority, a
-// content-subtype other than proto).
+// that ttrpc can't heed are ignored where that changes no result (compression, the buffer for
+// retries), and fail the call with Unimplemented where it would (CallAuthority, a content-subtype
+// other than proto). WaitForReady has an effect on a client of [ttrpc.Dial] alone.
 func (cc *ClientConn) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
 	return cc.invoker(ctx, method, args, reply, noConn, cc.options(opts)...)
 }

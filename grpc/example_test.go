@@ -38,11 +38,10 @@ func Example() {
 	}
 	go server.Serve(context.Background(), l)
 
-	conn, err := net.Dial("unix", socket)
+	client, err := ttrpc.Dial(context.Background(), "unix:"+socket)
 	if err != nil {
 		log.Fatal(err)
 	}
-	client := ttrpc.NewClient(conn)
 	defer client.Close()
 	stub := healthpb.NewHealthClient(grpcttrpc.NewClientConn(client))
 
@@ -90,11 +89,10 @@ func ExampleChainUnaryInterceptor() {
 		log.Fatal(err)
 	}
 	go server.Serve(context.Background(), l)
-	conn, err := net.Dial("tcp", l.Addr().String())
+	client, err := ttrpc.Dial(context.Background(), "tcp:"+l.Addr().String())
 	if err != nil {
 		log.Fatal(err)
 	}
-	client := ttrpc.NewClient(conn)
 	defer client.Close()
 	stub := healthpb.NewHealthClient(grpcttrpc.NewClientConn(client))
 	if _, err := stub.Check(context.Background(), &healthpb.HealthCheckRequest{}); err != nil {

@@ -24,6 +24,7 @@ type call struct {
 	codec            codec // nil: the messages as they are
 	subtype          string
 	creds            credentials.PerRPCCredentials
+	ready            bool // the call waits for a connection
 	maxSend, maxRecv *int
 	onFinish         []func(error)
 	headers          []*metadata.MD // and trailers: to be emptied
@@ -44,7 +45,7 @@ func newCall(cc *ClientConn, method string, opts []grpc.CallOption) *call {
 }
 
 // apply reads an option. Those that are not here change nothing that ttrpc has: compressors,
-// WaitForReady, MaxRetryRPCBufferSize, StaticMethod, and what interceptors define for themselves.
+// MaxRetryRPCBufferSize, StaticMethod, and what interceptors define for themselves.
 func (c *call) apply(opt grpc.CallOption) {
 	switch o := opt.(type) {
 	case grpc.HeaderCallOption:
@@ -59,6 +60,8 @@ func (c *call) apply(opt grpc.CallOption) {
 		c.maxSend = &o.MaxSendMsgSize
 	case grpc.MaxRecvMsgSizeCallOption:
 		c.maxRecv = &o.MaxRecvMsgSize
+	case grpc.FailFastCallOption:
+		c.ready = !o.FailFast
 	case grpc.PerRPCCredsCallOption:
 		c.creds = o.Creds
 	case grpc.AuthorityOverrideCallOption:
@@ -102,6 +105,9 @@ func (c *call) begin(ctx context.Context) (context.Context, error) {
 	}
 	if err := c.addCredentials(ctx, md); err != nil {
 		return nil, err
+	}
+	if c.ready {
+		ctx = ttrpc.WaitForReady(ctx)
 	}
 	return ttrpc.WithMetadata(ctx, md), nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containerd/ttrpc"
 	grpcttrpc "github.com/containerd/ttrpc/grpc"
@@ -148,13 +149,18 @@ func TestRegisterPanics(t *testing.T) {
 
 // serving is a test service over ttrpc alone.
 func serving(t *testing.T, s *service, serverOpts []ttrpc.ServerOpt, opts ...grpcttrpc.ServerOption) net.Listener {
+	l := listen(t)
+	servingOn(t, l, s, serverOpts, opts...)
+	return l
+}
+
+func servingOn(t *testing.T, l net.Listener, s *service, serverOpts []ttrpc.ServerOpt, opts ...grpcttrpc.ServerOption) {
 	server, err := ttrpc.NewServer(serverOpts...)
 	check(t, err)
-	w, l := &wire{TB: t, name: "ttrpc"}, listen(t)
+	w := &wire{TB: t, name: "ttrpc"}
 	serve := func(l net.Listener) error { return server.Serve(bg, l) }
 	w.serve(serve, l, grpcttrpc.NewRegistrar(server, opts...), s, func() { server.Close() })
 	w.start()
-	return l
 }
 
 func TestDiscardResponseMetadata(t *testing.T) {
@@ -305,5 +311,46 @@ func TestOtherKinds(t *testing.T) {
 	check(t, err)
 	if err := stream.RecvMsg(new(grpc_testing.SimpleResponse)); outcome(err) != "Internal" {
 		t.Errorf("called as a client's stream: %v", err)
+	}
+}
+
+// TestWaitForReady calls a server that is not there, and then comes.
+func TestWaitForReady(t *testing.T) {
+	l := listen(t)
+	target := l.Addr().String()
+	l.Close()
+	states := make(chan ttrpc.ConnState, 100)
+	client, err := ttrpc.Dial(bg, "unix:"+target, ttrpc.WithBackoff(ttrpc.Backoff{Base: time.Millisecond, Max: 10 * time.Millisecond}),
+		ttrpc.WithStateCallback(func(s ttrpc.ConnState, _ error) { states <- s }))
+	check(t, err)
+	defer client.Close()
+	stub := grpc_testing.NewTestServiceClient(grpcttrpc.NewClientConn(client))
+	if _, err := stub.UnaryCall(bg, request(1)); outcome(err) != "Unavailable" || !ttrpc.NotSent(err) {
+		t.Errorf("without waiting: %v", err)
+	}
+	if _, err := stub.FullDuplexCall(bg, grpc.WaitForReady(true), grpc.WaitForReady(false)); outcome(err) != "Unavailable" {
+		t.Errorf("a stream without waiting: %v", err)
+	}
+	answered, ended := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := stub.UnaryCall(bg, request(1), grpc.WaitForReady(true))
+		answered <- err
+	}()
+	go func() {
+		stream, err := stub.FullDuplexCall(bg, grpc.WaitForReady(true))
+		if err == nil {
+			_, err = stream.Recv()
+		}
+		ended <- err
+	}()
+	for range 10 { // attempts in vain
+		wait(t, states)
+	}
+	again, err := net.Listen("unix", target)
+	check(t, err)
+	servingOn(t, again, &service{unary: echo, full: func(fullServer) error { return nil }}, nil)
+	check(t, wait(t, answered))
+	if err := wait(t, ended); outcome(err) != "EOF" {
+		t.Errorf("a stream that waited: %v", err)
 	}
 }
