@@ -3,7 +3,6 @@
 package ttrpc
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"net"
@@ -21,8 +20,6 @@ import (
 // ttrpc_test.
 
 const svc = "test.Service"
-
-var bg = context.Background()
 
 type message = wrapperspb.StringValue
 
