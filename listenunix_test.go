@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/containerd/ttrpc"
 )
 
@@ -69,7 +71,7 @@ func TestListenUnixRemovesNothingElse(t *testing.T) {
 	}{
 		"a file":    {func(t testing.TB, path string) { check(t, os.WriteFile(path, []byte("kept"), 0o600)) }, "no socket"},
 		"a folder":  {func(t testing.TB, path string) { check(t, os.Mkdir(path, 0o700)) }, "no socket"},
-		"a pipe":    {func(t testing.TB, path string) { check(t, syscall.Mkfifo(path, 0o600)) }, "no socket"},
+		"a pipe":    {func(t testing.TB, path string) { check(t, unix.Mkfifo(path, 0o600)) }, "no socket"},
 		"a symlink": {func(t testing.TB, path string) { check(t, os.Symlink(path+".none", path)) }, "no socket"},
 		"a symlink to a stale socket": {func(t testing.TB, path string) {
 			leave(t, path+".stale")
