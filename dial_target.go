@@ -50,7 +50,7 @@ func targetError(target string, err error) error {
 var (
 	errNoAddress  = errors.New("there is no address in it")
 	errScheme     = errors.New("its scheme is none that Dial knows: use WithDialer")
-	errAmbiguous  = errors.New("it is a path or an address: begin it with unix: or tcp:")
+	errAmbiguous  = errors.New("it is a path or an address: put unix: or tcp: before it")
 	errNotVsock   = errors.New("it is not of the form vsock:CID:PORT, with two numbers below 2^32")
 	errNotHybrid  = errors.New("it is not of the form hvsock:PATH:PORT, with a number below 2^32")
 	errNoAbstract = fmt.Errorf("abstract unix sockets exist on Linux alone: %w", errors.ErrUnsupported)

@@ -71,7 +71,7 @@ func TestDialTargets(t *testing.T) {
 		"":                     "there is no address in it",
 		"unix://":              "there is no address in it",
 		"unix-abstract:":       "there is no address in it",
-		"localhost:1234":       "it is a path or an address: begin it with unix: or tcp:",
+		"localhost:1234":       "it is a path or an address: put unix: or tcp: before it",
 		"http://x":             "its scheme is none that Dial knows: use WithDialer",
 		"grpc+unix:///x":       "its scheme is none that Dial knows: use WithDialer",
 		"vsock:3":              "it is not of the form vsock:CID:PORT, with two numbers below 2^32",

@@ -51,7 +51,7 @@ func dialVsock(ctx context.Context, cid, port uint32) (net.Conn, error) {
 	}
 	c, err := newVsockConn(fd, vsockAddr{cid, port})
 	if err != nil {
-		unix.Close(fd)
+		_ = unix.Close(fd)
 		return nil, err
 	}
 	to := &unix.SockaddrVM{CID: cid, Port: port}

@@ -67,7 +67,7 @@ func TestRestartServer(t *testing.T) {
 type restarted struct {
 	c     *ttrpc.Client
 	ids   atomic.Int64
-	kills atomic.Int64 // of servers, by SIGKILL: their beginnings and ends, odd during one
+	kills atomic.Int64 // odd from a SIGKILL until the next server has answered
 	ended atomic.Bool  // the test, also for a failure
 
 	mu       sync.Mutex // guards all below
@@ -142,7 +142,6 @@ func (r *restarted) await(n int) {
 func (r *restarted) end(t *testing.T, server *exec.Cmd, by os.Signal) {
 	if by == syscall.SIGKILL {
 		r.kills.Add(1)
-		defer r.kills.Add(1)
 	}
 	check(t, server.Process.Signal(by))
 	if err := server.Wait(); err != nil && by == syscall.SIGTERM {
@@ -168,6 +167,10 @@ func TestRedialAcrossRestarts(t *testing.T) {
 		server.Env = append(os.Environ(), restartServer+"="+dir)
 		check(t, server.Start())
 		r.await(100)
+		if r.kills.Load()%2 == 1 {
+			r.kills.Add(1)
+			r.await(10)
+		}
 		if i == *restarts {
 			r.ended.Store(true)
 			callers.Wait()

@@ -180,13 +180,13 @@ func TestRedialIdle(t *testing.T) {
 		c := p.client()
 		_, err := call(bg, c, "echo", "")
 		wantNoConn(t, err, errNobody)
-		time.Sleep(time.Hour)
+		elapse(time.Hour)
 		equal(t, p.dialled(), 1)
 		wantIs(t, c.Err(), errNobody)
 		_, err = call(bg, c, "echo", "")
 		wantNoConn(t, err, errNobody)
 		equal(t, p.dialled(), 2)
-		time.Sleep(time.Hour)
+		elapse(time.Hour)
 		p.set(onPipe(t))
 		wantEcho(t, c)
 	})
@@ -209,7 +209,7 @@ func TestRedialWaitForReady(t *testing.T) {
 			}
 			opened <- err
 		}()
-		time.Sleep(10 * time.Second)
+		elapse(10 * time.Second)
 		p.set(onPipe(t))
 		for _, r := range results {
 			check(t, <-r)
@@ -321,7 +321,7 @@ func TestRedialClose(t *testing.T) {
 			for _, err := range []error{<-held, <-goCall(bg, c, "echo", "")} {
 				wantNoConn(t, err, net.ErrClosed)
 			}
-			time.Sleep(time.Hour)
+			elapse(time.Hour)
 			equal(t, p.dialled(), 1)
 		})
 	})
@@ -456,7 +456,7 @@ func TestRedialStates(t *testing.T) {
 		}))
 		_, err := call(bg, c, "echo", "")
 		wantNoConn(t, err, errNobody)
-		time.Sleep(time.Minute)
+		elapse(time.Minute)
 		p.set(onPipe(t))
 		wantEcho(t, c)
 		p.cut()
@@ -488,7 +488,7 @@ func TestRedialStateCallbackMayUseTheClient(t *testing.T) {
 		p.set(onPipe(t))
 		var c *ttrpc.Client
 		c = p.client(ttrpc.WithStateCallback(func(s ttrpc.ConnState, _ error) {
-			time.Sleep(time.Minute)
+			elapse(time.Minute)
 			if s == ttrpc.StateReady {
 				wantEcho(t, c)
 				check(t, c.Close())
@@ -532,14 +532,14 @@ func TestRedialUnderLoad(t *testing.T) {
 					default:
 						lost.Add(1)
 					}
-					time.Sleep(50 * time.Millisecond)
+					elapse(50 * time.Millisecond)
 				}
 			})
 		}
 		for range 10 {
 			r := onPipe(t)
 			p.set(r)
-			time.Sleep(5 * time.Second)
+			elapse(5 * time.Second)
 			p.set(nil)
 			check(t, r.Server.Close())
 		}
