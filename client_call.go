@@ -259,7 +259,10 @@ func (c *Client) usableLocked() error {
 // orderly end a client of NewClient has always returned ErrClosed itself, which says no more.
 func (c *Client) unsent(cause error) error {
 	err := asClosed(cause)
-	if err == ErrClosed && !c.redialed {
+	switch {
+	case err == ErrClosed && c.redialed:
+		err = &closedError{cause: cause}
+	case err == ErrClosed:
 		return err
 	}
 	return &unsentError{err}

@@ -204,7 +204,7 @@ func (r *reconnector) leave(l *link, why error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ready.Load() == l {
-		r.lostLocked(l, why)
+		r.lostLocked(l, fmt.Errorf("the connection takes no further calls: %w", causeOf(why)))
 	}
 }
 
@@ -340,10 +340,13 @@ func (r *reconnector) gaveUp(end error) error {
 }
 
 // endOf is why a connection has ended.
-func endOf(c *Client) error {
+func endOf(c *Client) error { return fmt.Errorf("the connection has ended: %w", causeOf(c.Err())) }
+
+// causeOf is why a connection is closed, where err says that it is.
+func causeOf(err error) error {
 	var closed *closedError
-	if errors.As(c.Err(), &closed) {
-		return fmt.Errorf("the connection has ended: %w", closed.cause)
+	if errors.As(err, &closed) {
+		return closed.cause
 	}
-	return c.Err()
+	return err
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -550,5 +551,56 @@ func TestRedialUnderLoad(t *testing.T) {
 		if ok.Load() == 0 {
 			t.Error("no call was answered")
 		}
+	})
+}
+
+// halfDeadConn can't be written once it is dead, and does not end for its reader.
+type halfDeadConn struct {
+	net.Conn
+	dead atomic.Bool
+}
+
+func (c *halfDeadConn) Write(b []byte) (int, error) {
+	if c.dead.Load() {
+		return 0, syscall.EPIPE
+	}
+	return c.Conn.Write(b)
+}
+
+// A connection that can't be written any more, but may still bring answers for a second, gets no
+// further calls: they go to the next one meanwhile.
+func TestRedialLeavesAConnectionThatCannotBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, p := newGate(), newPlace(t)
+		p.set(onPipe(t, withMethod("wait", g.unary())))
+		var first *halfDeadConn
+		c := p.client(ttrpc.WithDialer(func(ctx context.Context, target string) (net.Conn, error) {
+			conn, err := p.dial(ctx, target)
+			if first == nil {
+				first = &halfDeadConn{Conn: conn}
+				return first, err
+			}
+			return conn, err
+		}))
+		wantEcho(t, c)
+		held := goCall(bg, c, "wait", "one")
+		<-g.started
+		first.dead.Store(true)
+		unknown := goCall(bg, c, "echo", "x") // its write fails
+		synctest.Wait()
+		began := time.Now()
+		p.took = 15 * time.Second
+		next := goCall(bg, c, "echo", "x")
+		synctest.Wait()
+		equal(t, c.Err().Error(), "ttrpc: no connection to the place: the connection takes no further calls: broken pipe")
+		wantIs(t, c.Err(), ttrpc.ErrClosed, syscall.EPIPE)
+		equal(t, p.dialled(), 2)
+		g.open()
+		check(t, <-held)
+		wantIs(t, <-unknown, ttrpc.ErrClosed)
+		equal(t, time.Since(began), time.Second)
+		check(t, <-next)
+		equal(t, time.Since(began), 15*time.Second)
+		equal(t, p.dialled(), 2)
 	})
 }
