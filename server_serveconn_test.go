@@ -352,39 +352,43 @@ func TestServeConnTransports(t *testing.T) {
 // each connection is closed.
 func TestServeConnRaces(t *testing.T) {
 	for round := range 30 {
-		s := standardServer(t)
-		if round%3 == 0 {
-			s = standardServer(t, ttrpc.WithServerMaxConns(3))
-		}
-		var conns sync.WaitGroup
-		for i := range 12 {
-			conns.Go(func() {
-				near, far := pipe.New(pipe.Options{}, pipe.Options{})
-				result := serveConn(s, far)
-				c := ttrpc.NewClient(near)
-				_, err := call(bg, c, "echo", "x")
-				if i%3 == 0 {
-					c.Close()
-				}
-				served := wait(t, result, "ServeConn")
-				if served != nil && served != ttrpc.ErrServerClosed || served == nil && err != nil && i%3 != 0 {
-					t.Errorf("call: %v, ServeConn: %v", err, served)
-				}
-				c.Close()
-				if !far.Closed() {
-					t.Error("the connection is open")
-				}
-			})
-		}
+		synctest.Test(t, func(t *testing.T) { serveConnRace(t, round) })
+	}
+}
+
+func serveConnRace(t *testing.T, round int) {
+	s := standardServer(t)
+	if round%3 == 0 {
+		s = standardServer(t, ttrpc.WithServerMaxConns(3))
+	}
+	var conns sync.WaitGroup
+	for i := range 12 {
 		conns.Go(func() {
-			if round%2 == 0 {
-				s.Close()
-			} else if err := s.Shutdown(bg); err != nil {
-				t.Error(err)
+			near, far := pipe.New(pipe.Options{}, pipe.Options{})
+			result := serveConn(s, far)
+			c := ttrpc.NewClient(near)
+			_, err := call(bg, c, "echo", "x")
+			if i%3 == 0 {
+				c.Close()
+			}
+			served := wait(t, result, "ServeConn")
+			if served != nil && served != ttrpc.ErrServerClosed || served == nil && err != nil && i%3 != 0 {
+				t.Errorf("call: %v, ServeConn: %v", err, served)
+			}
+			c.Close()
+			if !far.Closed() {
+				t.Error("the connection is open")
 			}
 		})
-		conns.Wait()
 	}
+	conns.Go(func() {
+		if round%2 == 0 {
+			s.Close()
+		} else if err := s.Shutdown(bg); err != nil {
+			t.Error(err)
+		}
+	})
+	conns.Wait()
 }
 
 // stdioConn is a process's input and output, as the two ends of pipes.

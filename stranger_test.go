@@ -198,18 +198,20 @@ func wantInText(t *testing.T, text string, parts ...string) {
 func TestClientOfForeignServer(t *testing.T) {
 	for _, s := range foreignServers {
 		t.Run(s.name, func(t *testing.T) {
-			c := strangerClient(t, foreignListener(t, s.serve))
-			parts := []string{"the server does not speak ttrpc", s.quoted, s.what}
-			for range 2 { // the second call finds the connection closed
-				err := callStranger(t, c)
-				if !errors.Is(err, ttrpc.ErrClosed) || !errors.Is(err, ttrpc.ErrProtocol) {
-					t.Errorf("got error %v, want ErrClosed and ErrProtocol", err)
+			frozen(t, func(t *testing.T) {
+				c := strangerClient(t, foreignListener(t, s.serve))
+				parts := []string{"the server does not speak ttrpc", s.quoted, s.what}
+				for range 2 { // the second call finds the connection closed
+					err := callStranger(t, c)
+					if !errors.Is(err, ttrpc.ErrClosed) || !errors.Is(err, ttrpc.ErrProtocol) {
+						t.Errorf("got error %v, want ErrClosed and ErrProtocol", err)
+					}
+					wantInText(t, fmt.Sprint(err), parts...)
 				}
-				wantInText(t, fmt.Sprint(err), parts...)
-			}
-			if err := c.Err(); !errors.Is(err, ttrpc.ErrProtocol) {
-				t.Errorf("got Client.Err %v, want ErrProtocol", err)
-			}
+				if err := c.Err(); !errors.Is(err, ttrpc.ErrProtocol) {
+					t.Errorf("got Client.Err %v, want ErrProtocol", err)
+				}
+			})
 		})
 	}
 }
@@ -247,7 +249,9 @@ func TestClientOfServerThatCloses(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			wantClosedBeforeAnswer(t, strangerClient(t, foreignListener(t, serve)))
+			frozen(t, func(t *testing.T) {
+				wantClosedBeforeAnswer(t, strangerClient(t, foreignListener(t, serve)))
+			})
 		})
 	}
 }
@@ -389,12 +393,14 @@ func (r strangerRefusal) Handshake(context.Context, net.Conn) (net.Conn, any, er
 func TestRefusedHandshake(t *testing.T) {
 	for _, network := range []string{"unix", "tcp"} {
 		t.Run(network, func(t *testing.T) {
-			l, log := loggingServer(t, network, ttrpc.WithServerHandshaker(strangerRefusal{errors.New("no entry")}))
-			conn := strangerDial(t, l)
-			line := strangerSoon(t, log, "a line of the log")
-			wantInText(t, line, append(whoAmI(conn), "handshake failed", "no entry")...)
-			wantSilentEnd(t, conn)
-			wantClosedBeforeAnswer(t, strangerClient(t, l))
+			frozen(t, func(t *testing.T) {
+				l, log := loggingServer(t, network, ttrpc.WithServerHandshaker(strangerRefusal{errors.New("no entry")}))
+				conn := strangerDial(t, l)
+				line := strangerSoon(t, log, "a line of the log")
+				wantInText(t, line, append(whoAmI(conn), "handshake failed", "no entry")...)
+				wantSilentEnd(t, conn)
+				wantClosedBeforeAnswer(t, strangerClient(t, l))
+			})
 		})
 	}
 }
