@@ -13,7 +13,7 @@ import (
 // they have left behind.
 func TestMain(m *testing.M) {
 	code := m.Run()
-	for end := time.Now().Add(10 * time.Second); code == 0; runtime.Gosched() {
+	for end := time.Now().Add(time.Minute); code == 0; runtime.Gosched() {
 		left := goroutines("containerd/ttrpc", "google.golang.org/grpc")
 		if len(left) == 0 {
 			break

@@ -40,7 +40,7 @@ func (panicLogger) ErrorDepth(int, ...any)   {}
 func TestMain(m *testing.M) {
 	grpclog.SetLoggerV2(panicLogger{grpclog.NewLoggerV2(os.Stderr, os.Stderr, os.Stderr)})
 	code := m.Run()
-	for end := time.Now().Add(10 * time.Second); code == 0; runtime.Gosched() {
+	for end := time.Now().Add(time.Minute); code == 0; runtime.Gosched() {
 		buf := make([]byte, 1<<20)
 		_, others, _ := strings.Cut(string(buf[:runtime.Stack(buf, true)]), "\n\n")
 		if !strings.Contains(others, "containerd/ttrpc") {
