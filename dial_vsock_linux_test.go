@@ -58,8 +58,32 @@ func TestConnectSocket(t *testing.T) {
 	wantIs(t, connectSocket(newSocket(t), to), syscall.ECONNREFUSED)
 }
 
-// A context that ends ends the waiting. The address is one of those that nobody has.
+// fullListener is the address of a socket that takes no connection any more: whoever connects to it
+// waits.
+func fullListener(t *testing.T) unix.Sockaddr {
+	t.Helper()
+	socket := func() int {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		check(t, err)
+		t.Cleanup(func() { unix.Close(fd) })
+		return fd
+	}
+	l := socket()
+	check(t, unix.Bind(l, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	check(t, unix.Listen(l, 0))
+	addr, err := unix.Getsockname(l)
+	check(t, err)
+	for range 3 { // the queue has room for one
+		if err := unix.Connect(socket(), addr); err != nil {
+			wantExactly(t, err, unix.EINPROGRESS)
+		}
+	}
+	return addr
+}
+
+// A context that ends ends the waiting.
 func TestConnectSocketInterrupted(t *testing.T) {
+	to := fullListener(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	c := newSocket(t)
 	began := make(chan struct{})
@@ -67,7 +91,7 @@ func TestConnectSocketInterrupted(t *testing.T) {
 	go func() {
 		result <- interruptible(ctx, c, func() error {
 			close(began)
-			return connectSocket(c, &unix.SockaddrInet4{Port: 9, Addr: [4]byte{192, 0, 2, 1}})
+			return connectSocket(c, to)
 		})
 	}()
 	<-began
