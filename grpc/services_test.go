@@ -267,9 +267,10 @@ func TestGRPC(t *testing.T) {
 	if _, err := stream.Recv(); full(err) != full(withDetails()) {
 		t.Error(full(err))
 	}
-	if conn.Target() != "passthrough:///ttrpc" {
-		t.Error(conn.Target())
-	}
+	equal(t, conn.Target(), "passthrough:///ttrpc")
+	check(t, conn.Close())
+	_, err = client.UnaryCall(bg, request(10))
+	check(t, err)
 }
 
 // TestCauses has a client find what is behind a status.
