@@ -20,6 +20,7 @@ type conn struct {
 	role    role
 	reader  readerRole
 	inflow  inflow
+	ext     extensions
 
 	mu    sync.Mutex // guards all below, and what roles say; taken before the transport's, a stream's
 	calls map[uint32]inFlight
@@ -35,7 +36,7 @@ type conn struct {
 //	connDraining   the last call is answered                    connFlushing
 //	any            all is written, a failure, Close             connClosed
 //
-// A client's connection is never in the first nor in the third and fourth.
+// A client's connection is never in the first nor in the fourth; GoAway brings it into the third.
 type connState uint8
 
 const (
@@ -57,6 +58,8 @@ type role interface {
 	handled() (soon bool)
 	// recvFailed says that reading has ended, by whoever notices it: the connection closes.
 	recvFailed(err error)
+	// restrainNew is called when the budget of the streams has become crowded, or no longer is.
+	restrainNew()
 	// failStalled ends a stream whose consumer takes nothing, to make room for others.
 	failStalled(s *stream)
 }
@@ -74,7 +77,7 @@ func (c *conn) open(netConn net.Conn, role role, toServer bool, l *limits, onFai
 		MaxData: l.maxRecv, Backlog: l.backlog, OnFail: onFail,
 		First: func(first []byte) error { return checkFirst(first, toServer, l.maxRecv) },
 	})
-	c.inflow.init(l)
+	c.inflow.init(l, &c.ext)
 }
 
 // checkFirst refuses a peer that does not speak ttrpc.
@@ -224,22 +227,6 @@ func (c *conn) readInStead(in *transport.Inbound) {
 	c.stopReading(func() bool { return false })
 }
 
-// deliver puts Data into its stream. It is the one place where a reader waits for the application.
-func (c *conn) deliver(s *stream, in *transport.Inbound) bool {
-	if in.Flags&wire.FlagNoData != 0 {
-		return true
-	}
-	if !s.push(in) {
-		if !c.reader.mayWait() {
-			return false
-		}
-		c.role.handled()
-		c.inflow.makeRoom(c, s, in)
-	}
-	s.wake()
-	return true
-}
-
 // register puts a call in flight.
 func (c *conn) registerLocked(id uint32, call inFlight) {
 	if c.calls == nil {
@@ -304,6 +291,7 @@ func (c *conn) close(cause error) (receivers []*stream, first bool) {
 		}
 	}
 	c.calls = nil
+	c.ext.endLocked()
 	c.inflow.close()
 	return receivers, true
 }

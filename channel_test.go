@@ -32,6 +32,7 @@ func (r *fakeRole) handle(in *transport.Inbound) bool {
 
 func (r *fakeRole) handled() bool       { r.batches++; return false }
 func (r *fakeRole) failStalled(*stream) {}
+func (r *fakeRole) restrainNew()        {}
 
 func (r *fakeRole) recvFailed(err error) {
 	r.mu.Lock()

@@ -24,9 +24,11 @@ type Client struct {
 	// channels must not pass from one testing/synctest bubble to another.
 	unaryCalls sync.Pool
 
-	// The lock of conn guards these two.
-	nextID     uint64 // of the next stream; odd, past math.MaxUint32 there is none left
-	sentStream uint64 // bytes that were posted when a stream has last sent a message
+	// The lock of conn guards these four.
+	nextID      uint64   // of the next stream; odd, past math.MaxUint32 there is none left
+	sentStream  uint64   // bytes that were posted when a stream has last sent a message
+	uncancelled []uint32 // ids of calls that were given up before the server was known
+	firstLimit  limitDue // with which streams begin, if there is one
 
 	closed chan struct{} // closed after the on-close callback
 }
@@ -58,11 +60,15 @@ func NewClient(netConn net.Conn, opts ...ClientOpts) *Client {
 // start runs the handshake, and begins to read.
 func (c *Client) start(netConn net.Conn) {
 	used, err := c.handshake(netConn)
+	c.ext.set(c.extensions.initial())
 	c.conn.open(used, c, true, &c.limits, c.writeFailed)
 	if err != nil {
 		c.fail(err)
 		return
 	}
+	c.mu.Lock()
+	c.keepAliveLocked(c.keepalive)
+	c.mu.Unlock()
 	go c.readLoop(true, func() bool { return false })
 }
 
@@ -148,6 +154,26 @@ func (c *Client) current() *Client {
 	return c
 }
 
+// Ping asks the server for a sign of life, and returns nil when it has come: something at the other
+// end reads and answers. It returns ctx.Err() when ctx ends first, which bounds it where the server
+// is stuck, and an error that wraps ErrClosed when the connection ends.
+//
+// A server that knows the protocol's extensions is pinged. Any other gets a frame that it has to
+// refuse, and its refusal is the sign; servers of v1.2.0 to v1.2.10 count that as a call that has
+// ended, so that their Shutdown may cut a live one: ping these once, as a check that the server is
+// there, and not periodically.
+func (c *Client) Ping(ctx context.Context) error {
+	switch {
+	case c.redial != nil:
+		return c.redial.repeat(ctx, func(c *Client) error { return c.Ping(ctx) })
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case c.ext.peerKnows():
+		return c.ping(ctx)
+	}
+	return c.probe(ctx)
+}
+
 // UserOnCloseWait waits until the connection has ended and the callback of [WithOnClose] has
 // returned. It returns ctx.Err() when ctx ends first.
 func (c *Client) UserOnCloseWait(ctx context.Context) error {
@@ -207,6 +233,10 @@ func (c *Client) writeFailed(err error) {
 func (c *Client) claim(id uint32) *stream {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.removeLocked(id)
+}
+
+func (c *Client) removeLocked(id uint32) *stream {
 	call := c.claimLocked(id)
 	if call == nil {
 		return nil
@@ -224,64 +254,40 @@ func (c *Client) endCall(id uint32, err error) {
 	}
 }
 
-// handle gives one frame to its call. Frames for calls that are gone are late, and frames of other
-// types are for a later version: both are dropped.
-func (c *Client) handle(in *transport.Inbound) bool {
+// maxUncancelled bounds the calls that were given up before the server was known.
+const maxUncancelled = 64
+
+// greetLocked has Hello follow a frame that was posted for the stream, once.
+func (c *Client) greetLocked(id uint32, posted transport.Unwritten) transport.Unwritten {
+	if c.ext.is(extKnown) {
+		c.ext.set(extGreeted)
+		posted, _ = c.t.Post(wire.ControlFrame(wire.TypeHello, id, nil))
+	}
+	return posted
+}
+
+// cancel claims a call that is given up, and tells a server that knows extensions. That is the last
+// frame for its id, for a claim and a post are one step.
+func (c *Client) cancel(id uint32, why error) (s *stream, posted transport.Unwritten) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s = c.removeLocked(id); s == nil {
+		return nil, posted
+	}
 	switch {
-	case in.Oversized():
-		c.endCall(in.Stream, oversizedStatus(uint64(in.Length), c.maxRecv))
-	case in.Type == wire.TypeResponse:
-		c.handleResponse(in)
-	case in.Type == wire.TypeData:
-		return c.handleData(in)
-	case in.Type == wire.TypeRequest: // from a peer that sends back what it gets
-		c.endCall(in.Stream, unexpected(in.Type))
+	case c.ext.peerKnows():
+		posted, _ = c.t.Post(wire.CancelFrame(id, why == context.DeadlineExceeded))
+	case c.ext.is(extUnknown) && len(c.uncancelled) < maxUncancelled:
+		c.uncancelled = append(c.uncancelled, id)
 	}
-	return true
+	return s, posted
 }
 
-func unexpected(typ wire.Type) error {
-	return fmt.Errorf("unexpected %q message received: %w", typ, ErrProtocol)
-}
-
-// handleResponse ends a call. Who is answered now is likely to call again; where further answers
-// have been read, they all leave the writing to the reader.
-func (c *Client) handleResponse(in *transport.Inbound) {
-	if !c.gathering && c.t.HasUnread() {
-		c.gathering = c.t.Gather()
-	}
-	if s := c.claim(in.Stream); s != nil {
-		s.closeRecv(in.Take(), nil)
+// giveUp ends a call with an error, if it is still there, while the server may be at it.
+func (c *Client) giveUp(id uint32, err error) {
+	s, posted := c.cancel(id, err)
+	posted.FlushLater()
+	if s != nil {
+		s.discard(err)
 	}
 }
-
-// handled writes for those who were answered.
-func (c *Client) handled() (soon bool) {
-	if c.gathering {
-		c.gathering = false
-		c.t.FlushGathered()
-	}
-	return false
-}
-
-func (c *Client) handleData(in *transport.Inbound) bool {
-	s, live := c.lookup(in.Stream)
-	switch {
-	case !live:
-		return true
-	case s.flow == nil:
-		c.endCall(s.id, unexpected(in.Type))
-		return true
-	case s.noData:
-		c.endCall(s.id, fmt.Errorf("received data from non-streaming server: %w", ErrProtocol))
-		return true
-	case !c.deliver(s, in):
-		return false
-	}
-	if in.Flags&wire.FlagRemoteClosed != 0 && c.claim(s.id) != nil {
-		s.closeRecv(nil, nil)
-	}
-	return true
-}
-
-func (c *Client) failStalled(s *stream) { c.endCall(s.id, ErrStreamFull) }

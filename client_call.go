@@ -200,7 +200,8 @@ func (c *Client) wait(ctx context.Context, s *stream) error {
 	select {
 	case <-s.ready:
 	case <-done:
-		if c.claim(s.id) != nil {
+		if mine, posted := c.cancel(s.id, ctx.Err()); mine != nil {
+			posted.Flush(false)
 			return ctx.Err()
 		}
 		<-s.ready // somebody else has claimed it and is about to end it
@@ -238,13 +239,17 @@ func (c *Client) begin(s *stream, f *wire.Frame) (transport.Unwritten, error) {
 		return posted, c.unsent(err)
 	}
 	c.nextID += 2
+	s.outgoing.told, s.outgoing.limit = c.firstLimit.due, c.firstLimit.limit
 	c.registerLocked(s.id, s)
-	return posted, nil
+	return c.greetLocked(s.id, posted), nil
 }
 
 func (c *Client) usableLocked() error {
-	if c.state == connClosed {
+	switch c.state {
+	case connClosed:
 		return c.unsent(c.cause)
+	case connDraining:
+		return errGoneAway
 	}
 	if c.nextID > math.MaxUint32 {
 		if len(c.calls) == 0 {

@@ -50,6 +50,7 @@ func (c *Client) openStream(ctx context.Context, desc *StreamDesc, service, meth
 		return nil, err
 	}
 	cs.watch(ctx, cs.abandon)
+	c.restrain(&cs.stream).Flush(false)
 	// A Request cannot tell an empty message from none.
 	if req != nil && e.Size() == 0 && desc.StreamingClient {
 		if err := cs.SendMsg(req); err != nil && !errors.Is(err, ErrStreamClosed) {
@@ -87,16 +88,16 @@ type clientStream struct {
 	sendClosed bool // nothing more may be sent; guarded by the client's lock
 }
 
-// abandon ends the stream for its context. The server is not told: there is no frame for it that
-// could not be taken for an orderly end, but it has the deadline.
-func (cs *clientStream) abandon() { cs.c.endCall(cs.id, cs.ctx.Err()) }
+// abandon ends the stream for its context. A server that knows no extensions is not told: there is
+// no frame for it that could not be taken for an orderly end, but it has the deadline.
+func (cs *clientStream) abandon() { cs.c.giveUp(cs.id, cs.ctx.Err()) }
 
 // CloseSend implements [ClientStream].
 func (cs *clientStream) CloseSend() error {
 	if !cs.sends {
 		return fmt.Errorf("%w: cannot close non-streaming client", ErrProtocol)
 	}
-	posted, err := cs.post(wire.EndFrame(), true)
+	posted, err := cs.post(wire.EndFrame())
 	if err == errStreamOver {
 		return nil // the server has ended the stream, which may not be told any more
 	}
@@ -122,11 +123,7 @@ func (cs *clientStream) SendMsg(m any) error {
 	if err != nil {
 		return err
 	}
-	if err := cs.c.t.WaitStreamSpace(cs.ctx); err != nil {
-		f.Free()
-		return err
-	}
-	posted, err := cs.post(f, false)
+	posted, err := cs.transmit(cs.ctx, &cs.c.conn, cs, f)
 	if err == errStreamOver {
 		return cs.sendError()
 	}
@@ -143,8 +140,10 @@ var errStreamOver = errors.New("ttrpc: stream over")
 // post takes f and sends it, unless the stream is closed for sending, over, or its connection gone.
 // The check and the post are one step under the client's lock: after the server's final frame has
 // been seen nothing goes out, for some servers crash on that.
-func (cs *clientStream) post(f *wire.Frame, last bool) (posted transport.Unwritten, err error) {
-	c := cs.c
+//
+// Without room for a message it returns errNotYet, and leaves that to its caller.
+func (cs *clientStream) post(f *wire.Frame) (posted transport.Unwritten, err error) {
+	c, last := cs.c, f.IsLast()
 	f.SetStream(cs.id)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -155,15 +154,19 @@ func (cs *clientStream) post(f *wire.Frame, last bool) (posted transport.Unwritt
 		err = ErrStreamClosed
 	case c.calls[cs.id] == nil:
 		err = errStreamOver
+	case !last && !cs.hasRoomLocked(&c.conn):
+		return posted, errNotYet
 	}
 	cs.sendClosed = cs.sendClosed || last
 	if err != nil {
 		f.Free()
 		return posted, err
 	}
+	cs.outgoing.sent += uint64(f.Len())
 	if posted, err = c.t.Post(f); err != nil {
 		return posted, asClosed(err)
 	}
+	posted = c.greetLocked(cs.id, posted)
 	c.sentStream = c.t.Posted()
 	return posted, nil
 }

@@ -15,6 +15,7 @@ const (
 	defaultMaxCalls         = 1 << 16 // calls in flight on a connection
 	defaultStreamBuffer     = 8 << 20 // bytes received and not taken, a stream
 	defaultConnBuffer       = 32 << 20
+	defaultStreamWindow     = 1 << 20
 	defaultStallTimeout     = 10 * time.Second
 	// defaultRequestBuffer is bytes of requests whose handlers have not returned, a connection.
 	defaultRequestBuffer = 256 << 20
@@ -24,16 +25,22 @@ const (
 type limits struct {
 	maxRecv, maxSend         int           // bytes of data in a frame
 	streamBuffer, connBuffer int           // bytes received and not taken
+	streamWindow             int           // bytes of a stream on their way, or received and not taken
 	backlog                  int           // bytes posted and not written
 	stallTimeout             time.Duration // of a stream that is alone
 	handshakeTimeout         time.Duration
 	logger                   Logger // nil: nothing is logged
+	extensions               Extensions
+	keepalive                keepalive
 }
+
+// keepalive is how often a peer is pinged, and how long it has to answer; 0: not at all.
+type keepalive struct{ interval, timeout time.Duration }
 
 func defaultLimits() limits {
 	return limits{
 		maxRecv: wire.DefaultMaxData, maxSend: wire.DefaultMaxData,
-		streamBuffer: defaultStreamBuffer, connBuffer: defaultConnBuffer,
+		streamBuffer: defaultStreamBuffer, connBuffer: defaultConnBuffer, streamWindow: defaultStreamWindow,
 		backlog: defaultBacklog, stallTimeout: defaultStallTimeout, handshakeTimeout: defaultHandshakeTimeout,
 	}
 }
@@ -133,6 +140,26 @@ type Logger interface {
 	Warn(msg string, args ...any)
 }
 
+// WithServerExtensions sets whether the server uses the protocol's extensions with clients that
+// know them; by default it does. No other client notices.
+func WithServerExtensions(on bool) ServerOpt {
+	return func(c *serverConfig) error {
+		c.extensions = ExtensionsAuto
+		if !on {
+			c.extensions = ExtensionsOff
+		}
+		return nil
+	}
+}
+
+// WithServerKeepalive has the server ping clients that know the protocol's extensions, an interval
+// after the connection's begin or the last answer. A connection without an answer within timeout
+// fails with [ErrKeepalive]. By default, and with an interval of 0, nobody is pinged. A peer that
+// has ended is noticed without that; one that has vanished, as a machine or a network does, is not.
+func WithServerKeepalive(interval, timeout time.Duration) ServerOpt {
+	return func(c *serverConfig) error { c.keepalive = keepalive{interval, timeout}; return nil }
+}
+
 // WithServerLogger has the server log what it cannot report to a caller: refused connections,
 // failing accepts, connections that ended otherwise than by closing. args are key-value pairs, as
 // log/slog has them. By default nothing is logged.
@@ -181,6 +208,13 @@ func WithServerMaxCalls(n int) ServerOpt {
 // always accepted.
 func WithServerRequestBuffer(n int) ServerOpt {
 	return func(c *serverConfig) error { return setSize(&c.requestBuffer, n, maxInt) }
+}
+
+// WithServerStreamWindow sets how many bytes of a stream may be on their way, or received and not
+// taken, where the client knows the protocol's extensions: its SendMsg waits then. By default it is
+// 1 MiB, and never more than the stream's buffer.
+func WithServerStreamWindow(n int) ServerOpt {
+	return func(c *serverConfig) error { c.streamWindow = max(n, 1); return nil }
 }
 
 // WithServerStallTimeout sets for how long the handler of a stream may take no message while its
@@ -286,6 +320,20 @@ func WithClientHandshakeTimeout(d time.Duration) ClientOpts {
 	return func(c *Client) { c.handshakeTimeout = d }
 }
 
+// WithClientExtensions sets what the client makes of the protocol's extensions;
+// by default it is [ExtensionsAuto].
+func WithClientExtensions(x Extensions) ClientOpts {
+	return func(c *Client) { c.extensions = x }
+}
+
+// WithClientKeepalive has the client ping a server that knows the protocol's extensions, which its
+// first answer says, an interval after the connection's begin or the last answer to a ping. A
+// connection without an answer within timeout fails with [ErrKeepalive]. By default, and with an
+// interval of 0, nobody is pinged.
+func WithClientKeepalive(interval, timeout time.Duration) ClientOpts {
+	return func(c *Client) { c.keepalive = keepalive{interval, timeout} }
+}
+
 // WithClientLogger has the client log ends of its connection that are not mere closing. By default
 // nothing is logged.
 func WithClientLogger(l Logger) ClientOpts {
@@ -313,6 +361,13 @@ func WithClientMaxSendMsgSize(n int) ClientOpts {
 // after the time of [WithClientStallTimeout].
 func WithClientStreamBuffer(stream, conn int) ClientOpts {
 	return func(c *Client) { c.streamBuffer, c.connBuffer = max(stream, 1), max(conn, 1) }
+}
+
+// WithClientStreamWindow sets how many bytes of a stream may be on their way, or received and not
+// taken, where the server knows the protocol's extensions: its SendMsg waits then. By default it is
+// 1 MiB, and never more than the stream's buffer.
+func WithClientStreamWindow(n int) ClientOpts {
+	return func(c *Client) { c.streamWindow = max(n, 1) }
 }
 
 // WithClientStallTimeout sets for how long the consumer of a stream may take no message while its

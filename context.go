@@ -3,7 +3,6 @@ package ttrpc
 import (
 	"context"
 	"net"
-	"time"
 
 	"github.com/containerd/ttrpc/internal/callctx"
 )
@@ -61,12 +60,6 @@ type callContext struct {
 	md MD
 }
 
-func newCallContext(parent context.Context, timeout int64, md MD) *callContext {
-	c := &callContext{md: md}
-	c.Init(parent, time.Duration(timeout))
-	return c
-}
-
 // Value implements [context.Context].
 func (c *callContext) Value(key any) any {
 	if key != (metadataKey{}) {
@@ -76,4 +69,26 @@ func (c *callContext) Value(key any) any {
 		return nil
 	}
 	return c.md
+}
+
+// maxOutlived is how many contexts of a connection are kept for goroutines that unary handlers have
+// left behind, each of some 250 bytes.
+const maxOutlived = 256
+
+// outlived are contexts, without a deadline, whose methods have returned, the latest. A goroutine
+// may wait for their end, which is the connection's, and nothing tells when none does any more.
+type outlived struct {
+	kept   []*callContext
+	oldest int // in kept, once that is full
+}
+
+// add keeps a context and returns the one that is kept no longer.
+func (o *outlived) add(c *callContext) (out *callContext) {
+	if len(o.kept) < maxOutlived {
+		o.kept = append(o.kept, c)
+		return nil
+	}
+	out, o.kept[o.oldest] = o.kept[o.oldest], c
+	o.oldest = (o.oldest + 1) % maxOutlived
+	return out
 }

@@ -38,6 +38,10 @@ var (
 	// other calls go on.
 	ErrStreamFull = errors.New("ttrpc: stream buffer full")
 
+	// ErrKeepalive is wrapped by the cause for which a connection ends whose peer answers no ping:
+	// see [WithClientKeepalive] and [WithServerKeepalive].
+	ErrKeepalive = errors.New("ttrpc: no answer to keepalive pings")
+
 	// ErrStreamIDsExhausted is the cause for which a client closes after 2^31 calls, when the
 	// connection has no stream id left. Calls in flight finish first;
 	// new ones get an error that wraps ErrClosed and this one.
@@ -146,9 +150,12 @@ func isOrderly(err error) bool {
 		errors.Is(err, io.ErrClosedPipe) || errors.Is(err, transport.ErrDone) || transport.IsReset(err)
 }
 
-// drainedError is the status of a call that reached a server which shuts down:
-// nothing has been run for it.
+// drainedError is the status of a call for which a server that shuts down has run nothing.
 type drainedError struct{ status error }
+
+// errGoneAway is that of a call which a server has said that it will not begin. It is the same as
+// its answer to one that comes too late.
+var errGoneAway = &drainedError{status.Error(codes.Unavailable, ErrServerClosed.Error())}
 
 // Error returns the text of the status error.
 func (e *drainedError) Error() string { return e.status.Error() }

@@ -33,7 +33,7 @@ func unread(t *testing.T, c *ttrpc.Client, n int) ttrpc.ClientStream {
 
 func TestP49UnreadStreamsHarmNobody(t *testing.T) {
 	const n, streams = 7000, 2 // of 1 kB: under 8 MiB a stream and 32 MiB a connection
-	r := serve(t)
+	r := serve(t, ttrpc.WithServerExtensions(false))
 	t.Run("at the server", func(t *testing.T) {
 		c := r.client()
 		for range streams {
@@ -235,7 +235,7 @@ func TestP51FullConnectionCostsTheLongestIdleStream(t *testing.T) {
 
 // Nobody reads an endless stream: at either side it ends in ErrStreamFull, for itself alone.
 func TestP51EndlessUnreadStreamsFailAlone(t *testing.T) {
-	r := serve(t)
+	r := serve(t, ttrpc.WithServerExtensions(false))
 	c := r.client(ttrpc.WithClientStreamBuffer(1<<20, 4<<20))
 	flooded := open(t, bg, c, down, "flood", text(""))
 	sender := open(t, bg, c, both, "mute", nil)

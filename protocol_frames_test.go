@@ -134,7 +134,7 @@ func TestP3OversizedFrameIsDropped(t *testing.T) {
 func TestP4UnknownTypesAreIgnored(t *testing.T) {
 	r := serve(t)
 	var ignored []rawFrame
-	for _, typ := range []byte{0, 4, 9, 255, 2} {
+	for _, typ := range []byte{0, 6, 9, 255, 2} {
 		ignored = append(ignored, rawFrame{id: 1, typ: typ}, rawFrame{id: 3, typ: typ, flags: 7, data: []byte("abc")})
 	}
 	r.run(t, exchange{"server", append(ignored, request(1, "echo", "x")), frames(answer(1, "x"))})

@@ -26,11 +26,14 @@ type rawPeer struct {
 	net.Conn
 	in *bufio.Reader // so small that it reads nothing ahead but what peek asks for
 	t  testing.TB
+
+	extensions bool // the peer's first Response or Data had the flag, which receive takes away
+	answers    int  // how many there were
 }
 
 func newRawPeer(t testing.TB, conn net.Conn) *rawPeer {
 	t.Cleanup(func() { conn.Close() })
-	return &rawPeer{conn, bufio.NewReaderSize(conn, 16), t}
+	return &rawPeer{Conn: conn, in: bufio.NewReaderSize(conn, 16), t: t}
 }
 
 // peek waits until bytes have arrived, and leaves them for receive.
@@ -95,6 +98,11 @@ func (p *rawPeer) receive() (rawFrame, error) {
 		data: make([]byte, binary.BigEndian.Uint32(h[:])),
 	}
 	_, err := io.ReadFull(p.in, f.data)
+	if f.typ == 2 || f.typ == 3 {
+		if p.answers++; p.answers == 1 && f.flags&0x80 != 0 {
+			p.extensions, f.flags = true, f.flags&^0x80
+		}
+	}
 	return f, err
 }
 

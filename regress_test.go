@@ -98,36 +98,42 @@ func TestTTRPCIssue229UnreadStreamStallsCalls(t *testing.T) {
 // A reader that pauses for 5 s before 50,000 messages gets all of them, and calls beside it go on
 // at once.
 func TestTTRPCIssue229PausingReaderLosesNothing(t *testing.T) {
+	for _, windows := range []bool{true, false} {
+		t.Run(fmt.Sprint("windows ", windows), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { pausingReader(t, windows) })
+		})
+	}
+}
+
+// pausingReader: with windows the handler waits for the reader, without it fills the inbox.
+func pausingReader(t *testing.T, windows bool) {
 	const n = 50_000
 	m := strings.Repeat("m", 100)
-	synctest.Test(t, func(t *testing.T) {
-		sent := false
-		r := serve(t, network("pipe"), withStream("many", downStream(func(_ context.Context, ss ttrpc.StreamServer) error {
-			for range n {
-				if err := ss.SendMsg(text(m)); err != nil {
-					return err
-				}
-			}
-			sent = true
-			return nil
-		})))
-		c := r.client()
-		cs := open(t, bg, c, down, "many", nil)
-		synctest.Wait()
-		if !sent {
-			t.Error("the handler waits for the reader")
-		}
-		start := time.Now()
-		for range 10 {
-			wantEcho(t, c)
-			equal(t, time.Since(start).Truncate(500*time.Millisecond), time.Since(start))
-			elapse(500 * time.Millisecond)
-		}
+	sent := false
+	many := downStream(func(_ context.Context, ss ttrpc.StreamServer) error {
 		for range n {
-			wantNext(t, cs, m)
+			if err := ss.SendMsg(text(m)); err != nil {
+				return err
+			}
 		}
-		wantTexts(t, cs)
+		sent = true
+		return nil
 	})
+	c := serve(t, network("pipe"), ttrpc.WithServerExtensions(windows), withStream("many", many)).client()
+	wantEcho(t, c)
+	cs := open(t, bg, c, down, "many", nil)
+	synctest.Wait()
+	equal(t, sent, !windows)
+	start := time.Now()
+	for range 10 {
+		wantEcho(t, c)
+		equal(t, time.Since(start).Truncate(500*time.Millisecond), time.Since(start))
+		elapse(500 * time.Millisecond)
+	}
+	for range n {
+		wantNext(t, cs, m)
+	}
+	wantTexts(t, cs)
 }
 
 // A timeout did not cover the time in the outbound queue (containerd/ttrpc-rust).

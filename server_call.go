@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
@@ -21,7 +22,8 @@ type serverCall struct {
 	timeout  int64           // nanoseconds; 0 is none
 	metadata int             // KeyValues in the request
 	size     int             // bytes of the request, as the connection counts them
-	cancel   *callContext    // to be cancelled when the method returns; nil: none
+	own      *callContext    // the handler's, where it is not the connection's
+	spare    []callContext   // for calls to come
 	stream   *serverStream   // nil for a unary call
 	next     *serverCall     // behind it in the workers' queue
 
@@ -58,6 +60,18 @@ func (call *serverCall) receiver() *stream {
 	return &call.stream.stream
 }
 
+// remove claims a call. What it returns beside the call is looked up under the lock, for the call
+// is recycled when its handler returns.
+func (sc *serverConn) remove(id uint32) (call *serverCall, ctx *callContext, ss *serverStream) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	call, _ = sc.claimLocked(id).(*serverCall)
+	if call == nil {
+		return nil, nil, nil
+	}
+	return call, call.own, call.stream
+}
+
 // endStream ends the call's stream, if it is one, for goroutines that the handler has left behind.
 // It comes after the call has been claimed: until then Data belongs to a stream that is open.
 func (call *serverCall) endStream() {
@@ -69,7 +83,7 @@ func (call *serverCall) endStream() {
 // recycle ends the use of a call that nobody else knows of any more.
 func (call *serverCall) recycle() {
 	call.dropRequest()
-	call.sc, call.method, call.parent, call.cancel, call.stream = nil, nil, nil, nil, nil
+	call.sc, call.method, call.parent, call.own, call.stream = nil, nil, nil, nil, nil
 	serverCallPool.Put(call)
 }
 
@@ -171,31 +185,62 @@ func (call *serverCall) respond(f *wire.Frame) transport.Unwritten {
 	posted := call.sc.post(call, f)
 	call.endStream()
 	// Not before: a RecvMsg that the handler has left behind learns that the stream is over.
-	if call.cancel != nil {
-		call.cancel.Cancel(context.Canceled)
-	}
+	call.endContext()
 	call.recycle()
 	return posted
 }
 
-// context returns the handler's context: the connection's own where the call adds nothing to it.
-// Like that one, it outlives the method unless the call has a deadline or is a stream.
+// spareContexts are allocated at once: a context that a user keeps keeps so many.
+const spareContexts = 8
+
+// prepare makes the context of a call that is about to be in flight. With extensions each has one
+// of its own, for it may be cancelled.
+func (call *serverCall) prepare(parent context.Context, cancellable bool) {
+	call.parent = parent
+	if call.stream == nil && call.timeout == 0 && !cancellable {
+		return
+	}
+	if len(call.spare) == 0 {
+		call.spare = make([]callContext, spareContexts)
+	}
+	call.own, call.spare = &call.spare[0], call.spare[1:]
+	call.own.Init(parent, time.Duration(call.timeout))
+	if call.stream != nil {
+		call.stream.ctx = call.own
+	}
+}
+
+// context returns the handler's context.
 func (call *serverCall) context() context.Context {
 	var md MD
 	if call.metadata > 0 {
 		md = wire.RequestMetadata(call.request.Data(), call.metadata)
 	}
 	switch {
-	case call.stream != nil:
-		call.cancel = call.stream.start(call.parent, call.timeout, md)
-	case call.timeout != 0:
-		call.cancel = newCallContext(call.parent, call.timeout, md)
+	case call.own != nil:
+		call.own.md = md
 	case md != nil:
 		return context.WithValue(call.parent, metadataKey{}, md)
 	default:
 		return call.parent
 	}
-	return call.cancel
+	if call.stream != nil && call.timeout != 0 {
+		// For RecvMsg. The end of the connection wakes all its streams.
+		call.own.AfterFunc(call.stream.wake)
+	}
+	return call.own
+}
+
+// endContext ends the context of a call that has a deadline or is a stream. Any other outlives the
+// method, as the connection's own does, for goroutines that the handler has left behind.
+func (call *serverCall) endContext() {
+	switch {
+	case call.own == nil:
+	case call.stream != nil || call.timeout != 0:
+		call.own.Cancel(context.Canceled)
+	case call.own.Leave():
+		call.sc.keep(call.own)
+	}
 }
 
 // unmarshaler returns the function by which the method decodes its request. It is good until the

@@ -29,12 +29,15 @@ type serverConn struct {
 	inlineConn               //inline:
 
 	// The lock of conn guards all below. The connection is over when it is closed and running is 0.
-	running    int // handlers that have not returned, and the connection's goroutine
-	requests   int // bytes of the handlers' requests
-	inShutdown int // handlers that have called Shutdown, and wait
+	running    int    // handlers that have not returned, and the connection's goroutine
+	requests   int    // bytes of the handlers' requests
+	lastID     uint32 // the highest id of a call so far
+	marked     bool   // the first Response or Data is posted
+	inShutdown int    // handlers that have called Shutdown, and wait
 	ctx        *connContext
 	cancel     context.CancelFunc // ends ctx, the parent of calls' contexts; nil until one is needed
 	handshake  any                // what the handshake has returned beside the conn
+	outlived   outlived
 }
 
 func newServerConn(s *Server, ctx context.Context, netConn net.Conn) *serverConn {
@@ -99,8 +102,10 @@ func (sc *serverConn) start() error {
 		netConn.Close()
 		return ErrServerClosed
 	}
+	sc.ext.set(s.extensions.initial())
 	sc.open(netConn, sc, false, &s.limits, sc.fail)
 	sc.handshake, sc.state = data, connOpen
+	sc.keepAliveLocked(s.keepalive)
 	return nil
 }
 
@@ -141,9 +146,10 @@ func (sc *serverConn) begin(call *serverCall) *status.Status {
 		return status.Newf(codes.ResourceExhausted, "ttrpc: requests in flight exceed %d bytes", sc.server.requestBuffer)
 	}
 	sc.registerLocked(call.id, call)
+	sc.lastID = max(sc.lastID, call.id)
 	sc.running++
 	sc.requests += call.size
-	call.parent = sc.contextLocked()
+	call.prepare(sc.contextLocked(), sc.ext.isOn())
 	return nil
 }
 
@@ -157,7 +163,7 @@ func (sc *serverConn) post(call *serverCall, f *wire.Frame) (posted transport.Un
 	sc.doneLocked(call.size)
 	if sc.calls[call.id] == call {
 		delete(sc.calls, call.id)
-		posted, _ = sc.t.Post(f) // one that has failed fails the connection itself
+		posted, _ = sc.postLocked(f) // one that has failed fails the connection itself
 	} else {
 		f.Free()
 	}
@@ -166,6 +172,24 @@ func (sc *serverConn) post(call *serverCall, f *wire.Frame) (posted transport.Un
 		sc.server.progress.signal()
 	}
 	return posted
+}
+
+// postLocked posts a Response or Data. The connection's first one says that this server knows
+// extensions.
+func (sc *serverConn) postLocked(f *wire.Frame) (transport.Unwritten, error) {
+	if !sc.marked && sc.ext.isOn() {
+		f.SetFlag(wire.FlagExtensions)
+	}
+	sc.marked = true
+	return sc.t.Post(f)
+}
+
+// noteAnswered closes a connection that drains, if that was its last call, and tells Shutdown.
+func (sc *serverConn) noteAnswered() {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	sc.closeIfDoneLocked()
+	sc.server.progress.signal()
 }
 
 // done says that the connection's goroutine has ended.
@@ -187,16 +211,27 @@ func (sc *serverConn) doneLocked(size int) {
 
 // drain lets the calls in flight finish and closes the connection then.
 func (sc *serverConn) drain() {
+	var posted transport.Unwritten
 	sc.mu.Lock()
 	handshake := sc.state == connHandshake
 	if sc.state == connOpen {
 		sc.state = connDraining
+		posted = sc.goAwayLocked()
 		sc.closeIfDoneLocked()
 	}
 	sc.mu.Unlock()
+	posted.FlushLater()
 	if handshake {
 		sc.fail(transport.ErrDone)
 	}
+}
+
+// goAwayLocked tells a client that knows extensions which of its calls are the last.
+func (sc *serverConn) goAwayLocked() (posted transport.Unwritten) {
+	if sc.ext.peerKnows() {
+		posted, _ = sc.t.Post(wire.GoAwayFrame(sc.lastID)) // a failure is the connection's
+	}
+	return posted
 }
 
 // closeIfDoneLocked closes a connection that drains, when its last call has been answered.
@@ -204,6 +239,16 @@ func (sc *serverConn) closeIfDoneLocked() {
 	if sc.state == connDraining && len(sc.calls) == 0 {
 		sc.state = connFlushing
 		sc.t.CloseWhenFlushed()
+	}
+}
+
+// keep has a context live on after its method, and ends one that has lived on for long.
+func (sc *serverConn) keep(c *callContext) {
+	sc.mu.Lock()
+	out := sc.outlived.add(c)
+	sc.mu.Unlock()
+	if out != nil {
+		out.Forsake()
 	}
 }
 

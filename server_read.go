@@ -28,6 +28,8 @@ func (sc *serverConn) handle(in *transport.Inbound) bool {
 		return sc.handleRequest(in)
 	case in.Type == wire.TypeData:
 		return sc.handleData(in)
+	default:
+		sc.handleExtension(in)
 	}
 	return true
 }
@@ -63,6 +65,9 @@ func (sc *serverConn) handleRequest(in *transport.Inbound) bool {
 		call.recycle()
 		sc.answer(in.Stream, st)
 		return true
+	}
+	if call.stream != nil {
+		sc.restrain(&call.stream.stream).FlushLater()
 	}
 	return sc.dispatch(call)
 }
@@ -155,7 +160,10 @@ func (sc *serverConn) failStalled(s *stream) {
 func (sc *serverConn) answer(id uint32, st *status.Status) {
 	f := statusFrame(st.Proto(), sc.server.maxSend)
 	f.SetStream(id)
-	if posted, err := sc.t.Post(f); err == nil {
+	sc.mu.Lock()
+	posted, err := sc.postLocked(f)
+	sc.mu.Unlock()
+	if err == nil {
 		posted.FlushLater()
 	}
 }
@@ -167,19 +175,9 @@ func (sc *serverConn) answerf(id uint32, code codes.Code, format string, args ..
 // refuse answers a status for an id, and if that is a call in flight, claims it: a stream ends with
 // err, its handler's context is cancelled, and what the handler returns goes nowhere.
 func (sc *serverConn) refuse(id uint32, st *status.Status, err error) {
-	sc.mu.Lock()
-	call, _ := sc.claimLocked(id).(*serverCall)
-	var ss *serverStream
-	if call != nil {
-		ss = call.stream
-	}
-	sc.mu.Unlock()
-	if ss != nil {
+	if _, _, ss := sc.remove(id); ss != nil {
 		ss.cancelWith(err)
 	}
 	sc.answer(id, st)
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	sc.closeIfDoneLocked()
-	sc.server.progress.signal()
+	sc.noteAnswered()
 }

@@ -13,7 +13,7 @@ type serverStream struct {
 	stream
 	sc     *serverConn
 	method *method
-	ctx    *callContext // the handler's; guarded by the stream's mu until the handler runs
+	ctx    *callContext // the handler's; set before the call is in flight
 }
 
 // newServerStream makes the stream of a call; the message in the request, if there is one, is its
@@ -36,31 +36,10 @@ func newServerStream(call *serverCall) *serverStream {
 	return ss
 }
 
-// start makes the handler's context.
-func (ss *serverStream) start(parent context.Context, timeout int64, md MD) *callContext {
-	ctx := newCallContext(parent, timeout, md)
-	ss.mu.Lock()
-	ss.ctx = ctx
-	cancelled := ss.err != nil
-	ss.mu.Unlock()
-	if cancelled {
-		ctx.Cancel(context.Canceled)
-	}
-	if timeout != 0 {
-		ctx.AfterFunc(ss.wake) // for RecvMsg; the end of the connection wakes all its streams
-	}
-	return ctx
-}
-
 // cancelWith ends the stream for the handler, whatever that is doing with it.
 func (ss *serverStream) cancelWith(err error) {
 	ss.discard(err)
-	ss.mu.Lock()
-	ctx := ss.ctx
-	ss.mu.Unlock()
-	if ctx != nil {
-		ctx.Cancel(context.Canceled)
-	}
+	ss.ctx.Cancel(context.Canceled)
 }
 
 // RecvMsg implements [StreamServer].
@@ -83,11 +62,7 @@ func (ss *serverStream) SendMsg(m any) error {
 	if err != nil {
 		return streamMarshalError(err)
 	}
-	if err := ss.sc.t.WaitStreamSpace(ss.ctx); err != nil {
-		f.Free()
-		return err
-	}
-	posted, err := ss.post(f)
+	posted, err := ss.transmit(ss.ctx, &ss.sc.conn, ss, f)
 	if err != nil {
 		return err
 	}
@@ -111,7 +86,8 @@ func streamMarshalError(err error) error {
 	return marshalError(err)
 }
 
-// post takes f and sends it, as long as the stream is in flight.
+// post takes f and sends it, as long as the stream is in flight. Without room for it, it returns
+// errNotYet, and leaves it to its caller.
 func (ss *serverStream) post(f *wire.Frame) (posted transport.Unwritten, err error) {
 	f.SetStream(ss.id)
 	sc := ss.sc
@@ -121,7 +97,11 @@ func (ss *serverStream) post(f *wire.Frame) (posted transport.Unwritten, err err
 		f.Free()
 		return posted, ss.sendErrorLocked()
 	}
-	if posted, err = sc.t.Post(f); err != nil {
+	if !ss.hasRoomLocked(&sc.conn) {
+		return posted, errNotYet
+	}
+	ss.outgoing.sent += uint64(f.Len())
+	if posted, err = sc.postLocked(f); err != nil {
 		return posted, asClosed(err)
 	}
 	return posted, nil

@@ -2,8 +2,6 @@ package ttrpc
 
 import (
 	"context"
-	"errors"
-	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,11 +9,6 @@ import (
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
-
-// burst is how many messages a sender writes itself without receiving any; further ones are left to
-// another goroutine. A consumer that has waited so often without sending gains more from a reader
-// that reads ahead.
-const burst = 4
 
 // stream is the receiving half of one call, the same on both sides of a connection. A client's
 // unary call uses its reply alone; a streaming one has an inbox in front of it.
@@ -31,14 +24,17 @@ type stream struct {
 	noData        bool // a stream whose peer sends none: the answer is a Response
 	countAfterEnd bool // buffered counts beyond the end: a server's stream
 
+	outgoing sendWindow // guarded by the conn's lock
+
 	lastRecv atomic.Int64 // when the consumer last took a message, in nanoseconds on the clock
 	sent     atomic.Int32 // messages since the last RecvMsg
 
 	mu       sync.Mutex // guards all below, down to stop
 	inbox    wire.Queue // whole Data frames, not taken yet
 	buffered int        // bytes in inbox and cur: see countedLocked
-	ended    bool       // nothing more will come
-	over     bool       // nothing more will be taken
+	incoming recvWindow
+	ended    bool // nothing more will come
+	over     bool // nothing more will be taken
 	reply    *wire.Frame
 	err      error       // the failure that ended it; with reply nil and err nil the end is io.EOF
 	answered bool        // err came from the peer's Response
@@ -48,16 +44,6 @@ type stream struct {
 	cur    *wire.Frame // frames being taken, owned by the consumer
 	off    int         // of the next one in cur
 	waits  int         // of the consumer since it last found that messages had been sent
-}
-
-// consumer is what a stream's side has to say of the messages that it receives.
-type consumer interface {
-	// decode decodes a message.
-	decode(data []byte, m any) error
-	// takeAnswer decodes the Response that has ended the stream.
-	takeAnswer(m any) error
-	// interrupted returns why a consumer no longer waits for the next message, or nil.
-	interrupted() error
 }
 
 func (s *stream) receiver() *stream { return s }
@@ -82,15 +68,16 @@ func signal(ch chan struct{}) {
 }
 
 // push copies a Data frame into the inbox, if there is room for it. An ended stream drops it.
-func (s *stream) push(in *transport.Inbound) bool {
+// The sender is to be told of due.
+func (s *stream) push(in *transport.Inbound) (ok bool, due limitDue) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
-		return true
+		return true, due
 	}
 	n := len(in.Raw)
 	if !s.flow.admit(s.buffered, n) {
-		return false
+		return false, due
 	}
 	if s.buffered == 0 {
 		s.lastRecv.Store(int64(transport.Clock())) // until now there was nothing to take
@@ -101,7 +88,7 @@ func (s *stream) push(in *transport.Inbound) bool {
 	} else {
 		s.inbox.PushBytes(in.Raw)
 	}
-	return true
+	return true, s.incoming.count(&s.flow.budget, s.buffered, n)
 }
 
 // closeRecv says that nothing more comes: reply (then owned by the stream) or err tells how it
@@ -137,6 +124,9 @@ func (s *stream) discard(err error) {
 // markLocked marks the end, and returns how to end the watch on the call's context.
 func (s *stream) markLocked(over bool) (stop func() bool) {
 	counted := s.countedLocked()
+	if !s.ended && s.flow != nil {
+		s.incoming.close(&s.flow.budget)
+	}
 	s.ended, s.over = true, s.over || over
 	if counted && !s.countedLocked() {
 		s.flow.release(s.buffered)
@@ -148,6 +138,7 @@ func (s *stream) announceEnd(stop func() bool) {
 	if stop != nil {
 		stop()
 	}
+	s.outgoing.moved.signal()
 	s.wake()
 }
 
@@ -173,103 +164,29 @@ func (s *stream) watch(ctx context.Context, f func()) {
 	s.stop = stop
 }
 
-// next returns these when it has no data and the stream no error.
-var (
-	errNothingYet = errors.New("ttrpc: nothing yet")
-	errAnswered   = errors.New("ttrpc: answered")
-)
-
-// receive waits for the next message and has side decode it into m.
-func (s *stream) receive(c *conn, side consumer, m any) error {
-	s.recvMu.Lock()
-	defer s.recvMu.Unlock()
-	if s.sent.Swap(0) > 0 {
-		s.waits = 0
-	}
-	for {
-		s.clearWake()
-		data, err := s.next()
-		switch err {
-		case nil:
-			err = side.decode(data, m)
-			s.release()
-			return err
-		case errAnswered:
-			return side.takeAnswer(m)
-		case errNothingYet:
-			if err := side.interrupted(); err != nil && !s.isEnded() {
-				return err
-			} else if err == nil {
-				s.await(c)
-			}
-		default:
-			return err
-		}
-	}
-}
-
-// await waits for something to happen to the stream.
-func (s *stream) await(c *conn) {
-	if s.waits++; s.waits <= burst {
-		c.readFor(s)
-	}
-	<-s.ready
-}
-
-// next returns the data of the next Data frame, valid until release. With none at hand it returns
-// errNothingYet, or how the stream ended: io.EOF, its error,
-// or errAnswered when there is a reply. The caller holds recvMu.
-func (s *stream) next() ([]byte, error) {
-	for {
-		s.release() // where a message's own Unmarshal has panicked, nobody has
-		if s.cur == nil {
-			if err := s.refill(); err != nil {
-				return nil, err
-			}
-		}
-		raw := s.cur.Bytes()[s.off:]
-		h := wire.ParseHeader(raw)
-		s.off += wire.HeaderLen + int(h.Length)
-		s.lastRecv.Store(int64(transport.Clock()))
-		if h.Flags&wire.FlagNoData == 0 {
-			return raw[wire.HeaderLen : wire.HeaderLen+int(h.Length)], nil
-		}
-	}
-}
-
-// refill takes the first buffer of the inbox.
-func (s *stream) refill() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cur, s.off = s.inbox.Pop(), 0; s.cur != nil {
-		return nil
-	}
-	switch {
-	case !s.ended:
-		return errNothingYet
-	case s.err != nil:
-		return s.err
-	case s.reply != nil:
-		return errAnswered
-	}
-	return io.EOF
-}
-
-// release lets go of the data that next gave out, and of its buffer with the last.
-// The caller holds recvMu.
-func (s *stream) release() {
-	if s.cur == nil || s.off < s.cur.Len() {
-		return
-	}
-	n := s.cur.Len()
-	s.cur.Free()
-	s.cur = nil
+// taken says that the consumer has done with n bytes.
+func (s *stream) taken(n int) limitDue {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.buffered -= n
 	if s.countedLocked() {
 		s.flow.release(n)
 	}
+	return s.incoming.renew(&s.flow.budget, s.buffered)
+}
+
+// want says that the consumer waits.
+func (s *stream) want() limitDue {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.incoming.want(&s.flow.budget)
+}
+
+// restrain says that the connection's budget is crowded.
+func (s *stream) restrain() limitDue {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.incoming.restrain(&s.flow.budget)
 }
 
 // stallLeft is how much longer the consumer may take nothing;
@@ -285,14 +202,4 @@ func (s *stream) isEnded() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.ended
-}
-
-// flushMessage writes a message that the stream has sent, or has it written: who sends many in a
-// row fills the next write meanwhile.
-func (s *stream) flushMessage(posted transport.Unwritten, mayBlock bool) {
-	if s.sent.Add(1) > burst {
-		posted.FlushLater()
-	} else {
-		posted.Flush(mayBlock)
-	}
 }

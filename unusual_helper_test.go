@@ -288,7 +288,7 @@ func (p *uxRaw) receive() (uxFrame, error) {
 	if _, err := io.ReadFull(p, h[:]); err != nil {
 		return uxFrame{}, err
 	}
-	f := uxFrame{id: binary.BigEndian.Uint32(h[4:]), typ: h[8], flags: h[9]}
+	f := uxFrame{id: binary.BigEndian.Uint32(h[4:]), typ: h[8], flags: h[9] &^ 0x80}
 	f.data = make([]byte, binary.BigEndian.Uint32(h[:]))
 	_, err := io.ReadFull(p, f.data)
 	return f, err

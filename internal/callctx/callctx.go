@@ -17,6 +17,7 @@ type Context struct {
 	err    error
 	done   chan struct{}
 	armed  bool // the timer and the parent's end cancel it
+	left   bool // Leave was called, and nobody waits for the end: it is the parent's
 	timer  *time.Timer
 	detach func() bool
 	funcs  map[*afterFunc]struct{} // to be called at the end
@@ -73,6 +74,9 @@ func (c *Context) endedAlone() bool {
 func (c *Context) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.left {
+		return c.parent.Done()
+	}
 	if c.done == nil {
 		c.done = make(chan struct{})
 		if c.err != nil {
@@ -106,6 +110,9 @@ func (c *Context) lookLocked() {
 func (c *Context) AfterFunc(f func()) (stop func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.left {
+		return context.AfterFunc(c.parent, f)
+	}
 	c.armLocked()
 	a := &afterFunc{f}
 	if c.err != nil {
@@ -169,4 +176,22 @@ func (c *Context) cancelLocked(err error) {
 		go a.f()
 	}
 	c.funcs = nil
+}
+
+// Leave says that the context has no end of its own any more, but its parent's. It reports whether
+// somebody may wait for that already, for whom the context has to be kept.
+func (c *Context) Leave() (keep bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left = !c.armed && c.err == nil
+	return c.armed && c.err == nil
+}
+
+// Forsake ends a context that was kept, unless contexts are derived from it: they are in use.
+func (c *Context) Forsake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.funcs) == 0 {
+		c.cancelLocked(context.Canceled)
+	}
 }

@@ -170,7 +170,17 @@ func (b *backlog) WaitSpace(ctx context.Context) error { return b.waitBelow(ctx,
 // those who send without end would fill the backlog again each time,
 // before a server's reader sees that there was space.
 func (b *backlog) WaitStreamSpace(ctx context.Context) error {
-	return b.waitBelow(ctx, max(b.limit/2, 1))
+	return b.waitBelow(ctx, b.streamLimit())
+}
+
+func (b *backlog) streamLimit() int { return max(b.limit/2, 1) }
+
+// HasStreamSpace reports whether WaitStreamSpace would not wait. Of many who have waited at once
+// the first may have taken the space.
+func (b *backlog) HasStreamSpace() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.sendErr != nil || b.unwritten < b.streamLimit()
 }
 
 func (b *backlog) waitBelow(ctx context.Context, limit int) error {

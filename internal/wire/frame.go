@@ -98,6 +98,12 @@ func (f *Frame) Seal(typ Type, flags uint8) {
 // SetStream writes the stream id of a sealed frame.
 func (f *Frame) SetStream(id uint32) { binary.BigEndian.PutUint32(f.b[streamAt:], id) }
 
+// SetFlag adds a flag to a sealed frame.
+func (f *Frame) SetFlag(flag uint8) { f.b[flagsAt] |= flag }
+
+// IsLast reports whether a sealed frame says that its sender sends no more.
+func (f *Frame) IsLast() bool { return f.b[flagsAt]&FlagRemoteClosed != 0 }
+
 // EndFrame returns a Data frame that closes a half of a stream without a message.
 func EndFrame() *Frame {
 	f := StartFrame(0)

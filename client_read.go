@@ -1,0 +1,164 @@
+package ttrpc
+
+import (
+	"fmt"
+
+	"github.com/containerd/ttrpc/internal/transport"
+	"github.com/containerd/ttrpc/internal/wire"
+)
+
+// handle gives one frame to its call. Frames for calls that are gone are late, and frames of other
+// types are for a later version: both are dropped.
+func (c *Client) handle(in *transport.Inbound) bool {
+	if in.Flags&wire.FlagExtensions != 0 && (in.Type == wire.TypeResponse || in.Type == wire.TypeData) {
+		c.learn()
+	}
+	switch {
+	case in.Oversized():
+		c.handleOversized(in)
+	case in.Type == wire.TypeResponse:
+		c.handleResponse(in)
+	case in.Type == wire.TypeData:
+		return c.handleData(in)
+	case in.Type == wire.TypeRequest: // from a peer that sends back what it gets
+		c.endCall(in.Stream, unexpected(in.Type))
+	default:
+		c.handleExtension(in)
+	}
+	return true
+}
+
+// handleExtension takes a frame that is no part of a call.
+func (c *Client) handleExtension(in *transport.Inbound) {
+	if !c.ext.peerKnows() {
+		return
+	}
+	switch in.Type {
+	case wire.TypeWindow:
+		c.handleLimit(in)
+	case wire.TypeGoAway:
+		if last, ok := wire.ParseGoAway(in.Data()); ok && in.Stream == 0 {
+			c.goAway(last)
+		}
+	case wire.TypePing:
+		c.handlePing(in)
+	case wire.TypePong:
+		c.handlePong(in)
+	}
+}
+
+// handleLimit takes the limit of a stream, or the one with which streams begin from now on.
+func (c *Client) handleLimit(in *transport.Inbound) {
+	limit, ok := wire.ParseWindow(in.Data())
+	if in.Stream != 0 || !ok {
+		c.handleWindow(in)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.firstLimit = limitDue{limit, limit != noLimit}
+}
+
+// goAway begins no further calls, for the server shuts down, and ends those that it will not begin.
+// The others go on, and then the server closes the connection.
+func (c *Client) goAway(last uint32) {
+	c.mu.Lock()
+	if c.state == connOpen {
+		c.state = connDraining
+	}
+	var late []*stream
+	for id, call := range c.calls {
+		if id > last {
+			delete(c.calls, id)
+			late = append(late, call.receiver())
+		}
+	}
+	c.mu.Unlock()
+	for _, s := range late {
+		s.closeRecv(nil, errGoneAway)
+	}
+}
+
+// handleOversized ends the call of a frame that was dropped. One that is no answer may have others
+// behind it.
+func (c *Client) handleOversized(in *transport.Inbound) {
+	err := oversizedStatus(uint64(in.Length), c.maxRecv)
+	if in.Type == wire.TypeResponse {
+		c.endCall(in.Stream, err)
+	} else {
+		c.giveUp(in.Stream, err)
+	}
+}
+
+func unexpected(typ wire.Type) error {
+	return fmt.Errorf("unexpected %q message received: %w", typ, ErrProtocol)
+}
+
+// handleResponse ends a call. Who is answered now is likely to call again; where further answers
+// have been read, they all leave the writing to the reader.
+func (c *Client) handleResponse(in *transport.Inbound) {
+	if !c.gathering && c.t.HasUnread() {
+		c.gathering = c.t.Gather()
+	}
+	if s := c.claim(in.Stream); s != nil {
+		s.closeRecv(in.Take(), nil)
+	} else if in.Stream == 0 {
+		c.handleProbed()
+	}
+}
+
+// handleProbed takes the refusal of a probe.
+func (c *Client) handleProbed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ext.pings.endProbe()
+}
+
+// handled writes for those who were answered.
+func (c *Client) handled() (soon bool) {
+	if c.gathering {
+		c.gathering = false
+		c.t.FlushGathered()
+	}
+	return false
+}
+
+func (c *Client) handleData(in *transport.Inbound) bool {
+	s, live := c.lookup(in.Stream)
+	switch {
+	case !live:
+		return true
+	case s.flow == nil:
+		c.giveUp(s.id, unexpected(in.Type))
+		return true
+	case s.noData:
+		c.giveUp(s.id, fmt.Errorf("received data from non-streaming server: %w", ErrProtocol))
+		return true
+	case !c.deliver(s, in):
+		return false
+	}
+	if in.Flags&wire.FlagRemoteClosed != 0 && c.claim(s.id) != nil {
+		s.closeRecv(nil, nil)
+	}
+	return true
+}
+
+// restrainNew does nothing: a client restrains each stream that it opens.
+func (c *Client) restrainNew() {}
+
+func (c *Client) failStalled(s *stream) { c.giveUp(s.id, ErrStreamFull) }
+
+// learn notes that the server knows extensions, and cancels what was given up before that.
+func (c *Client) learn() {
+	c.mu.Lock()
+	var posted transport.Unwritten
+	if c.ext.is(extUnknown) {
+		c.ext.set(extKnown)
+		for _, id := range c.uncancelled {
+			posted, _ = c.t.Post(wire.CancelFrame(id, false)) // the reader sees its failure
+		}
+		c.uncancelled = nil
+	}
+	c.mu.Unlock()
+	posted.FlushLater()
+}

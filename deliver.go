@@ -1,0 +1,159 @@
+package ttrpc
+
+import (
+	"context"
+	"time"
+
+	"github.com/containerd/ttrpc/internal/transport"
+	"github.com/containerd/ttrpc/internal/wire"
+)
+
+const (
+	sharedStallTimeout = time.Second           // where other calls wait for the same reader
+	stallGrace         = 50 * time.Millisecond // awake, before a stream is given up as stalled
+)
+
+// deliver puts Data into its stream. It is the one place where a reader waits for the application.
+func (c *conn) deliver(s *stream, in *transport.Inbound) bool {
+	if in.Flags&wire.FlagNoData != 0 {
+		return true
+	}
+	if !c.take(s, in) {
+		if !c.reader.mayWait() {
+			return false
+		}
+		c.role.handled()
+		c.makeRoom(s, in)
+	}
+	s.wake()
+	return true
+}
+
+// makeRoom waits until a frame has been put into its stream: while the buffers are full and the
+// consumers of the streams that fill them still take messages. One that has taken nothing for too
+// long has stalled, and its stream is failed to make room.
+func (c *conn) makeRoom(s *stream, in *transport.Inbound) {
+	fl := &c.inflow
+	fl.waiting.Store(true)
+	defer fl.waiting.Store(false)
+	var suspect *stream
+	var seen int64 // when suspect last took a message
+	for !fl.closed.Load() && !c.take(s, in) {
+		slowest, left := c.mostStalled(c.holders(s, in))
+		switch {
+		case slowest == nil:
+			<-fl.room
+		case left > stallGrace:
+			fl.await(left - stallGrace)
+		case slowest == suspect && slowest.lastRecv.Load() == seen:
+			c.role.failStalled(slowest)
+		default:
+			// The end counts only awake: a process that stood still (stopped, frozen) has lost time that its
+			// consumers never had.
+			suspect, seen = slowest, slowest.lastRecv.Load()
+			fl.await(stallGrace)
+		}
+	}
+}
+
+// holders are the streams whose consumers could make room for a frame.
+func (c *conn) holders(s *stream, in *transport.Inbound) []*stream {
+	if c.inflow.buffered.Load()+int64(len(in.Raw)) > int64(c.inflow.connLimit) {
+		return c.streams()
+	}
+	return []*stream{s}
+}
+
+// mostStalled returns the stream whose consumer has left messages lying for longest, and how much
+// longer it may. A stream that is alone in flight holds up nobody, so it may for long, or for ever.
+// The stream is nil when there is none to give up.
+func (c *conn) mostStalled(streams []*stream) (slowest *stream, left time.Duration) {
+	for _, s := range streams {
+		timeout := sharedStallTimeout
+		if c.isSole(s.id) {
+			timeout = c.inflow.stallTimeout
+		}
+		if l, ok := s.stallLeft(timeout); ok && timeout > 0 && (slowest == nil || l < left) {
+			slowest, left = s, l
+		}
+	}
+	return slowest, left
+}
+
+// take puts Data into its stream, if there is room.
+func (c *conn) take(s *stream, in *transport.Inbound) bool {
+	ok, due := s.push(in)
+	c.tell(s, due).FlushLater()
+	if c.inflow.fills() {
+		for _, s := range c.streams() {
+			c.restrain(s).FlushLater()
+		}
+		c.role.restrainNew()
+	}
+	return ok
+}
+
+// restrain puts a stream under control where the connection's buffer is crowded.
+func (c *conn) restrain(s *stream) (posted transport.Unwritten) {
+	if !c.inflow.crowded.Load() {
+		return posted
+	}
+	return c.tell(s, s.restrain())
+}
+
+// tell sends a limit to the sender of a stream that is in flight.
+func (c *conn) tell(s *stream, l limitDue) (posted transport.Unwritten) {
+	if !l.due {
+		return posted
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.isLiveLocked(s) {
+		posted, _ = c.t.Post(wire.WindowFrame(s.id, l.limit)) // a failure is the connection's
+	}
+	return posted
+}
+
+// handleWindow takes a limit for what a stream sends.
+func (c *conn) handleWindow(in *transport.Inbound) {
+	limit, ok := wire.ParseWindow(in.Data())
+	if !ok {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	call := c.calls[in.Stream]
+	if call == nil {
+		return
+	}
+	if s := call.receiver(); s != nil {
+		s.outgoing.raise(limit)
+	}
+}
+
+// awaitWindow waits until a stream may send, or is over.
+func (c *conn) awaitWindow(ctx context.Context, s *stream) error {
+	for {
+		moved := s.outgoing.moved.wait()
+		if !c.isShut(s) {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (c *conn) isShut(s *stream) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return s.outgoing.isShut() && c.isLiveLocked(s)
+}
+
+// isLiveLocked reports whether a stream is in flight.
+func (c *conn) isLiveLocked(s *stream) bool {
+	call := c.calls[s.id]
+	return call != nil && call.receiver() == s
+}

@@ -1,0 +1,120 @@
+package ttrpc
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/containerd/ttrpc/internal/transport"
+	"github.com/containerd/ttrpc/internal/wire"
+)
+
+// pingID is the id of our Pings. A server answers them on odd ids, whatever calls there are.
+const pingID = 1
+
+// ping asks a peer that knows extensions for a sign of life, and waits for it.
+func (c *conn) ping(ctx context.Context) error {
+	c.mu.Lock()
+	if c.state == connClosed {
+		defer c.mu.Unlock()
+		return asClosed(c.cause)
+	}
+	number, answered := c.ext.pings.begin()
+	posted, _ := c.t.Post(wire.ControlFrame(wire.TypePing, pingID, binary.BigEndian.AppendUint64(nil, number)))
+	c.mu.Unlock()
+	posted.Flush(false)
+	defer c.forgetPing(number)
+	return c.awaitPong(ctx, answered)
+}
+
+func (c *conn) forgetPing(number uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ext.pings.end(number)
+}
+
+// probe asks a server that may know no extensions, by a frame that it has to refuse.
+func (c *conn) probe(ctx context.Context) error {
+	c.mu.Lock()
+	if c.state == connClosed {
+		defer c.mu.Unlock()
+		return asClosed(c.cause)
+	}
+	var posted transport.Unwritten
+	if c.ext.pings.probe == nil {
+		c.ext.pings.probe = make(chan struct{})
+		posted, _ = c.t.Post(wire.ControlFrame(0, 0, nil))
+	}
+	answered := c.ext.pings.probe
+	c.mu.Unlock()
+	posted.Flush(false)
+	return c.awaitPong(ctx, answered)
+}
+
+func (c *conn) awaitPong(ctx context.Context, answered chan struct{}) error {
+	select {
+	case <-answered:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == connClosed {
+		return asClosed(c.cause)
+	}
+	return nil
+}
+
+// handlePing answers a Ping, unless the peer takes no answers: they would pile up.
+func (c *conn) handlePing(in *transport.Inbound) {
+	if c.t.Full() {
+		return
+	}
+	data := in.Data()
+	if len(data) > wire.MaxPing {
+		data = nil
+	}
+	if posted, err := c.t.Post(wire.ControlFrame(wire.TypePong, in.Stream, data)); err == nil {
+		posted.FlushLater()
+	}
+}
+
+func (c *conn) handlePong(in *transport.Inbound) {
+	if data := in.Data(); len(data) == 8 {
+		c.forgetPing(binary.BigEndian.Uint64(data))
+	}
+}
+
+// keepAliveLocked pings a peer that knows extensions, an interval after its last answer, until the
+// connection has ended. One that does not answer in time is gone.
+func (c *conn) keepAliveLocked(k keepalive) {
+	if k.interval > 0 && c.state != connClosed {
+		c.ext.timer = time.AfterFunc(k.interval, func() { c.checkAlive(k) })
+	}
+}
+
+func (c *conn) checkAlive(k keepalive) {
+	if err := c.pingWithin(k.timeout); err != nil {
+		c.role.recvFailed(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.keepAliveLocked(k)
+}
+
+// pingWithin returns an error where a peer that knows extensions does not answer in time. That its
+// answer lies unread behind what a consumer has to take first, or that the peer does not read what
+// it is answered, says nothing.
+func (c *conn) pingWithin(timeout time.Duration) error {
+	if !c.ext.peerKnows() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	err := c.ping(ctx)
+	if err != context.DeadlineExceeded || c.inflow.waiting.Load() || c.t.Full() {
+		return nil
+	}
+	return fmt.Errorf("%w: none within %v", ErrKeepalive, timeout)
+}

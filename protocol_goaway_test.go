@@ -1,0 +1,251 @@
+//go:build go1.25
+
+package ttrpc_test
+
+import (
+	"context"
+	"encoding/binary"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/containerd/ttrpc"
+	"github.com/containerd/ttrpc/internal/pipe"
+)
+
+func goAway(last uint32) rawFrame {
+	return rawFrame{typ: 0x43, data: binary.BigEndian.AppendUint32(nil, last)}
+}
+
+func wantNotBegun(t testing.TB, err error) {
+	t.Helper()
+	wantIs(t, err, ttrpc.ErrClosed)
+	wantStatus(t, err, codes.Unavailable, "ttrpc: server closed")
+	equal(t, ttrpc.NotSent(err), true)
+	equal(t, ttrpc.StatusOf(err).Code(), codes.Unavailable)
+}
+
+func TestP66ServerSaysGoAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := onPipe(t)
+		idle, busy, strange := newRawPeer(t, pipeTo(t, r)), newRawPeer(t, pipeTo(t, r)), newRawPeer(t, pipeTo(t, r))
+		for _, p := range []*rawPeer{idle, busy} {
+			p.send(request(1, "echo", "x"), hello(1))
+			p.wantAnswer(1, "x")
+		}
+		busy.send(opening(3, "chat"))
+		strange.send(opening(1, "chat"))
+		synctest.Wait()
+		done := make(chan error, 1)
+		go func() { done <- r.Shutdown(bg) }()
+		idle.want(goAway(1))
+		idle.wantEnd()
+		busy.want(goAway(3))
+		busy.send(request(5, "echo", "late"))
+		busy.wantStatus(5, codes.Unavailable, "ttrpc: server closed")
+		busy.send(closing(3))
+		busy.want(closing(3))
+		busy.wantEnd()
+		strange.send(hello(1)) // late, and in time
+		strange.want(goAway(1))
+		strange.send(closing(1))
+		strange.want(closing(1))
+		strange.wantEnd()
+		check(t, <-done)
+	})
+}
+
+func TestP66ClientGoesAway(t *testing.T) {
+	c, p := known(t)
+	before, late := goCall(bg, c, "echo", "x"), (<-chan error)(nil)
+	first, _ := p.recvRequest()
+	cs := open(t, bg, c, both, "chat", nil)
+	second, _ := p.recvRequest()
+	late = goCall(bg, c, "echo", "x")
+	p.recvRequest()
+	lateStream := open(t, bg, c, both, "chat", nil)
+	p.recvRequest()
+	p.send(goAway(second.id))
+	wantNotBegun(t, wait(t, late, "call above the last id"))
+	_, err := recvText(lateStream)
+	wantNotBegun(t, err)
+	_, err = call(bg, c, "echo", "x")
+	wantNotBegun(t, err)
+	_, err = c.NewStream(bg, both, svc, "chat", nil)
+	wantNotBegun(t, err)
+	check(t, c.Err())
+	// What was begun goes on.
+	p.send(answer(first.id, "x"))
+	check(t, wait(t, before, "call below the last id"))
+	check(t, cs.SendMsg(text("y")))
+	p.want(data(second.id, 0, "y"))
+	p.send(data(second.id, 0, "z"), closing(second.id))
+	wantTexts(t, cs, "z")
+	p.Close()
+	check(t, c.UserOnCloseWait(bg))
+}
+
+// A second GoAway may lower the id, and not raise it.
+func TestP66GoAwayAgain(t *testing.T) {
+	c, p := known(t)
+	var results []<-chan error
+	var ids []uint32
+	for range 3 {
+		results = append(results, goCall(bg, c, "echo", "x"))
+		f, _ := p.recvRequest()
+		ids = append(ids, f.id)
+	}
+	p.send(goAway(ids[1]))
+	wantNotBegun(t, wait(t, results[2], "third call"))
+	p.send(goAway(ids[2]), goAway(ids[0]))
+	wantNotBegun(t, wait(t, results[1], "second call"))
+	p.send(answer(ids[0], "x"))
+	check(t, wait(t, results[0], "first call"))
+}
+
+// Under load without a pause a Shutdown ends, no call is lost, and none is begun in vain.
+func TestP66ShutdownUnderLoad(t *testing.T) {
+	r := serve(t)
+	const callers = 8
+	results := make(chan error, callers)
+	c := r.client()
+	wantEcho(t, c)
+	wantEcho(t, c)
+	for range callers {
+		go func() {
+			for {
+				if _, err := call(bg, c, "echo", "x"); err != nil {
+					results <- err
+					return
+				}
+			}
+		}()
+	}
+	check(t, r.Shutdown(bg))
+	for range callers {
+		err := wait(t, results, "a caller")
+		wantIs(t, err, ttrpc.ErrClosed)
+		if !ttrpc.NotSent(err) && err != ttrpc.ErrClosed { // which a closed client returns
+			t.Error(err)
+		}
+	}
+}
+
+func TestP67PingIsAnswered(t *testing.T) {
+	long := make([]byte, 65)
+	p := serve(t).raw()
+	p.send(rawFrame{id: 7, typ: 4, data: []byte("abc")}, rawFrame{id: 9, typ: 4, flags: 3, data: long[:64]},
+		rawFrame{id: 11, typ: 4, data: long})
+	p.want(rawFrame{id: 7, typ: 5, data: []byte("abc")})
+	p.want(rawFrame{id: 9, typ: 5, data: long[:64]})
+	p.want(rawFrame{id: 11, typ: 5})
+	p.send(request(13, "echo", "x")) // the first Response has the flag all the same
+	p.wantAnswer(13, "x")
+	equal(t, p.extensions, true)
+
+	_, p = known(t)
+	p.send(rawFrame{id: 6, typ: 4, data: []byte("abc")})
+	p.want(rawFrame{id: 6, typ: 5, data: []byte("abc")})
+}
+
+func TestP68ClientPings(t *testing.T) {
+	t.Run("a known server", func(t *testing.T) {
+		c, p := known(t)
+		done := make(chan error, 1)
+		go func() { done <- c.Ping(bg) }()
+		f := p.recv()
+		equal(t, f.typ, 4)
+		p.send(rawFrame{id: f.id, typ: 5, data: []byte("another")}, rawFrame{id: f.id, typ: 5, data: f.data})
+		check(t, wait(t, done, "Ping"))
+	})
+	t.Run("any other", func(t *testing.T) {
+		c, p := rawServer(t, "unix")
+		done := make(chan error, 2)
+		go func() { done <- c.Ping(bg) }()
+		p.want(rawFrame{})
+		p.send(marked(refusal(0, codes.InvalidArgument, "StreamID must be odd for client initiated streams")))
+		check(t, wait(t, done, "Ping"))
+		go func() { done <- c.Ping(bg) }() // which knows it by now
+		equal(t, p.recv().typ, 4)
+		p.Close()
+		wantIs(t, wait(t, done, "Ping"), ttrpc.ErrClosed)
+		wantIs(t, c.Ping(bg), ttrpc.ErrClosed)
+	})
+	t.Run("its context ends", func(t *testing.T) {
+		c, p := rawServer(t, "unix")
+		ctx, stop := context.WithCancel(bg)
+		done := make(chan error, 1)
+		go func() { done <- c.Ping(ctx) }()
+		p.want(rawFrame{})
+		stop()
+		wantExactly(t, wait(t, done, "Ping"), context.Canceled)
+		wantExactly(t, c.Ping(ctx), context.Canceled)
+	})
+	t.Run("a real server", func(t *testing.T) {
+		for _, on := range []bool{true, false} {
+			c := serve(t, ttrpc.WithServerExtensions(on)).client()
+			for range 3 {
+				check(t, c.Ping(bg))
+				wantEcho(t, c)
+			}
+		}
+	})
+}
+
+func TestP68Keepalive(t *testing.T) {
+	const interval, timeout = time.Minute, 10 * time.Second
+	t.Run("both answer", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r := onPipe(t, ttrpc.WithServerKeepalive(interval, timeout))
+			c := pipeClient(t, r, ttrpc.WithClientKeepalive(interval, timeout))
+			wantEcho(t, c)
+			wantEcho(t, c)
+			elapse(time.Hour)
+			wantEcho(t, c)
+		})
+	})
+	t.Run("the client's peer does not", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			a, b := pipePair(t)
+			c := ttrpc.NewClient(a, ttrpc.WithClientKeepalive(interval, timeout), ttrpc.WithClientExtensions(ttrpc.ExtensionsAssumed))
+			t.Cleanup(func() { c.Close() })
+			start := time.Now()
+			result := goCall(bg, c, "echo", "x")
+			err := <-result
+			wantIs(t, err, ttrpc.ErrClosed)
+			wantIs(t, err, ttrpc.ErrKeepalive)
+			equal(t, time.Since(start), interval+timeout)
+			b.Close()
+		})
+	})
+	t.Run("the server's peer does not", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ended := make(chan error, 1)
+			r := onPipe(t, ttrpc.WithServerKeepalive(interval, timeout), waiters(ended))
+			p := newRawPeer(t, pipeTo(t, r))
+			start := time.Now()
+			p.send(requestOf(1, 0, &ttrpc.Request{Service: svc, Method: "wait"}), hello(1))
+			wantExactly(t, <-ended, context.Canceled)
+			equal(t, time.Since(start), interval+timeout)
+		})
+	})
+	t.Run("an unknown peer is not asked", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r := onPipe(t, ttrpc.WithServerKeepalive(interval, timeout))
+			p := newRawPeer(t, pipeTo(t, r))
+			p.send(request(1, "echo", "x"))
+			p.wantAnswer(1, "x")
+			elapse(time.Hour)
+			p.wantUsable(3)
+		})
+	})
+}
+
+// pipePair returns both ends of a connection in memory.
+func pipePair(t testing.TB) (a, b *pipe.Conn) {
+	a, b = pipe.New(pipe.Options{}, pipe.Options{})
+	t.Cleanup(func() { a.Close(); b.Close() })
+	return a, b
+}
