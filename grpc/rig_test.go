@@ -42,7 +42,7 @@ type wire struct {
 	closeClient, closeServer func()
 	start                    func() // serves, when all services are registered
 
-	began chan struct{} // closed by a handler, where the scenario wants to know
+	began, ended chan struct{} // closed by a handler, where the scenario wants to know
 
 	mu   sync.Mutex // guards the logs
 	logs [2][]string
