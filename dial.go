@@ -3,6 +3,8 @@ package ttrpc
 import (
 	"context"
 	"time"
+
+	"github.com/containerd/ttrpc/internal/dialer"
 )
 
 // defaultConnectTimeout is grpc's.
@@ -49,7 +51,7 @@ func Dial(ctx context.Context, target string, opts ...ClientOpts) (*Client, erro
 		opt(r.client)
 	}
 	if r.dial == nil {
-		dial, err := dialerOf(target)
+		dial, err := dialer.Of(target)
 		if err != nil {
 			return nil, err
 		}

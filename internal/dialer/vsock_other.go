@@ -1,6 +1,6 @@
 //go:build !linux
 
-package ttrpc
+package dialer
 
 import (
 	"context"

@@ -1,4 +1,6 @@
-package ttrpc
+// Package dialer makes connections to targets: the addresses, as text, that Dial takes. It knows
+// nothing of what is spoken on them.
+package dialer
 
 import (
 	"context"
@@ -10,25 +12,26 @@ import (
 	"strings"
 )
 
-// dialer makes a connection to a target that it was made for.
-type dialer = func(ctx context.Context, target string) (net.Conn, error)
+// Func makes a connection to the target that it was made for.
+type Func = func(ctx context.Context, target string) (net.Conn, error)
 
 // schemes has for each the dialer of what stands behind it.
 var schemes = []struct {
 	name   string
-	dialer func(address string) (dialer, error)
+	dialer func(address string) (Func, error)
 }{
 	{"unix", dialUnix},
-	{"unix-abstract", func(name string) (dialer, error) { return dialUnix("@" + strings.TrimPrefix(name, "\x00")) }},
+	{"unix-abstract", func(name string) (Func, error) { return dialUnix("@" + strings.TrimPrefix(name, "\x00")) }},
 	{"vsock", dialVsockAddress},
 	{"hvsock", dialHybridAddress},
-	{"tcp", func(address string) (dialer, error) { return dialNet("tcp", address), nil }},
+	{"tcp", func(address string) (Func, error) { return dialNet("tcp", address), nil }},
 	{"npipe", refuseNamedPipe},
 }
 
-// dialerOf reads a target. There is no net/url in it, for one package less, and because paths of
-// sockets are not escaped.
-func dialerOf(target string) (dialer, error) {
+// Of reads a target, and returns what connects to it. Its error is that of a text which is no
+// target, or is none on this system. There is no net/url in it, for one package less, and because
+// paths of sockets are not escaped.
+func Of(target string) (Func, error) {
 	address := strings.TrimPrefix(target, "ttrpc+")
 	for _, s := range schemes {
 		if rest, ok := strings.CutPrefix(address, s.name+":"); ok {
@@ -60,7 +63,7 @@ var (
 )
 
 // dialPath is for what has no scheme that is known.
-func dialPath(address string) (dialer, error) {
+func dialPath(address string) (Func, error) {
 	isDrive := len(address) > 2 && address[1] == ':' && (address[2] == '\\' || address[2] == '/')
 	switch {
 	case strings.HasPrefix(address, `\\`):
@@ -73,10 +76,10 @@ func dialPath(address string) (dialer, error) {
 	return dialUnix(address)
 }
 
-func refuseNamedPipe(string) (dialer, error) { return nil, errNamedPipe }
+func refuseNamedPipe(string) (Func, error) { return nil, errNamedPipe }
 
 // dialNet is the dialer of a network of package net.
-func dialNet(network, address string) dialer {
+func dialNet(network, address string) Func {
 	return func(ctx context.Context, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, network, address)
@@ -84,7 +87,7 @@ func dialNet(network, address string) dialer {
 }
 
 // dialUnix takes a path, or an abstract name behind "@" or a zero byte.
-func dialUnix(address string) (dialer, error) {
+func dialUnix(address string) (Func, error) {
 	name, isAbstract := strings.CutPrefix(address, "\x00")
 	if isAbstract {
 		address = "@" + name
@@ -98,7 +101,7 @@ func dialUnix(address string) (dialer, error) {
 	return dialNet("unix", address), nil
 }
 
-func dialVsockAddress(address string) (dialer, error) {
+func dialVsockAddress(address string) (Func, error) {
 	cidText, portText, ok := strings.Cut(address, ":")
 	cid, errCID := strconv.ParseUint(cidText, 10, 32)
 	port, errPort := strconv.ParseUint(portText, 10, 32)
@@ -111,7 +114,7 @@ func dialVsockAddress(address string) (dialer, error) {
 }
 
 // dialHybridAddress takes the path of the hypervisor's socket, which may have colons, and a port.
-func dialHybridAddress(address string) (dialer, error) {
+func dialHybridAddress(address string) (Func, error) {
 	colon := strings.LastIndexByte(address, ':')
 	if colon < 1 {
 		return nil, errNotHybrid

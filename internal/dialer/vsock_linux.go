@@ -1,4 +1,4 @@
-package ttrpc
+package dialer
 
 import (
 	"context"

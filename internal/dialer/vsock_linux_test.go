@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package dialer
 
 import (
 	"context"
@@ -49,7 +49,7 @@ func TestConnectSocket(t *testing.T) {
 	check(t, c.SetReadDeadline(time.Time{}))
 	peer.Close()
 	_, err = c.Read(b)
-	wantExactly(t, err, io.EOF)
+	equal(t, err, io.EOF)
 	check(t, c.Close())
 	_, err = c.Read(b)
 	wantIs(t, err, os.ErrClosed)
@@ -75,7 +75,7 @@ func fullListener(t *testing.T) unix.Sockaddr {
 	check(t, err)
 	for range 3 { // the queue has room for one
 		if err := unix.Connect(socket(), addr); err != nil {
-			wantExactly(t, err, unix.EINPROGRESS)
+			equal(t, err, error(unix.EINPROGRESS))
 		}
 	}
 	return addr
@@ -96,7 +96,7 @@ func TestConnectSocketInterrupted(t *testing.T) {
 	}()
 	<-began
 	cancel()
-	if err := wait(t, result, "connecting"); !errors.Is(err, context.Canceled) {
+	if err := <-result; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -128,4 +128,25 @@ func TestVsock(t *testing.T) {
 	equal(t, string(b), "hello")
 	equal(t, conn.RemoteAddr().String(), vsockAddr{unix.VMADDR_CID_LOCAL, port}.String())
 	equal(t, conn.LocalAddr().Network(), "vsock")
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func equal[T comparable](t testing.TB, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Fatalf("got %v, want %v", got, want)
+	}
+}
+
+func wantIs(t testing.TB, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Fatalf("got %v, want %v", err, want)
+	}
 }
