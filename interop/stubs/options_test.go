@@ -99,7 +99,7 @@ func TestFeatures(t *testing.T) {
 		}
 	}
 	low, high := descriptorpb.Edition(resp.GetMinimumEdition()), descriptorpb.Edition(resp.GetMaximumEdition())
-	if low > descriptorpb.Edition_EDITION_PROTO2 || high < descriptorpb.Edition_EDITION_2023 {
+	if low > descriptorpb.Edition_EDITION_PROTO2 || high < descriptorpb.Edition_EDITION_2024 {
 		t.Errorf("editions %v to %v", low, high)
 	}
 }
