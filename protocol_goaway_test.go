@@ -59,11 +59,11 @@ func TestP66ServerSaysGoAway(t *testing.T) {
 
 func TestP66ClientGoesAway(t *testing.T) {
 	c, p := known(t)
-	before, late := goCall(bg, c, "echo", "x"), (<-chan error)(nil)
+	before := goCall(bg, c, "echo", "x")
 	first, _ := p.recvRequest()
 	cs := open(t, bg, c, both, "chat", nil)
 	second, _ := p.recvRequest()
-	late = goCall(bg, c, "echo", "x")
+	late := goCall(bg, c, "echo", "x")
 	p.recvRequest()
 	lateStream := open(t, bg, c, both, "chat", nil)
 	p.recvRequest()
