@@ -210,13 +210,16 @@ func TestP60CancelIsTheLastFrameOfACall(t *testing.T) {
 		wantAnswered(t, c, p)
 	})
 	t.Run("deadline", func(t *testing.T) {
-		c, p := known(t)
-		ctx, stop := context.WithTimeout(bg, 10*time.Millisecond)
-		defer stop()
-		result := goCall(ctx, c, "echo", "x")
-		f, _ := p.recvRequest()
-		p.want(rawFrame{id: f.id, typ: 0x41, flags: 1})
-		wantExactly(t, wait(t, result, "call"), context.DeadlineExceeded)
+		synctest.Test(t, func(t *testing.T) {
+			c, p := rawServer(t, "pipe", ttrpc.WithClientExtensions(ttrpc.ExtensionsAssumed))
+			ctx, stop := context.WithTimeout(bg, 10*time.Millisecond)
+			defer stop()
+			result := goCall(ctx, c, "echo", "x")
+			f, _ := p.recvRequest()
+			p.want(hello(f.id))
+			p.want(rawFrame{id: f.id, typ: 0x41, flags: 1})
+			wantExactly(t, <-result, context.DeadlineExceeded)
+		})
 	})
 	t.Run("stream", func(t *testing.T) {
 		c, p := known(t)

@@ -194,7 +194,7 @@ func TestP64WindowComesWithHalfOfItUnread(t *testing.T) {
 // Any number of streams that nobody reads fits into a connection's buffer, all of them can be read
 // later, and calls beside them go on.
 func TestP65UnreadStreamsFit(t *testing.T) {
-	const streams, messages, size = 300, 40, 10 * kib // 120 MB, where 8 MiB fit
+	const streams, messages, size = 300, 10, 10 * kib // 30 MB, where 8 MiB fit
 	buffers := []any{ttrpc.WithServerStreamBuffer(1<<20, 8<<20), ttrpc.WithClientStreamBuffer(1<<20, 8<<20)}
 	for _, assumed := range []ttrpc.Extensions{ttrpc.ExtensionsAuto, ttrpc.ExtensionsAssumed} {
 		t.Run(fmt.Sprint("down ", assumed), func(t *testing.T) {
