@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/containerd/ttrpc/cmd/ttrpc/internal/schema"
+)
+
+// callFlags are those of the command call.
+type callFlags struct {
+	connectFlags
+	schemaFlags
+	data     string
+	n        int
+	format   string
+	defaults bool
+	keepOpen bool
+}
+
+func (c *callFlags) declare(fs *flag.FlagSet) {
+	c.connectFlags.declare(fs)
+	c.schemaFlags.declare(fs)
+	fs.StringVar(&c.data, "d", "",
+		"the request, as `JSON`, or @file, or @- for standard input; several values\n"+
+			"are the messages of a stream, or one call each. {} without this flag")
+	fs.IntVar(&c.n, "n", 0, "stop after `N` messages have come, with exit code 0")
+	fs.StringVar(&c.format, "o", "json",
+		"the `FORMAT` of what comes: json; events, which is a line of JSON for each\n"+
+			"thing that happens; text; bin (a stream's messages have their length before)")
+	fs.BoolVar(&c.defaults, "emit-defaults", false, "show fields that have their default value")
+	fs.BoolVar(&c.keepOpen, "keep-open", false, "do not close the stream's sending side at the end of input")
+}
+
+func callCommand() command {
+	return command{
+		name: "call", args: "ADDRESS pkg.Service/Method", short: "call a method, unary or of any kind of stream",
+		long: "The package may be left out where no two services share the rest of the name.\n" + schemaHelp,
+		examples: []string{
+			`ttrpc call /run/x.sock hello.Greeter/Greet -d '{"name": "you"}'`,
+			`ttrpc call /run/x.sock Greeter/Greet -proto hello.proto -H tenant:blue -timeout 1m`,
+			`tail -f lines.json | ttrpc call @chat chat.Chat/Talk -d @- -o events`,
+			`ttrpc call vsock:3:1024 pkg.Service/Watch -n 1`,
+		},
+		setup: func(fs *flag.FlagSet) action {
+			c := new(callFlags)
+			c.declare(fs)
+			return c.run
+		},
+	}
+}
+
+func (c *callFlags) run(ctx context.Context, args []string, std stdio) error {
+	if len(args) != 2 {
+		return usagef("call needs an address and a method; ttrpc call -help has examples")
+	}
+	if !slices.Contains(formats, c.format) {
+		return usagef("-o %s: the formats are %s", c.format, strings.Join(formats, ", "))
+	}
+	p, err := c.dial(ctx, args[0], false)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	return c.call(ctx, p, args[1], std)
+}
+
+// call finds the method and calls it.
+func (c *callFlags) call(ctx context.Context, p *peer, name string, std stdio) error {
+	set, done := c.discover(ctx, p)
+	defer done()
+	md, err := findMethod(set, name, "")
+	if err != nil {
+		return err
+	}
+	if ctx, err = c.metadata(ctx); err != nil {
+		return err
+	}
+	in, err := openInput(c.data, std.in, set.Types())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.close() }() // it was read only
+	out := &output{w: std.out, format: c.format, defaults: c.defaults, types: set.Types(), many: md.IsStreamingServer()}
+	if md.IsStreamingClient() || md.IsStreamingServer() {
+		s := &streamCall{callFlags: c, peer: p, md: md, in: in, out: out, stderr: std.err}
+		return s.run(ctx)
+	}
+	return c.unary(ctx, p, md, in, out)
+}
+
+// discover returns the schema that is found through a peer, within a time of its own: what the user
+// has set is the call's.
+func (c *callFlags) discover(ctx context.Context, p *peer) (*schema.Set, context.CancelFunc) {
+	ctx, cancel := within(ctx, patience)
+	return c.set(ctx, p), cancel
+}
+
+// unary makes a call for each message of the input.
+func (c *callFlags) unary(ctx context.Context, p *peer, md protoreflect.MethodDescriptor, in *input, out *output) error {
+	for n := 1; ; n++ {
+		req, err := in.first(md.Input())
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.one(ctx, p, md, req, out); err != nil {
+			return err
+		}
+		if n == c.n {
+			return nil
+		}
+	}
+}
+
+func (c *callFlags) one(ctx context.Context, p *peer, md protoreflect.MethodDescriptor, req proto.Message, out *output) error {
+	limit := c.limit()
+	ctx, cancel := within(ctx, limit)
+	defer cancel()
+	resp := dynamicpb.NewMessage(md.Output())
+	service, method := string(md.Parent().FullName()), string(md.Name())
+	if err := out.event("call", "method", quote(service+"/"+method)); err != nil {
+		return err
+	}
+	err := p.client.Call(ctx, service, method, req, resp)
+	if err != nil {
+		return out.failed(p.timedOut(err, service+"/"+method, limit))
+	}
+	return out.message(resp)
+}
+
+func quote(text string) []byte { return fmt.Appendf(nil, "%q", text) }
+
+// failed reports a call's error, as an event too.
+func (o *output) failed(err error) error {
+	err = callError(err, o.json)
+	var se statusError
+	if errors.As(err, &se) {
+		return firstError(o.event("end", "status", statusOf(se)), err)
+	}
+	return firstError(o.event("end", "error", quote(err.Error())), err)
+}
+
+// firstError prefers the failure to print.
+func firstError(printing, err error) error {
+	if printing != nil {
+		return printing
+	}
+	return err
+}
+
+// notice prints, once, that a stream has been silent for long. It is stopped by the first message.
+func notice(w io.Writer, address, what string) *time.Timer {
+	return time.AfterFunc(patience, func() {
+		fmt.Fprintf(w, "ttrpc: %s has sent nothing for %s in %v; waiting on (-timeout ends it)\n", address, what, patience)
+	})
+}

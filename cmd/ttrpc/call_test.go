@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+)
+
+func TestCall(t *testing.T) {
+	dir := tempDir(t)
+	startChat(t, dir, true)
+	if err := os.WriteFile(filepath.Join(dir, "req.json"), []byte(`{"name": "file"}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	call := func(method string, args ...string) []string {
+		return append([]string{"call", "unix://DIR/chat.sock", method}, args...)
+	}
+	checkLines(t, dir, []line{
+		{name: "unary", args: call("Chat/Greet", "-d", `{"name":"you"}`)},
+		{name: "unary without input", args: call(chatName + ".Greet")},
+		{name: "unary several", stdin: `{"name":"a"} {"name":"b"}` + "\n" + `{"name":"c"}`, args: call(chatName+"/Greet", "-d", "@-", "-n", "2")},
+		{name: "unary file and metadata", args: call("Chat/Greet", "-d", "@DIR/req.json", "-H", "from: with love")},
+		{name: "unary any", args: call("Chat/Greet", "-d", `{"name":"any"}`)},
+		{name: "unary defaults", args: call("Chat/Greet", "-emit-defaults")},
+		{name: "unary text", args: call("Chat/Greet", "-o", "text", "-d", `{"name":"any"}`)},
+		{name: "unary bin", args: call("Chat/Greet", "-o", "bin", "-d", `{"name":"you"}`)},
+		{name: "unary events", args: call("Chat/Greet", "-o", "events", "-d", `{"name":"you"}{"name":"nobody"}`)},
+		{name: "unary status", args: call("Chat/Greet", "-d", `{"name":"nobody"}`)},
+		{name: "unary timeout", args: call("Chat/Greet", "-d", `{"name":"never"}`, "-timeout", "50ms")},
+		{name: "server streaming", args: call("Chat/Count", "-d", `{"to":3}`)},
+		{name: "server streaming n", args: call("Chat/Count", "-d", `{"to":-1}`, "-n", "2")},
+		{name: "server streaming status", args: call("Chat/Count", "-d", `{"to":13}`, "-o", "events")},
+		{name: "client streaming", args: call("Chat/Sum", "-d", `{"value":3}{"value":4}`)},
+		{name: "client streaming nothing", args: call("Chat/Sum")},
+		{name: "bidirectional", stdin: `{"value":3}{"value":4}`, args: call("Chat/Echo", "-d", "@-", "-o", "events")},
+		{name: "keep open", args: call("Chat/Echo", "-d", `{"value":3}`, "-keep-open", "-n", "1")},
+		{name: "stream timeout", args: call("Chat/Echo", "-keep-open", "-timeout", "10ms")},
+		{name: "bad json", args: call("Chat/Greet", "-d", `{"name":`)},
+		{name: "bad field", args: call("Chat/Greet", "-d", `{"nome":"x"}`)},
+		{name: "bad stream input", args: call("Chat/Sum", "-d", `{"value":1} {"value":"x"}`)},
+		{name: "no such method", args: call("Chat/Wave")},
+		{name: "no such service", args: call("Chut/Wave")},
+		{name: "no method", args: call("Chat")},
+		{name: "no such file", args: call("Chat/Greet", "-d", "@DIR/none")},
+		{name: "bad format", args: call("Chat/Greet", "-o", "xml")},
+		{name: "bad metadata", args: call("Chat/Greet", "-H", "from")},
+		{name: "bad flag", args: call("Chat/Greet", "-x")},
+		{name: "no arguments", args: []string{"call"}},
+		{name: "nobody listens", args: []string{"call", "DIR/none.sock", "Chat/Greet"}},
+		{name: "bad address", args: []string{"call", "foo:bar", "Chat/Greet"}},
+	})
+}
+
+// A message goes out when its line has come, and not at the end of input.
+func TestCallStreamsInput(t *testing.T) {
+	dir := tempDir(t)
+	startChat(t, dir, true)
+	stdin, input := io.Pipe()
+	output, stdout := io.Pipe()
+	code := make(chan int, 1)
+	go func() {
+		code <- run(t.Context(), []string{"call", dir + "/chat.sock", "Chat/Echo", "-d", "@-", "-o", "bin"}, stdio{stdin, stdout, io.Discard})
+	}()
+	for _, line := range []string{`{"value":1}` + "\n", `{"value":2}` + "\n"} {
+		if _, err := io.WriteString(input, line); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 3)
+		if _, err := io.ReadFull(output, got); err != nil || got[0] != 2 {
+			t.Fatalf("%x, %v", got, err)
+		}
+	}
+	input.Close()
+	if got := <-code; got != 0 {
+		t.Errorf("exit code %d", got)
+	}
+}
+
+// The schema of a server without reflection is found elsewhere.
+func TestSchemaSources(t *testing.T) {
+	dir := tempDir(t)
+	startChat(t, dir, false)
+	writeProtoset(t, filepath.Join(dir, "chat.protoset"))
+	data, err := proto.Marshal(protodesc.ToFileDescriptorProto(chat(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := append(append([]byte("\x7fELF.. x.proto \x0a\x08no.proto"), data...), 'b', 3, 'p', 'a', 'd')
+	if err := os.WriteFile(filepath.Join(dir, "program"), image, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	call := func(args ...string) []string {
+		return append([]string{"call", "DIR/chat.sock", "Chat/Greet", "-d", `{"name":"any","at":"2026-01-01T00:00:00Z"}`, "-o", "events"}, args...)
+	}
+	checkLines(t, dir, []line{
+		{name: "schema proto", args: call("-I", "testdata", "-proto", "chat.proto")},
+		{name: "schema protoset", args: call("-protoset", "DIR/chat.protoset")},
+		{name: "schema binary", args: call("-binary", "DIR/program")},
+		{name: "schema nowhere", args: call()},
+		{name: "schema no file", args: call("-proto", "DIR/none.proto")},
+		{name: "schema no program", args: call("-binary", "DIR/chat.protoset.none")},
+		{name: "list without reflection", args: []string{"list", "DIR/chat.sock", "-protoset", "DIR/chat.protoset"}},
+	})
+}
+
+func TestListDescribe(t *testing.T) {
+	dir := tempDir(t)
+	startChat(t, dir, true)
+	checkLines(t, dir, []line{
+		{name: "list", args: []string{"list", "DIR/chat.sock"}},
+		{name: "list methods", args: []string{"list", "DIR/chat.sock", chatName}},
+		{name: "list files", args: []string{"list", "-", "-I", "testdata", "-proto", "chat.proto"}},
+		{name: "list no arguments", args: []string{"list"}},
+		{name: "list nothing", args: []string{"list", "-"}},
+		{name: "describe", args: []string{"describe", "DIR/chat.sock", chatName}},
+		{name: "describe message", args: []string{"describe", "DIR/chat.sock", "test.chat.v1.GreetReply"}},
+		{name: "describe method", args: []string{"describe", "DIR/chat.sock", chatName + "/Echo"}},
+		{name: "describe enum", args: []string{"describe", "-", "test.chat.v1.Mood", "-I", "testdata", "-proto", "chat.proto"}},
+		{name: "describe nothing", args: []string{"describe", "DIR/chat.sock", "foo.Bar"}},
+		{name: "describe file", args: []string{"describe", "-", "-I", "testdata", "-proto", "chat.proto"}},
+	})
+}
+
+func TestProtosetOut(t *testing.T) {
+	dir := tempDir(t)
+	out := runLine(t, dir, "", "describe", "-", "-I", "testdata", "-proto", "chat.proto", "-protoset-out", "DIR/out")
+	if out != "--- exit code 0\n" {
+		t.Fatal(out)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := new(descriptorpb.FileDescriptorSet)
+	if err := proto.Unmarshal(data, set); err != nil || len(set.File) != 3 {
+		t.Errorf("%d files, %v", len(set.File), err)
+	}
+}
+
+// A server that accepts and says nothing, and two that speak other protocols.
+func TestStrangers(t *testing.T) {
+	dir := tempDir(t)
+	for name, greeting := range map[string]string{
+		"silent": "", "http": "HTTP/1.1 400 Bad Request\r\n\r\n", "grpc": "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\x40\x00",
+	} {
+		l, err := net.Listen("unix", filepath.Join(dir, name+".sock"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		go func() {
+			for {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				t.Cleanup(func() { conn.Close() })
+				go io.WriteString(conn, greeting)
+			}
+		}()
+	}
+	call := func(name string) []string {
+		return []string{"call", "DIR/" + name + ".sock", "Chat/Greet", "-I", "testdata", "-proto", "chat.proto", "-timeout", "1m"}
+	}
+	checkLines(t, dir, []line{
+		{name: "stranger http", args: call("http")},
+		{name: "stranger grpc", args: call("grpc")},
+		{name: "stranger silent", args: append(call("silent"), "-timeout", "2s")},
+	})
+}
+
+func TestHelp(t *testing.T) {
+	lines := []line{
+		{name: "help", args: []string{"-help"}},
+		{name: "help nothing", args: []string{}},
+		{name: "help unknown", args: []string{"cal"}},
+		{name: "completion bash", args: []string{"completion", "bash"}},
+		{name: "completion none", args: []string{"completion", "fish"}},
+	}
+	for _, c := range commands() {
+		lines = append(lines, line{name: "help " + c.name, args: []string{"help", c.name}})
+		if len(c.examples) == 0 {
+			t.Errorf("%s has no examples", c.name)
+		}
+	}
+	checkLines(t, "DIR", lines)
+}
+
+// An interrupt ends a call.
+func TestInterrupt(t *testing.T) {
+	dir := tempDir(t)
+	startChat(t, dir, true)
+	ctx, cancel := context.WithCancel(t.Context())
+	timer := time.AfterFunc(0, cancel)
+	defer timer.Stop()
+	code := run(ctx, []string{"call", dir + "/chat.sock", "Chat/Greet", "-d", `{"name":"never"}`, "-timeout", "0"}, stdio{nil, io.Discard, io.Discard})
+	if code == 0 {
+		t.Error("exit code 0")
+	}
+}

@@ -1,0 +1,104 @@
+package schema
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/bufbuild/protocompile"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/containerd/ttrpc"
+	"github.com/containerd/ttrpc/reflection"
+)
+
+// Proto is files in the language of protobuf, and what they import, looked for in dirs.
+func Proto(dirs, files []string) Source {
+	load := func(ctx context.Context) (Files, error) {
+		if len(dirs) == 0 {
+			dirs = []string{""} // names as they are
+		}
+		compiler := protocompile.Compiler{
+			Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: dirs}),
+		}
+		linked, err := compiler.Compile(ctx, files...)
+		if err != nil {
+			return nil, err
+		}
+		var all Files
+		seen := map[string]bool{}
+		for _, file := range linked {
+			all = withImports(all, file, seen)
+		}
+		return all, nil
+	}
+	return Source{Name: "-proto", Load: load, Required: true}
+}
+
+func withImports(all Files, file protoreflect.FileDescriptor, seen map[string]bool) Files {
+	if seen[file.Path()] || file.IsPlaceholder() {
+		return all
+	}
+	seen[file.Path()] = true
+	for i := range file.Imports().Len() {
+		all = withImports(all, file.Imports().Get(i).FileDescriptor, seen)
+	}
+	return append(all, protodesc.ToFileDescriptorProto(file))
+}
+
+// Protoset is a file with an encoded FileDescriptorSet, as protoc's --descriptor_set_out writes it.
+func Protoset(path string) Source {
+	load := func(context.Context) (Files, error) {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		return decodeSet(data)
+	}
+	return Source{Name: "-protoset " + path, Load: load, Required: true}
+}
+
+func decodeSet(data []byte) (Files, error) {
+	set := new(descriptorpb.FileDescriptorSet)
+	if err := proto.Unmarshal(data, set); err != nil {
+		return nil, fmt.Errorf("this is no FileDescriptorSet: %w", err)
+	}
+	return set.File, nil
+}
+
+// Reflection is what the server tells of itself.
+func Reflection(client *ttrpc.Client) Source {
+	load := func(ctx context.Context) (Files, error) {
+		names, err := reflection.ListServices(ctx, client)
+		if err != nil {
+			return nil, withoutReflection(err)
+		}
+		var all Files
+		for _, name := range names {
+			if set, err := reflection.FileContainingSymbol(ctx, client, name); err == nil {
+				all = append(all, set.File...)
+			}
+		}
+		return all, nil
+	}
+	lookup := func(ctx context.Context, name protoreflect.FullName) (Files, error) {
+		set, err := reflection.FileContainingSymbol(ctx, client, string(name))
+		return set.GetFile(), err
+	}
+	return Source{Name: "reflection", Load: load, Lookup: lookup}
+}
+
+func withoutReflection(err error) error {
+	if ttrpc.StatusOf(err).Code() == codes.Unimplemented {
+		return errors.New("the server does not have that service")
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errors.New("the server has not answered in time")
+	}
+	return err
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/containerd/ttrpc"
+	"github.com/containerd/ttrpc/cmd/ttrpc/internal/schema"
+	"github.com/containerd/ttrpc/reflection"
+)
+
+// noAddress stands in the place of an address where only the schema of the flags is meant.
+const noAddress = "-"
+
+// viewFlags are those of the commands that show a schema.
+type viewFlags struct {
+	connectFlags
+	schemaFlags
+}
+
+func (v *viewFlags) declare(fs *flag.FlagSet) {
+	v.connectFlags.declare(fs)
+	v.schemaFlags.declare(fs)
+}
+
+// open returns the schema for an address, and the peer, which is nil for "-".
+func (v *viewFlags) open(ctx context.Context, address string) (*peer, *schema.Set, func(), error) {
+	ctx, cancel := within(ctx, v.limit())
+	if address == noAddress {
+		return nil, v.set(ctx, nil), cancel, nil
+	}
+	p, err := v.dial(ctx, address, false)
+	if err != nil {
+		cancel()
+		return nil, nil, nil, err
+	}
+	return p, v.set(ctx, p), func() { p.close(); cancel() }, nil
+}
+
+func listCommand() command {
+	return command{
+		name: "list", args: "ADDRESS [SERVICE]", short: "list a server's services, or the methods of one",
+		long: `With "-" for ADDRESS it lists what -proto, -protoset, -binary and -pid have. A server without
+reflection is asked for each service that was found, by a call of a method that no service has.
+` + schemaHelp,
+		examples: []string{
+			"ttrpc list /run/x.sock",
+			"ttrpc list /run/x.sock hello.Greeter",
+			"ttrpc list - -binary /usr/bin/containerd-shim-runc-v2",
+		},
+		setup: func(fs *flag.FlagSet) action {
+			v := new(viewFlags)
+			v.declare(fs)
+			return v.list
+		},
+	}
+}
+
+func (v *viewFlags) list(ctx context.Context, args []string, std stdio) error {
+	if len(args) < 1 || len(args) > 2 {
+		return usagef(`list needs an address, or "-" and a flag such as -proto; ttrpc list -help has examples`)
+	}
+	p, set, done, err := v.open(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	defer done()
+	if len(args) == 2 {
+		return listMethods(set, args[1], std)
+	}
+	names, err := v.services(ctx, p, set)
+	for _, name := range names {
+		fmt.Fprintln(std.out, name)
+	}
+	return err
+}
+
+func listMethods(set *schema.Set, name string, std stdio) error {
+	d, err := set.Find(protoreflect.FullName(name))
+	if err != nil {
+		return err
+	}
+	sd, ok := d.(protoreflect.ServiceDescriptor)
+	if !ok {
+		return usagef("%s is no service", name)
+	}
+	for i := range sd.Methods().Len() {
+		fmt.Fprintf(std.out, "%s/%s\n", name, sd.Methods().Get(i).Name())
+	}
+	return nil
+}
+
+// services returns the names of what the server serves, as far as that can be found out.
+func (v *viewFlags) services(ctx context.Context, p *peer, set *schema.Set) ([]string, error) {
+	ctx, cancel := within(ctx, v.limit())
+	defer cancel()
+	if p != nil {
+		names, err := reflection.ListServices(ctx, p.client)
+		if err == nil {
+			return names, nil
+		}
+		if isConnection(err) {
+			return nil, err
+		}
+	}
+	all, err := set.Services()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, sd := range all {
+		if p == nil || p.serves(ctx, string(sd.FullName())) {
+			names = append(names, string(sd.FullName()))
+		}
+	}
+	if ctx.Err() != nil {
+		return names, p.timedOut(ctx.Err(), "whether it has a service", v.limit())
+	}
+	if len(names) == 0 {
+		return nil, &schema.NotFoundError{Name: "a service of it", Asked: set.Missing()}
+	}
+	return names, nil
+}
+
+// serves reports whether a server has a service. It calls a method that no service has: the answer
+// differs, by rules P26 and P27 of PROTOCOL.md, which all releases keep.
+func (p *peer) serves(ctx context.Context, service string) bool {
+	err := p.client.Call(ctx, service, "-", new(emptypb.Empty), new(emptypb.Empty))
+	st := ttrpc.StatusOf(err)
+	return st.Code() == codes.Unimplemented && st.Message() != "service "+service
+}
