@@ -3,10 +3,14 @@
 package ttrpc_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -69,4 +73,72 @@ func hasRuleTest(tests map[string]bool, rule string) bool {
 		}
 	}
 	return false
+}
+
+// verb is a verb of package fmt. In MESSAGES.md a word in capitals stands for its value, or an
+// example.
+var verb = regexp.MustCompile(`%[a-zA-Z]`)
+
+// ownTexts lists the string literals of the library that begin as its messages do, by file.
+func ownTexts(t *testing.T) map[string][]string {
+	t.Helper()
+	texts := map[string][]string{}
+	files := token.NewFileSet()
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if d.IsDir() && path != "." && path != "internal" && !strings.HasPrefix(path, "internal"+string(filepath.Separator)) {
+			return filepath.SkipDir
+		}
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				text, err := strconv.Unquote(lit.Value)
+				if err == nil && strings.HasPrefix(text, "ttrpc: ") {
+					texts[path] = append(texts[path], text)
+				}
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return texts
+}
+
+// TestMessagesPage holds MESSAGES.md to be complete: it has each message of the library, and each
+// exported sentinel by its name and its text.
+func TestMessagesPage(t *testing.T) {
+	page := strings.Join(readLines(t, "MESSAGES.md"), "\n")
+	texts := ownTexts(t)
+	if len(texts["errors.go"]) == 0 {
+		t.Fatal("errors.go has no texts")
+	}
+	for file, list := range texts {
+		for _, text := range list {
+			pattern := strings.Join(quoteAll(verb.Split(strings.TrimRight(text, ", "), -1)), "[^`]+")
+			if !regexp.MustCompile("`[^`]*" + pattern + "[^`]*`").MatchString(page) {
+				t.Errorf("MESSAGES.md lacks %q of %s", text, file)
+			}
+		}
+	}
+	sentinel := regexp.MustCompile(`(?m)^\t(Err\w+) += errors\.New\("(.*)"\)$`)
+	for _, m := range sentinel.FindAllStringSubmatch(strings.Join(readLines(t, "errors.go"), "\n"), -1) {
+		if !strings.Contains(page, "`"+m[1]+"`") || !strings.Contains(page, m[2]) {
+			t.Errorf("MESSAGES.md lacks %s or its text %q", m[1], m[2])
+		}
+	}
+}
+
+func quoteAll(texts []string) []string {
+	for i, text := range texts {
+		texts[i] = regexp.QuoteMeta(text)
+	}
+	return texts
 }
