@@ -9,11 +9,13 @@
 //	func main() { command.Write(command.Generate(command.Read())) }
 //
 // The code of services is written into the messages' own *.pb.go file, if the parameter plugins
-// contains ttrpc: --NAME_out=plugins=ttrpc:DIR.
+// contains ttrpc: --NAME_out=plugins=ttrpc:DIR. The parameter unimplemented=false leaves out the
+// types UnimplementedFooService that servers can embed.
 package plugin
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/gogo/protobuf/protoc-gen-gogo/descriptor"
 	"github.com/gogo/protobuf/protoc-gen-gogo/generator"
@@ -26,13 +28,22 @@ func init() { generator.RegisterPlugin(new(services)) }
 // services is what gogo's generator runs for each file.
 type services struct {
 	*generator.Generator
+	unimplemented bool // write the types that servers can embed
 }
 
 // Name is what the parameter plugins calls it.
 func (p *services) Name() string { return "ttrpc" }
 
 // Init is called once, after the generator has read its request.
-func (p *services) Init(g *generator.Generator) { p.Generator = g }
+func (p *services) Init(g *generator.Generator) {
+	p.Generator, p.unimplemented = g, true
+	if value, given := g.Param["unimplemented"]; given {
+		var err error
+		if p.unimplemented, err = strconv.ParseBool(value); err != nil {
+			p.Error(err, "parameter unimplemented="+value)
+		}
+	}
+}
 
 // GenerateImports has nothing to add: Generate names its imports to the generator.
 func (p *services) GenerateImports(*generator.FileDescriptor) {}
@@ -49,18 +60,24 @@ func (p *services) Generate(file *generator.FileDescriptor) {
 	p.P(string(src))
 }
 
-// model fills the neutral model. Naming a type makes its package an import of the file.
+// model fills the neutral model. Naming a type makes its package an import of the file, and the
+// first of two packages with one name keeps it.
 func (p *services) model(file *generator.FileDescriptor) *stub.File {
 	f := &stub.File{
 		TTRPC: string(p.AddImport("github.com/containerd/ttrpc")),
-		Taken: taken(file.MessageType, file.EnumType, nil),
+		Taken: taken(file.MessageType, file.EnumType, nil), Unimplemented: p.unimplemented,
 	}
-	if hasMethods(file) {
+	methods := hasMethods(file)
+	if methods {
 		f.Context = string(p.AddImport("context"))
 	}
 	comments := commentsOf(file.FileDescriptorProto)
 	for i, s := range file.Service {
 		f.Services = append(f.Services, p.service(file, s, comments.at(serviceField, i)))
+	}
+	if methods && p.unimplemented {
+		f.Status = string(p.AddImport("google.golang.org/grpc/status"))
+		f.Codes = string(p.AddImport("google.golang.org/grpc/codes"))
 	}
 	return f
 }

@@ -7,6 +7,7 @@
 // Parameters:
 //
 //	prefix=P                P goes before every service's Go name, so that gRPC code fits beside it
+//	unimplemented=false     leave out the types UnimplementedFooService that servers can embed
 //	paths=source_relative   write beside the .proto file's path, not under its Go import path
 //	module=M                leave M out of the folders of generated files
 //	Mfile.proto=PACKAGE     the Go import path of a .proto file
@@ -18,12 +19,12 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"go/token"
 	"io"
 	"os"
 	"runtime/debug"
+	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/compiler/protogen"
@@ -91,8 +92,8 @@ func generate(req *pluginpb.CodeGeneratorRequest) (*pluginpb.CodeGeneratorRespon
 	if len(req.FileToGenerate) == 0 {
 		return nil, errors.New("the request names no file to generate")
 	}
-	var prefix string
-	plugin, err := protogen.Options{ParamFunc: parameters(&prefix)}.New(req)
+	p := parameters{unimplemented: true}
+	plugin, err := protogen.Options{ParamFunc: p.set}.New(req)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +105,7 @@ func generate(req *pluginpb.CodeGeneratorRequest) (*pluginpb.CodeGeneratorRespon
 		if !file.Generate || len(file.Services) == 0 {
 			continue
 		}
-		if err := generateFile(plugin, file, prefix); err != nil {
+		if err := generateFile(plugin, file, p); err != nil {
 			return nil, fmt.Errorf("%s: %w", file.Desc.Path(), err)
 		}
 	}
@@ -115,23 +116,26 @@ func generate(req *pluginpb.CodeGeneratorRequest) (*pluginpb.CodeGeneratorRespon
 	return resp, nil
 }
 
-// parameters takes the parameters that protogen does not know.
-func parameters(prefix *string) func(name, value string) error {
-	flags := flag.NewFlagSet("", flag.ContinueOnError)
-	flags.Func("prefix", "", func(value string) error {
+// parameters are those that protogen does not know.
+type parameters struct {
+	prefix        string // before the Go names of services
+	unimplemented bool   // write the types that servers can embed
+}
+
+func (p *parameters) set(name, value string) (err error) {
+	switch name {
+	case "prefix":
+		p.prefix = value
 		if !token.IsIdentifier(value + "Service") {
-			return errors.New("it must begin a Go identifier")
+			err = errors.New("it must begin a Go identifier")
 		}
-		*prefix = value
-		return nil
-	})
-	return func(name, value string) error {
-		if flags.Lookup(name) == nil {
-			return fmt.Errorf("unknown parameter %q: want prefix, paths, module, annotate_code or Mfile.proto", name)
-		}
-		if err := flags.Set(name, value); err != nil {
-			return fmt.Errorf("parameter %s=%s: %w", name, value, err)
-		}
-		return nil
+	case "unimplemented":
+		p.unimplemented, err = strconv.ParseBool(value)
+	default:
+		return fmt.Errorf("unknown parameter %q: want prefix, unimplemented, paths, module, annotate_code or Mfile.proto", name)
 	}
+	if err != nil {
+		return fmt.Errorf("parameter %s=%s: %w", name, value, err)
+	}
+	return nil
 }

@@ -59,10 +59,11 @@ func TestRun(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	for parameter, want := range map[string]string{
-		"bogus=1":      `unknown parameter "bogus": want prefix, paths, module, annotate_code or Mfile.proto`,
-		"prefix=a-b":   "prefix=a-b",
-		"paths=bogus":  `"bogus"`,
-		"Ma.proto=a b": `"a b"`,
+		"bogus=1":       `unknown parameter "bogus": want prefix, unimplemented, paths, module, annotate_code or Mfile.proto`,
+		"prefix=a-b":    "prefix=a-b: it must begin a Go identifier",
+		"unimplemented": "parameter unimplemented=:",
+		"paths=bogus":   `"bogus"`,
+		"Ma.proto=a b":  `"a b"`,
 	} {
 		if _, err := answer(t, request(parameter)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", parameter, err, want)
@@ -77,7 +78,9 @@ func TestFaults(t *testing.T) {
 
 // TestListedParameters: those that the error for an unknown one lists exist.
 func TestListedParameters(t *testing.T) {
-	for _, parameter := range []string{"prefix=P", "paths=import", "module=example.com", "annotate_code=true", "Ma.proto=example.com/b"} {
+	for _, parameter := range []string{
+		"prefix=P", "unimplemented=false", "paths=import", "module=example.com", "annotate_code=true", "Ma.proto=example.com/b",
+	} {
 		if _, err := answer(t, request(parameter)); err != nil {
 			t.Errorf("%s: %v", parameter, err)
 		}

@@ -10,6 +10,7 @@
 // Parameters:
 //
 //	plugins=ttrpc           write services too
+//	unimplemented=false     leave out the types UnimplementedFooService that servers can embed
 //	paths=source_relative   write beside the .proto file's path, not under its Go import path
 //	Mfile.proto=PACKAGE     the Go import path of an imported .proto file
 //	import_path=PACKAGE     the Go import path of a file without go_package
@@ -24,6 +25,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/gogo/protobuf/proto"
@@ -132,20 +134,35 @@ func check(req *plugin.CodeGeneratorRequest) error {
 func checkParameters(parameter string) error {
 	for _, p := range strings.Split(parameter, ",") {
 		key, value, _ := strings.Cut(p, "=")
-		switch {
-		case key == "" || key == "import_prefix" || key == "import_path" || key == "annotate_code":
-		case key == "paths" && value != "import" && value != "source_relative":
-			return fmt.Errorf(`parameter %s: want paths=import or paths=source_relative`, p)
-		case key == "plugins":
-			if err := checkPlugins(value); err != nil {
-				return err
-			}
-		case key == "paths" || key[0] == 'M':
-		default:
-			return fmt.Errorf("unknown parameter %q: want plugins, paths, import_path, import_prefix, annotate_code or Mfile.proto", key)
+		if err := checkParameter(key, value); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func checkParameter(key, value string) error {
+	switch key {
+	case "", "import_prefix", "import_path", "annotate_code":
+		return nil
+	case "plugins":
+		return checkPlugins(value)
+	case "unimplemented":
+		if _, err := strconv.ParseBool(value); err != nil {
+			return fmt.Errorf("parameter unimplemented=%s: want unimplemented=true or unimplemented=false", value)
+		}
+		return nil
+	case "paths":
+		if value != "import" && value != "source_relative" {
+			return fmt.Errorf("parameter paths=%s: want paths=import or paths=source_relative", value)
+		}
+		return nil
+	}
+	if key[0] == 'M' {
+		return nil
+	}
+	return fmt.Errorf("unknown parameter %q: want plugins, unimplemented, paths, import_path, import_prefix, "+
+		"annotate_code or Mfile.proto", key)
 }
 
 // checkPlugins accepts what can be written into one file beside the messages.

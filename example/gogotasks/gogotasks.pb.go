@@ -9,6 +9,8 @@ import (
 	ttrpc "github.com/containerd/ttrpc"
 	proto "github.com/gogo/protobuf/proto"
 	types "github.com/gogo/protobuf/types"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
 	io "io"
 	math "math"
 	math_bits "math/bits"
@@ -2201,6 +2203,42 @@ func (x *tasks_AttachServer) Recv() (*Input, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// UnimplementedTasksService answers every call of ttrpc.example.gogotasks.v1.Tasks with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedTasksService struct{}
+
+func (UnimplementedTasksService) Create(context.Context, *CreateRequest) (*CreateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Create not implemented")
+}
+
+func (UnimplementedTasksService) Wait(context.Context, *WaitRequest) (*WaitResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Wait not implemented")
+}
+
+func (UnimplementedTasksService) Kill(context.Context, *KillRequest) (*KillResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Kill not implemented")
+}
+
+func (UnimplementedTasksService) Logs(context.Context, *LogsRequest) (*LogsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Logs not implemented")
+}
+
+func (UnimplementedTasksService) Events(context.Context, *EventsRequest, Tasks_EventsServer) error {
+	return status.Error(codes.Unimplemented, "method Events not implemented")
+}
+
+func (UnimplementedTasksService) Import(context.Context, Tasks_ImportServer) (*ImportResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Import not implemented")
+}
+
+func (UnimplementedTasksService) Attach(context.Context, Tasks_AttachServer) error {
+	return status.Error(codes.Unimplemented, "method Attach not implemented")
+}
+
+func (UnimplementedTasksService) Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Shutdown not implemented")
 }
 
 // RegisterTasksService makes srv answer calls of ttrpc.example.gogotasks.v1.Tasks by calling svc.

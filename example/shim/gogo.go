@@ -10,7 +10,11 @@ import (
 )
 
 // gogoTasks serves gogo's stubs. google.go has the same for those of google.golang.org/protobuf.
-type gogoTasks struct{ core core }
+type gogoTasks struct {
+	gogotasks.UnimplementedTasksService // for the methods that the service is still to get
+
+	core core
+}
 
 var _ gogotasks.TasksService = gogoTasks{}
 

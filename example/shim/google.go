@@ -11,7 +11,11 @@ import (
 
 // googleTasks serves the stubs of google.golang.org/protobuf. gogo.go has the same for gogo's:
 // what differs is the package of the messages, and which typeurl packs an event.
-type googleTasks struct{ core core }
+type googleTasks struct {
+	tasks.UnimplementedTasksService // for the methods that the service is still to get
+
+	core core
+}
 
 var _ tasks.TasksService = googleTasks{}
 

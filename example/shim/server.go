@@ -34,8 +34,8 @@ func New(opts ...ttrpc.ServerOpt) (*Server, error) {
 	}
 	s := &Server{ttrpc: server, store: newStore(), stop: make(chan struct{})}
 	c := core{store: s.store, stop: sync.OnceFunc(func() { close(s.stop) })}
-	tasks.RegisterTasksService(server, googleTasks{c})
-	gogotasks.RegisterTasksService(server, gogoTasks{c})
+	tasks.RegisterTasksService(server, googleTasks{core: c})
+	gogotasks.RegisterTasksService(server, gogoTasks{core: c})
 	return s, nil
 }
 

@@ -18,7 +18,7 @@ func FuzzSource(f *testing.F) {
 	f.Add("A\nA_\nA__ A A_ A__\na_ a/ /a", "", "AService A_Service", "")
 	f.Add("A_B C\nA B_C/\nA B/ C", "", "A_BServer a_BServer", "Deprecated: yes.")
 	f.Fuzz(func(t *testing.T, names, prefix, taken, comment string) {
-		file := &File{Context: "context", TTRPC: "ttrpc", Taken: strings.Fields(taken)}
+		file := &File{Context: "context", TTRPC: "ttrpc", Unimplemented: true, Status: "status", Codes: "codes", Taken: strings.Fields(taken)}
 		seen := map[string]bool{}
 		for _, line := range strings.Split(names, "\n") {
 			if s := fuzzService(strings.Fields(line), identifier(prefix), comment); s != nil && !seen[s.Name] && len(file.Services) < 8 {

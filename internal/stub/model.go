@@ -6,10 +6,13 @@ package stub
 // File is all that is generated from one .proto file. Go types are given as they are written in
 // the generated file, qualified where they come from another package.
 type File struct {
-	Context  string   // what package context is called in the file; not needed without methods
 	TTRPC    string   // what package ttrpc is called in the file
+	Context  string   // what package context is called; not needed without methods
 	Taken    []string // names that other generated declarations of the file hold
 	Services []*Service
+
+	Unimplemented bool   // write a type for each service that its servers can embed
+	Status, Codes string // what these packages of grpc's are called, if a method is Unimplemented
 }
 
 // Service is one service.
@@ -20,7 +23,8 @@ type Service struct {
 	Doc     Doc
 	Methods []*Method
 
-	client string // the unexported type behind NewGoNameClient
+	client        string // the unexported type behind NewGoNameClient
+	unimplemented string // the type that has every method and does nothing
 }
 
 // Method is one method of a service.

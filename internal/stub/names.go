@@ -21,6 +21,7 @@ func (f *File) settle() {
 		s.settleExported(taken)
 	}
 	for _, s := range f.Services {
+		s.unimplemented = free("Unimplemented"+s.serviceType(), taken)
 		s.settleUnexported(taken)
 	}
 }
@@ -138,7 +139,7 @@ func lowerFirst(name string) string {
 
 // qualifiers lists the packages that the generated code names.
 func (f *File) qualifiers() []string {
-	list := []string{f.Context, f.TTRPC}
+	list := []string{f.Context, f.TTRPC, f.Status, f.Codes}
 	for _, s := range f.Services {
 		for _, m := range s.Methods {
 			for _, goType := range []string{m.Input, m.Output} {

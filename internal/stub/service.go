@@ -9,6 +9,9 @@ import (
 func (w *writer) service(s *Service) {
 	w.serviceInterface(s)
 	w.eachStream(s, w.serverStream)
+	if w.embeddable {
+		w.unimplemented(s)
+	}
 	w.register(s)
 	if s.hasStreams() {
 		w.clientInterface(s)
@@ -52,6 +55,27 @@ func (w *writer) serverSignature(s *Service, m *Method) string {
 		return fmt.Sprintf("(%s, *%s, %s) error", ctx, m.Input, s.streamServer(m))
 	}
 	return fmt.Sprintf("(%s, *%s) (*%s, error)", ctx, m.Input, m.Output)
+}
+
+// unimplemented writes a type that has every method, also those that the service will be given: a
+// server that embeds it has them too. The texts are those of grpc's.
+func (w *writer) unimplemented(s *Service) {
+	w.comment(fmt.Sprintf("%s answers every call of %s with the code Unimplemented.\n"+
+		"A server that embeds it, by value, still compiles when the service gets another method.", s.unimplemented, s.Name))
+	w.deprecation(s)
+	w.P("type ", s.unimplemented, " struct{}")
+	w.P()
+	for _, m := range s.Methods {
+		w.P("func (", s.unimplemented, ") ", m.GoName, w.serverSignature(s, m), " {")
+		failure := fmt.Sprintf("%s.Error(%s.Unimplemented, %q)", w.status, w.codes, "method "+m.GoName+" not implemented")
+		if m.ServerStreams {
+			w.P("return ", failure)
+		} else {
+			w.P("return nil, ", failure)
+		}
+		w.P("}")
+		w.P()
+	}
 }
 
 // register writes the function that adds an implementation to a server. A service without streams

@@ -18,7 +18,7 @@ func unary(name, goName string) *Service {
 // source generates a file and checks that it is Go.
 func source(t *testing.T, f *File) string {
 	t.Helper()
-	f.Context, f.TTRPC = "context", "ttrpc"
+	f.Context, f.TTRPC, f.Status, f.Codes, f.Unimplemented = "context", "ttrpc", "status", "codes", true
 	src, err := f.Source()
 	if err != nil {
 		t.Fatal(err)
@@ -69,6 +69,28 @@ func TestPrefixedMeet(t *testing.T) {
 func TestTaken(t *testing.T) {
 	src := source(t, &File{Taken: []string{"FooService"}, Services: []*Service{unary("Foo", "Foo")}})
 	declares(t, src, "Foo_Service", "NewFoo_Client")
+}
+
+// TestUnimplementedGivesWay: what can be embedded is an addition, for which no other name changes.
+func TestUnimplementedGivesWay(t *testing.T) {
+	src := source(t, &File{
+		Taken:    []string{"UnimplementedBarService"},
+		Services: []*Service{unary("Foo", "Foo"), unary("UnimplementedFoo", "UnimplementedFoo"), unary("Bar", "Bar")},
+	})
+	declares(t, src, "FooService", "UnimplementedFooService", "UnimplementedFooService_", "BarService", "UnimplementedBarService_",
+		"UnimplementedUnimplementedFooService")
+	if !strings.Contains(src, "\ntype UnimplementedFooService interface {") {
+		t.Error("the service UnimplementedFoo lost its name")
+	}
+}
+
+// TestNotUnimplemented: on request all is as without.
+func TestNotUnimplemented(t *testing.T) {
+	f := &File{Context: "context", TTRPC: "ttrpc", Services: []*Service{unary("Foo", "Foo")}}
+	src, err := f.Source()
+	if err != nil || strings.Contains(string(src), "nimplemented") {
+		t.Errorf("%v\n%s", err, src)
+	}
 }
 
 // TestUnexportedAlone: unexported types give way to imports without changing what is exported.
@@ -139,7 +161,7 @@ func TestDoc(t *testing.T) {
 
 // TestNoMethods: package context is neither needed nor named.
 func TestNoMethods(t *testing.T) {
-	f := &File{TTRPC: "ttrpc", Services: []*Service{{Name: "Empty", GoName: "Empty", Streams: "Empty"}}}
+	f := &File{TTRPC: "ttrpc", Unimplemented: true, Services: []*Service{{Name: "Empty", GoName: "Empty", Streams: "Empty"}}}
 	src, err := f.Source()
 	if err != nil || strings.Contains(string(src), "ontext") {
 		t.Errorf("%v\n%s", err, src)

@@ -11,14 +11,17 @@ import (
 type writer struct {
 	bytes.Buffer
 	*locals
-	context, ttrpc string
+	context, ttrpc, status, codes string
+	embeddable                    bool // write the types that servers can embed
 }
 
 // Source returns the declarations of the file's services as gofmt writes them, without the package
 // clause and the imports. It is called once for a file.
 func (f *File) Source() ([]byte, error) {
 	f.settle()
-	w := &writer{locals: f.locals(), context: f.Context, ttrpc: f.TTRPC}
+	w := &writer{
+		locals: f.locals(), context: f.Context, ttrpc: f.TTRPC, status: f.Status, codes: f.Codes, embeddable: f.Unimplemented,
+	}
 	w.WriteString(clause)
 	for _, s := range f.Services {
 		w.service(s)

@@ -57,6 +57,41 @@ func TestServicesOnRequest(t *testing.T) {
 	}
 }
 
+// TestUnimplementedOnRequest: without the types that servers embed everything else is the same, and
+// nothing of grpc is imported.
+func TestUnimplementedOnRequest(t *testing.T) {
+	for name, target := range map[string]target{"protoc-gen-go-ttrpc": goTarget, "protoc-gen-gogottrpc": gogoTarget, "vanity": gogoTarget} {
+		full, bare := "plugins=ttrpc", "plugins=ttrpc,unimplemented=false"
+		if target.name == "go" {
+			full, bare = "", "unimplemented=false"
+		}
+		with, without := code(t, name, target, full), code(t, name, target, bare)
+		for _, absent := range []string{"nimplemented", "google.golang.org/grpc"} {
+			if strings.Contains(without, absent) || !strings.Contains(with, absent) {
+				t.Errorf("%s with %q: %s", name, bare, absent)
+			}
+		}
+		rest := with
+		for _, line := range strings.SplitAfter(without, "\n") {
+			_, after, found := strings.Cut("\n"+rest, "\n"+line)
+			if !found {
+				t.Fatalf("%s: something else differs: %s", name, line)
+			}
+			rest = after
+		}
+	}
+}
+
+// code is what a plugin writes for a file with all kinds of methods.
+func code(t *testing.T, name string, target target, parameter string) string {
+	t.Helper()
+	resp, err := ask(t, name, request(t, target.sources(t), "streams.proto", parameter))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.File[0].GetContent()
+}
+
 // TestVanitySettings compares the binary's settings with gogo's defaults, which a user's binary
 // has.
 func TestVanitySettings(t *testing.T) {

@@ -6,6 +6,8 @@ package kvpb
 import (
 	context "context"
 	ttrpc "github.com/containerd/ttrpc"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
 )
 
 // Store keeps values by key.
@@ -75,6 +77,30 @@ func (x *store_AskServer) Recv() (*GetRequest, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// UnimplementedStoreService answers every call of ttrpc.example.kv.v1.Store with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedStoreService struct{}
+
+func (UnimplementedStoreService) Get(context.Context, *GetRequest) (*Item, error) {
+	return nil, status.Error(codes.Unimplemented, "method Get not implemented")
+}
+
+func (UnimplementedStoreService) Put(context.Context, *Item) (*Item, error) {
+	return nil, status.Error(codes.Unimplemented, "method Put not implemented")
+}
+
+func (UnimplementedStoreService) Watch(context.Context, *WatchRequest, Store_WatchServer) error {
+	return status.Error(codes.Unimplemented, "method Watch not implemented")
+}
+
+func (UnimplementedStoreService) Load(context.Context, Store_LoadServer) (*LoadReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Load not implemented")
+}
+
+func (UnimplementedStoreService) Ask(context.Context, Store_AskServer) error {
+	return status.Error(codes.Unimplemented, "method Ask not implemented")
 }
 
 // RegisterStoreService makes srv answer calls of ttrpc.example.kv.v1.Store by calling svc.

@@ -6,6 +6,8 @@ package edition2024
 import (
 	context "context"
 	ttrpc "github.com/containerd/ttrpc"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
 )
 
 type EditionService interface {
@@ -25,6 +27,18 @@ type edition_WatchServer struct {
 
 func (x *edition_WatchServer) Send(m *Event) error {
 	return x.StreamServer.SendMsg(m)
+}
+
+// UnimplementedEditionService answers every call of stubs.edition2024.Edition with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedEditionService struct{}
+
+func (UnimplementedEditionService) Ask(context.Context, *Request) (*Request, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
+}
+
+func (UnimplementedEditionService) Watch(context.Context, *Request, Edition_WatchServer) error {
+	return status.Error(codes.Unimplemented, "method Watch not implemented")
 }
 
 // RegisterEditionService makes srv answer calls of stubs.edition2024.Edition by calling svc.

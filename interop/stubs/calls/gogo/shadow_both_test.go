@@ -20,7 +20,9 @@ import (
 )
 
 // shadows has a method of each kind; what matters is that the generated code compiles.
-type shadows struct{ shadow.ShadowService }
+type shadows struct {
+	shadow.UnimplementedShadowService
+}
 
 func (shadows) AskReq(_ context.Context, in *req.Message) (*req.Message, error) { return in, nil }
 

@@ -98,7 +98,9 @@ func (lowerFoo) Ask(_ context.Context, stream names.Foo__AskServer) (*names.LowR
 	return &names.LowReply{Text: "foo " + in.GetName()}, err
 }
 
-type upperFoo struct{ names.FooService }
+type upperFoo struct{ names.UnimplementedFooService }
+
+var _ names.Foo_Service = names.UnimplementedFoo_Service{}
 
 func (upperFoo) Ask(context.Context, *names.Request) (*names.LowReply, error) { return named("Foo") }
 

@@ -7,10 +7,20 @@ import (
 	context "context"
 	ttrpc "github.com/containerd/ttrpc"
 	unary "github.com/containerd/ttrpc/interop/stubs/gen/go/unary"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
 )
 
 type MappedService interface {
 	Hello(context.Context, *unary.Request) (*unary.Reply, error)
+}
+
+// UnimplementedMappedService answers every call of stubs.mapped.Mapped with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedMappedService struct{}
+
+func (UnimplementedMappedService) Hello(context.Context, *unary.Request) (*unary.Reply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Hello not implemented")
 }
 
 // RegisterMappedService makes srv answer calls of stubs.mapped.Mapped by calling svc.

@@ -6,10 +6,20 @@ package names
 import (
 	context "context"
 	ttrpc "github.com/containerd/ttrpc"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
 )
 
 type Taken_Service interface {
 	Ask(context.Context, *Request) (*LowReply, error)
+}
+
+// UnimplementedTaken_Service answers every call of stubs.names.Taken with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedTaken_Service struct{}
+
+func (UnimplementedTaken_Service) Ask(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
 }
 
 // RegisterTaken_Service makes srv answer calls of stubs.names.Taken by calling svc.
@@ -47,6 +57,22 @@ type WordsService interface {
 	Type(context.Context, *Request) (*LowReply, error)
 	Client(context.Context, *Request) (*LowReply, error)
 	Error(context.Context, *Request) (*LowReply, error)
+}
+
+// UnimplementedWordsService answers every call of stubs.names.Words with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedWordsService struct{}
+
+func (UnimplementedWordsService) Type(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Type not implemented")
+}
+
+func (UnimplementedWordsService) Client(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Client not implemented")
+}
+
+func (UnimplementedWordsService) Error(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Error not implemented")
 }
 
 // RegisterWordsService makes srv answer calls of stubs.names.Words by calling svc.
@@ -164,6 +190,26 @@ type twins_GetAllServer struct {
 
 func (x *twins_GetAllServer) Send(m *LowReply) error {
 	return x.StreamServer.SendMsg(m)
+}
+
+// UnimplementedTwinsService answers every call of stubs.names.Twins with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedTwinsService struct{}
+
+func (UnimplementedTwinsService) GetFoo_(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetFoo_ not implemented")
+}
+
+func (UnimplementedTwinsService) GetFoo(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetFoo not implemented")
+}
+
+func (UnimplementedTwinsService) GetAll_(context.Context, *Request, Twins_GetAll_Server) error {
+	return status.Error(codes.Unimplemented, "method GetAll_ not implemented")
+}
+
+func (UnimplementedTwinsService) GetAll(context.Context, *Request, Twins_GetAllServer) error {
+	return status.Error(codes.Unimplemented, "method GetAll not implemented")
 }
 
 // RegisterTwinsService makes srv answer calls of stubs.names.Twins by calling svc.
@@ -299,6 +345,14 @@ type FooBarService interface {
 	Ask(context.Context, *Request) (*LowReply, error)
 }
 
+// UnimplementedFooBarService answers every call of stubs.names.FooBar with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedFooBarService struct{}
+
+func (UnimplementedFooBarService) Ask(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
+}
+
 // RegisterFooBarService makes srv answer calls of stubs.names.FooBar by calling svc.
 func RegisterFooBarService(srv *ttrpc.Server, svc FooBarService) {
 	srv.Register("stubs.names.FooBar", map[string]ttrpc.Method{
@@ -331,6 +385,14 @@ func (c *fooBarClient) Ask(ctx context.Context, req *Request) (*LowReply, error)
 
 type FoobarService interface {
 	Ask(context.Context, *Request) (*LowReply, error)
+}
+
+// UnimplementedFoobarService answers every call of stubs.names.Foobar with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedFoobarService struct{}
+
+func (UnimplementedFoobarService) Ask(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
 }
 
 // RegisterFoobarService makes srv answer calls of stubs.names.Foobar by calling svc.
@@ -383,6 +445,14 @@ func (x *foo__AskServer) Recv() (*Request, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// UnimplementedFoo_Service answers every call of stubs.names.foo with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedFoo_Service struct{}
+
+func (UnimplementedFoo_Service) Ask(context.Context, Foo__AskServer) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
 }
 
 // RegisterFoo_Service makes srv answer calls of stubs.names.foo by calling svc.
@@ -467,6 +537,18 @@ func (x *foo_Bar_BazServer) Recv() (*Request, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// UnimplementedFooService answers every call of stubs.names.Foo with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedFooService struct{}
+
+func (UnimplementedFooService) Ask(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
+}
+
+func (UnimplementedFooService) Bar_Baz(context.Context, Foo_Bar_BazServer) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Bar_Baz not implemented")
 }
 
 // RegisterFooService makes srv answer calls of stubs.names.Foo by calling svc.
@@ -570,6 +652,14 @@ func (x *foo_Bar__BazServer) Recv() (*Request, error) {
 	return m, nil
 }
 
+// UnimplementedFoo_Bar_Service answers every call of stubs.names.Foo_Bar with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedFoo_Bar_Service struct{}
+
+func (UnimplementedFoo_Bar_Service) Baz(context.Context, Foo_Bar__BazServer) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Baz not implemented")
+}
+
 // RegisterFoo_Bar_Service makes srv answer calls of stubs.names.Foo_Bar by calling svc.
 func RegisterFoo_Bar_Service(srv *ttrpc.Server, svc Foo_Bar_Service) {
 	srv.RegisterService("stubs.names.Foo_Bar", &ttrpc.ServiceDesc{
@@ -654,6 +744,14 @@ func (x *foo_Bar_Baz__AskServer) Recv() (*Request, error) {
 	return m, nil
 }
 
+// UnimplementedFoo_Bar_Baz_Service answers every call of stubs.names.Foo_Bar_Baz with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedFoo_Bar_Baz_Service struct{}
+
+func (UnimplementedFoo_Bar_Baz_Service) Ask(context.Context, Foo_Bar_Baz__AskServer) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
+}
+
 // RegisterFoo_Bar_Baz_Service makes srv answer calls of stubs.names.Foo_Bar_Baz by calling svc.
 func RegisterFoo_Bar_Baz_Service(srv *ttrpc.Server, svc Foo_Bar_Baz_Service) {
 	srv.RegisterService("stubs.names.Foo_Bar_Baz", &ttrpc.ServiceDesc{
@@ -718,6 +816,10 @@ func (x *foo_Bar_Baz__AskClient) CloseAndRecv() (*LowReply, error) {
 
 type NothingService interface {
 }
+
+// UnimplementedNothingService answers every call of stubs.names.Nothing with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedNothingService struct{}
 
 // RegisterNothingService makes srv answer calls of stubs.names.Nothing by calling svc.
 func RegisterNothingService(srv *ttrpc.Server, svc NothingService) {

@@ -6,10 +6,20 @@ package optional
 import (
 	context "context"
 	ttrpc "github.com/containerd/ttrpc"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
 )
 
 type PresenceService interface {
 	Has(context.Context, *Request) (*Request, error)
+}
+
+// UnimplementedPresenceService answers every call of stubs.optional.Presence with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedPresenceService struct{}
+
+func (UnimplementedPresenceService) Has(context.Context, *Request) (*Request, error) {
+	return nil, status.Error(codes.Unimplemented, "method Has not implemented")
 }
 
 // RegisterPresenceService makes srv answer calls of stubs.optional.Presence by calling svc.

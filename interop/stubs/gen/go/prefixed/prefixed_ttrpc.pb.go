@@ -6,10 +6,20 @@ package prefixed
 import (
 	context "context"
 	ttrpc "github.com/containerd/ttrpc"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
 )
 
 type TTRPCGreeterService interface {
 	Double(context.Context, *Item) (*Item, error)
+}
+
+// UnimplementedTTRPCGreeterService answers every call of stubs.prefixed.Greeter with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedTTRPCGreeterService struct{}
+
+func (UnimplementedTTRPCGreeterService) Double(context.Context, *Item) (*Item, error) {
+	return nil, status.Error(codes.Unimplemented, "method Double not implemented")
 }
 
 // RegisterTTRPCGreeterService makes srv answer calls of stubs.prefixed.Greeter by calling svc.
@@ -58,6 +68,14 @@ type tTRPCStreamer_CountServer struct {
 
 func (x *tTRPCStreamer_CountServer) Send(m *Item) error {
 	return x.StreamServer.SendMsg(m)
+}
+
+// UnimplementedTTRPCStreamerService answers every call of stubs.prefixed.Streamer with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedTTRPCStreamerService struct{}
+
+func (UnimplementedTTRPCStreamerService) Count(context.Context, *Item, TTRPCStreamer_CountServer) error {
+	return status.Error(codes.Unimplemented, "method Count not implemented")
 }
 
 // RegisterTTRPCStreamerService makes srv answer calls of stubs.prefixed.Streamer by calling svc.

@@ -6,10 +6,20 @@ package proto2
 import (
 	context "context"
 	ttrpc "github.com/containerd/ttrpc"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
 )
 
 type OlderService interface {
 	Ask(context.Context, *Request) (*Request, error)
+}
+
+// UnimplementedOlderService answers every call of stubs.proto2.Older with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedOlderService struct{}
+
+func (UnimplementedOlderService) Ask(context.Context, *Request) (*Request, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
 }
 
 // RegisterOlderService makes srv answer calls of stubs.proto2.Older by calling svc.

@@ -11,6 +11,7 @@ package shadow
 import (
 	c "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/c"
 	client "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/client"
+	codes "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/codes"
 	context "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/context"
 	ctx "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/ctx"
 	err "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/err"
@@ -18,6 +19,7 @@ import (
 	req "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/req"
 	resp "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/resp"
 	srv "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/srv"
+	status "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/status"
 	stream "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/stream"
 	svc "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/svc"
 	ttrpc "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/ttrpc"
@@ -40,7 +42,7 @@ var File_shadow_shadow_proto protoreflect.FileDescriptor
 
 const file_shadow_shadow_proto_rawDesc = "" +
 	"\n" +
-	"\x13shadow/shadow.proto\x12\fstubs.shadow\x1a\x14shadow/context.proto\x1a\x10shadow/req.proto\x1a\x11shadow/resp.proto\x1a\x10shadow/ctx.proto\x1a\x10shadow/srv.proto\x1a\x10shadow/svc.proto\x1a\x0eshadow/c.proto\x1a\x13shadow/stream.proto\x1a\x0eshadow/x.proto\x1a\x0eshadow/m.proto\x1a\x10shadow/err.proto\x1a\x16shadow/unmarshal.proto\x1a\x13shadow/client.proto\x1a\x12shadow/ttrpc.proto2\xa2\x1e\n" +
+	"\x13shadow/shadow.proto\x12\fstubs.shadow\x1a\x14shadow/context.proto\x1a\x10shadow/req.proto\x1a\x11shadow/resp.proto\x1a\x10shadow/ctx.proto\x1a\x10shadow/srv.proto\x1a\x10shadow/svc.proto\x1a\x0eshadow/c.proto\x1a\x13shadow/stream.proto\x1a\x0eshadow/x.proto\x1a\x0eshadow/m.proto\x1a\x10shadow/err.proto\x1a\x16shadow/unmarshal.proto\x1a\x13shadow/client.proto\x1a\x12shadow/ttrpc.proto\x1a\x13shadow/status.proto\x1a\x12shadow/codes.proto2\xb6\x1f\n" +
 	"\x06Shadow\x12J\n" +
 	"\n" +
 	"AskContext\x12\x1d.stubs.shadow.context.Message\x1a\x1d.stubs.shadow.context.Message\x12K\n" +
@@ -102,7 +104,9 @@ const file_shadow_shadow_proto_rawDesc = "" +
 	"\bAskTtrpc\x12\x1b.stubs.shadow.ttrpc.Message\x1a\x1b.stubs.shadow.ttrpc.Message\x12E\n" +
 	"\aUpTtrpc\x12\x1b.stubs.shadow.ttrpc.Message\x1a\x1b.stubs.shadow.ttrpc.Message(\x01\x12G\n" +
 	"\tDownTtrpc\x12\x1b.stubs.shadow.ttrpc.Message\x1a\x1b.stubs.shadow.ttrpc.Message0\x01\x12I\n" +
-	"\tTalkTtrpc\x12\x1b.stubs.shadow.ttrpc.Message\x1a\x1b.stubs.shadow.ttrpc.Message(\x010\x01B9Z7github.com/containerd/ttrpc/interop/stubs/gen/go/shadowb\x06proto3"
+	"\tTalkTtrpc\x12\x1b.stubs.shadow.ttrpc.Message\x1a\x1b.stubs.shadow.ttrpc.Message(\x010\x01\x12F\n" +
+	"\tAskStatus\x12\x1c.stubs.shadow.status.Message\x1a\x1b.stubs.shadow.codes.Message\x12J\n" +
+	"\tTalkCodes\x12\x1b.stubs.shadow.codes.Message\x1a\x1c.stubs.shadow.status.Message(\x010\x01B9Z7github.com/containerd/ttrpc/interop/stubs/gen/go/shadowb\x06proto3"
 
 var file_shadow_shadow_proto_goTypes = []any{
 	(*context.Message)(nil),   // 0: stubs.shadow.context.Message
@@ -119,6 +123,8 @@ var file_shadow_shadow_proto_goTypes = []any{
 	(*unmarshal.Message)(nil), // 11: stubs.shadow.unmarshal.Message
 	(*client.Message)(nil),    // 12: stubs.shadow.client.Message
 	(*ttrpc.Message)(nil),     // 13: stubs.shadow.ttrpc.Message
+	(*status.Message)(nil),    // 14: stubs.shadow.status.Message
+	(*codes.Message)(nil),     // 15: stubs.shadow.codes.Message
 }
 var file_shadow_shadow_proto_depIdxs = []int32{
 	0,  // 0: stubs.shadow.Shadow.AskContext:input_type -> stubs.shadow.context.Message
@@ -177,64 +183,68 @@ var file_shadow_shadow_proto_depIdxs = []int32{
 	13, // 53: stubs.shadow.Shadow.UpTtrpc:input_type -> stubs.shadow.ttrpc.Message
 	13, // 54: stubs.shadow.Shadow.DownTtrpc:input_type -> stubs.shadow.ttrpc.Message
 	13, // 55: stubs.shadow.Shadow.TalkTtrpc:input_type -> stubs.shadow.ttrpc.Message
-	0,  // 56: stubs.shadow.Shadow.AskContext:output_type -> stubs.shadow.context.Message
-	0,  // 57: stubs.shadow.Shadow.UpContext:output_type -> stubs.shadow.context.Message
-	0,  // 58: stubs.shadow.Shadow.DownContext:output_type -> stubs.shadow.context.Message
-	0,  // 59: stubs.shadow.Shadow.TalkContext:output_type -> stubs.shadow.context.Message
-	1,  // 60: stubs.shadow.Shadow.AskReq:output_type -> stubs.shadow.req.Message
-	1,  // 61: stubs.shadow.Shadow.UpReq:output_type -> stubs.shadow.req.Message
-	1,  // 62: stubs.shadow.Shadow.DownReq:output_type -> stubs.shadow.req.Message
-	1,  // 63: stubs.shadow.Shadow.TalkReq:output_type -> stubs.shadow.req.Message
-	2,  // 64: stubs.shadow.Shadow.AskResp:output_type -> stubs.shadow.resp.Message
-	2,  // 65: stubs.shadow.Shadow.UpResp:output_type -> stubs.shadow.resp.Message
-	2,  // 66: stubs.shadow.Shadow.DownResp:output_type -> stubs.shadow.resp.Message
-	2,  // 67: stubs.shadow.Shadow.TalkResp:output_type -> stubs.shadow.resp.Message
-	3,  // 68: stubs.shadow.Shadow.AskCtx:output_type -> stubs.shadow.ctx.Message
-	3,  // 69: stubs.shadow.Shadow.UpCtx:output_type -> stubs.shadow.ctx.Message
-	3,  // 70: stubs.shadow.Shadow.DownCtx:output_type -> stubs.shadow.ctx.Message
-	3,  // 71: stubs.shadow.Shadow.TalkCtx:output_type -> stubs.shadow.ctx.Message
-	4,  // 72: stubs.shadow.Shadow.AskSrv:output_type -> stubs.shadow.srv.Message
-	4,  // 73: stubs.shadow.Shadow.UpSrv:output_type -> stubs.shadow.srv.Message
-	4,  // 74: stubs.shadow.Shadow.DownSrv:output_type -> stubs.shadow.srv.Message
-	4,  // 75: stubs.shadow.Shadow.TalkSrv:output_type -> stubs.shadow.srv.Message
-	5,  // 76: stubs.shadow.Shadow.AskSvc:output_type -> stubs.shadow.svc.Message
-	5,  // 77: stubs.shadow.Shadow.UpSvc:output_type -> stubs.shadow.svc.Message
-	5,  // 78: stubs.shadow.Shadow.DownSvc:output_type -> stubs.shadow.svc.Message
-	5,  // 79: stubs.shadow.Shadow.TalkSvc:output_type -> stubs.shadow.svc.Message
-	6,  // 80: stubs.shadow.Shadow.AskC:output_type -> stubs.shadow.c.Message
-	6,  // 81: stubs.shadow.Shadow.UpC:output_type -> stubs.shadow.c.Message
-	6,  // 82: stubs.shadow.Shadow.DownC:output_type -> stubs.shadow.c.Message
-	6,  // 83: stubs.shadow.Shadow.TalkC:output_type -> stubs.shadow.c.Message
-	7,  // 84: stubs.shadow.Shadow.AskStream:output_type -> stubs.shadow.stream.Message
-	7,  // 85: stubs.shadow.Shadow.UpStream:output_type -> stubs.shadow.stream.Message
-	7,  // 86: stubs.shadow.Shadow.DownStream:output_type -> stubs.shadow.stream.Message
-	7,  // 87: stubs.shadow.Shadow.TalkStream:output_type -> stubs.shadow.stream.Message
-	8,  // 88: stubs.shadow.Shadow.AskX:output_type -> stubs.shadow.x.Message
-	8,  // 89: stubs.shadow.Shadow.UpX:output_type -> stubs.shadow.x.Message
-	8,  // 90: stubs.shadow.Shadow.DownX:output_type -> stubs.shadow.x.Message
-	8,  // 91: stubs.shadow.Shadow.TalkX:output_type -> stubs.shadow.x.Message
-	9,  // 92: stubs.shadow.Shadow.AskM:output_type -> stubs.shadow.m.Message
-	9,  // 93: stubs.shadow.Shadow.UpM:output_type -> stubs.shadow.m.Message
-	9,  // 94: stubs.shadow.Shadow.DownM:output_type -> stubs.shadow.m.Message
-	9,  // 95: stubs.shadow.Shadow.TalkM:output_type -> stubs.shadow.m.Message
-	10, // 96: stubs.shadow.Shadow.AskErr:output_type -> stubs.shadow.err.Message
-	10, // 97: stubs.shadow.Shadow.UpErr:output_type -> stubs.shadow.err.Message
-	10, // 98: stubs.shadow.Shadow.DownErr:output_type -> stubs.shadow.err.Message
-	10, // 99: stubs.shadow.Shadow.TalkErr:output_type -> stubs.shadow.err.Message
-	11, // 100: stubs.shadow.Shadow.AskUnmarshal:output_type -> stubs.shadow.unmarshal.Message
-	11, // 101: stubs.shadow.Shadow.UpUnmarshal:output_type -> stubs.shadow.unmarshal.Message
-	11, // 102: stubs.shadow.Shadow.DownUnmarshal:output_type -> stubs.shadow.unmarshal.Message
-	11, // 103: stubs.shadow.Shadow.TalkUnmarshal:output_type -> stubs.shadow.unmarshal.Message
-	12, // 104: stubs.shadow.Shadow.AskClient:output_type -> stubs.shadow.client.Message
-	12, // 105: stubs.shadow.Shadow.UpClient:output_type -> stubs.shadow.client.Message
-	12, // 106: stubs.shadow.Shadow.DownClient:output_type -> stubs.shadow.client.Message
-	12, // 107: stubs.shadow.Shadow.TalkClient:output_type -> stubs.shadow.client.Message
-	13, // 108: stubs.shadow.Shadow.AskTtrpc:output_type -> stubs.shadow.ttrpc.Message
-	13, // 109: stubs.shadow.Shadow.UpTtrpc:output_type -> stubs.shadow.ttrpc.Message
-	13, // 110: stubs.shadow.Shadow.DownTtrpc:output_type -> stubs.shadow.ttrpc.Message
-	13, // 111: stubs.shadow.Shadow.TalkTtrpc:output_type -> stubs.shadow.ttrpc.Message
-	56, // [56:112] is the sub-list for method output_type
-	0,  // [0:56] is the sub-list for method input_type
+	14, // 56: stubs.shadow.Shadow.AskStatus:input_type -> stubs.shadow.status.Message
+	15, // 57: stubs.shadow.Shadow.TalkCodes:input_type -> stubs.shadow.codes.Message
+	0,  // 58: stubs.shadow.Shadow.AskContext:output_type -> stubs.shadow.context.Message
+	0,  // 59: stubs.shadow.Shadow.UpContext:output_type -> stubs.shadow.context.Message
+	0,  // 60: stubs.shadow.Shadow.DownContext:output_type -> stubs.shadow.context.Message
+	0,  // 61: stubs.shadow.Shadow.TalkContext:output_type -> stubs.shadow.context.Message
+	1,  // 62: stubs.shadow.Shadow.AskReq:output_type -> stubs.shadow.req.Message
+	1,  // 63: stubs.shadow.Shadow.UpReq:output_type -> stubs.shadow.req.Message
+	1,  // 64: stubs.shadow.Shadow.DownReq:output_type -> stubs.shadow.req.Message
+	1,  // 65: stubs.shadow.Shadow.TalkReq:output_type -> stubs.shadow.req.Message
+	2,  // 66: stubs.shadow.Shadow.AskResp:output_type -> stubs.shadow.resp.Message
+	2,  // 67: stubs.shadow.Shadow.UpResp:output_type -> stubs.shadow.resp.Message
+	2,  // 68: stubs.shadow.Shadow.DownResp:output_type -> stubs.shadow.resp.Message
+	2,  // 69: stubs.shadow.Shadow.TalkResp:output_type -> stubs.shadow.resp.Message
+	3,  // 70: stubs.shadow.Shadow.AskCtx:output_type -> stubs.shadow.ctx.Message
+	3,  // 71: stubs.shadow.Shadow.UpCtx:output_type -> stubs.shadow.ctx.Message
+	3,  // 72: stubs.shadow.Shadow.DownCtx:output_type -> stubs.shadow.ctx.Message
+	3,  // 73: stubs.shadow.Shadow.TalkCtx:output_type -> stubs.shadow.ctx.Message
+	4,  // 74: stubs.shadow.Shadow.AskSrv:output_type -> stubs.shadow.srv.Message
+	4,  // 75: stubs.shadow.Shadow.UpSrv:output_type -> stubs.shadow.srv.Message
+	4,  // 76: stubs.shadow.Shadow.DownSrv:output_type -> stubs.shadow.srv.Message
+	4,  // 77: stubs.shadow.Shadow.TalkSrv:output_type -> stubs.shadow.srv.Message
+	5,  // 78: stubs.shadow.Shadow.AskSvc:output_type -> stubs.shadow.svc.Message
+	5,  // 79: stubs.shadow.Shadow.UpSvc:output_type -> stubs.shadow.svc.Message
+	5,  // 80: stubs.shadow.Shadow.DownSvc:output_type -> stubs.shadow.svc.Message
+	5,  // 81: stubs.shadow.Shadow.TalkSvc:output_type -> stubs.shadow.svc.Message
+	6,  // 82: stubs.shadow.Shadow.AskC:output_type -> stubs.shadow.c.Message
+	6,  // 83: stubs.shadow.Shadow.UpC:output_type -> stubs.shadow.c.Message
+	6,  // 84: stubs.shadow.Shadow.DownC:output_type -> stubs.shadow.c.Message
+	6,  // 85: stubs.shadow.Shadow.TalkC:output_type -> stubs.shadow.c.Message
+	7,  // 86: stubs.shadow.Shadow.AskStream:output_type -> stubs.shadow.stream.Message
+	7,  // 87: stubs.shadow.Shadow.UpStream:output_type -> stubs.shadow.stream.Message
+	7,  // 88: stubs.shadow.Shadow.DownStream:output_type -> stubs.shadow.stream.Message
+	7,  // 89: stubs.shadow.Shadow.TalkStream:output_type -> stubs.shadow.stream.Message
+	8,  // 90: stubs.shadow.Shadow.AskX:output_type -> stubs.shadow.x.Message
+	8,  // 91: stubs.shadow.Shadow.UpX:output_type -> stubs.shadow.x.Message
+	8,  // 92: stubs.shadow.Shadow.DownX:output_type -> stubs.shadow.x.Message
+	8,  // 93: stubs.shadow.Shadow.TalkX:output_type -> stubs.shadow.x.Message
+	9,  // 94: stubs.shadow.Shadow.AskM:output_type -> stubs.shadow.m.Message
+	9,  // 95: stubs.shadow.Shadow.UpM:output_type -> stubs.shadow.m.Message
+	9,  // 96: stubs.shadow.Shadow.DownM:output_type -> stubs.shadow.m.Message
+	9,  // 97: stubs.shadow.Shadow.TalkM:output_type -> stubs.shadow.m.Message
+	10, // 98: stubs.shadow.Shadow.AskErr:output_type -> stubs.shadow.err.Message
+	10, // 99: stubs.shadow.Shadow.UpErr:output_type -> stubs.shadow.err.Message
+	10, // 100: stubs.shadow.Shadow.DownErr:output_type -> stubs.shadow.err.Message
+	10, // 101: stubs.shadow.Shadow.TalkErr:output_type -> stubs.shadow.err.Message
+	11, // 102: stubs.shadow.Shadow.AskUnmarshal:output_type -> stubs.shadow.unmarshal.Message
+	11, // 103: stubs.shadow.Shadow.UpUnmarshal:output_type -> stubs.shadow.unmarshal.Message
+	11, // 104: stubs.shadow.Shadow.DownUnmarshal:output_type -> stubs.shadow.unmarshal.Message
+	11, // 105: stubs.shadow.Shadow.TalkUnmarshal:output_type -> stubs.shadow.unmarshal.Message
+	12, // 106: stubs.shadow.Shadow.AskClient:output_type -> stubs.shadow.client.Message
+	12, // 107: stubs.shadow.Shadow.UpClient:output_type -> stubs.shadow.client.Message
+	12, // 108: stubs.shadow.Shadow.DownClient:output_type -> stubs.shadow.client.Message
+	12, // 109: stubs.shadow.Shadow.TalkClient:output_type -> stubs.shadow.client.Message
+	13, // 110: stubs.shadow.Shadow.AskTtrpc:output_type -> stubs.shadow.ttrpc.Message
+	13, // 111: stubs.shadow.Shadow.UpTtrpc:output_type -> stubs.shadow.ttrpc.Message
+	13, // 112: stubs.shadow.Shadow.DownTtrpc:output_type -> stubs.shadow.ttrpc.Message
+	13, // 113: stubs.shadow.Shadow.TalkTtrpc:output_type -> stubs.shadow.ttrpc.Message
+	15, // 114: stubs.shadow.Shadow.AskStatus:output_type -> stubs.shadow.codes.Message
+	14, // 115: stubs.shadow.Shadow.TalkCodes:output_type -> stubs.shadow.status.Message
+	58, // [58:116] is the sub-list for method output_type
+	0,  // [0:58] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name

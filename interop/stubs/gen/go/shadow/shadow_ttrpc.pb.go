@@ -8,6 +8,7 @@ import (
 	ttrpc "github.com/containerd/ttrpc"
 	c "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/c"
 	client "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/client"
+	codes "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/codes"
 	context1 "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/context"
 	ctx "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/ctx"
 	err "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/err"
@@ -15,11 +16,14 @@ import (
 	req "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/req"
 	resp "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/resp"
 	srv "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/srv"
+	status "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/status"
 	stream "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/stream"
 	svc "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/svc"
 	ttrpc1 "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/ttrpc"
 	unmarshal "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/unmarshal"
 	x "github.com/containerd/ttrpc/interop/stubs/gen/go/shadow/x"
+	codes1 "google.golang.org/grpc/codes"
+	status1 "google.golang.org/grpc/status"
 )
 
 type ShadowService interface {
@@ -79,6 +83,8 @@ type ShadowService interface {
 	UpTtrpc(context.Context, Shadow_UpTtrpcServer) (*ttrpc1.Message, error)
 	DownTtrpc(context.Context, *ttrpc1.Message, Shadow_DownTtrpcServer) error
 	TalkTtrpc(context.Context, Shadow_TalkTtrpcServer) error
+	AskStatus(context.Context, *status.Message) (*codes.Message, error)
+	TalkCodes(context.Context, Shadow_TalkCodesServer) error
 }
 
 // Shadow_UpContextServer is the server's end of a call of UpContext.
@@ -851,6 +857,265 @@ func (x_ *shadow_TalkTtrpcServer) Recv() (*ttrpc1.Message, error) {
 	return m_, nil
 }
 
+// Shadow_TalkCodesServer is the server's end of a call of TalkCodes.
+type Shadow_TalkCodesServer interface {
+	Send(*status.Message) error
+	Recv() (*codes.Message, error)
+	ttrpc.StreamServer
+}
+
+type shadow_TalkCodesServer struct {
+	ttrpc.StreamServer
+}
+
+func (x_ *shadow_TalkCodesServer) Send(m_ *status.Message) error {
+	return x_.StreamServer.SendMsg(m_)
+}
+
+func (x_ *shadow_TalkCodesServer) Recv() (*codes.Message, error) {
+	m_ := new(codes.Message)
+	if err_ := x_.StreamServer.RecvMsg(m_); err_ != nil {
+		return nil, err_
+	}
+	return m_, nil
+}
+
+// UnimplementedShadowService answers every call of stubs.shadow.Shadow with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedShadowService struct{}
+
+func (UnimplementedShadowService) AskContext(context.Context, *context1.Message) (*context1.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method AskContext not implemented")
+}
+
+func (UnimplementedShadowService) UpContext(context.Context, Shadow_UpContextServer) (*context1.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method UpContext not implemented")
+}
+
+func (UnimplementedShadowService) DownContext(context.Context, *context1.Message, Shadow_DownContextServer) error {
+	return status1.Error(codes1.Unimplemented, "method DownContext not implemented")
+}
+
+func (UnimplementedShadowService) TalkContext(context.Context, Shadow_TalkContextServer) error {
+	return status1.Error(codes1.Unimplemented, "method TalkContext not implemented")
+}
+
+func (UnimplementedShadowService) AskReq(context.Context, *req.Message) (*req.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method AskReq not implemented")
+}
+
+func (UnimplementedShadowService) UpReq(context.Context, Shadow_UpReqServer) (*req.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method UpReq not implemented")
+}
+
+func (UnimplementedShadowService) DownReq(context.Context, *req.Message, Shadow_DownReqServer) error {
+	return status1.Error(codes1.Unimplemented, "method DownReq not implemented")
+}
+
+func (UnimplementedShadowService) TalkReq(context.Context, Shadow_TalkReqServer) error {
+	return status1.Error(codes1.Unimplemented, "method TalkReq not implemented")
+}
+
+func (UnimplementedShadowService) AskResp(context.Context, *resp.Message) (*resp.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method AskResp not implemented")
+}
+
+func (UnimplementedShadowService) UpResp(context.Context, Shadow_UpRespServer) (*resp.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method UpResp not implemented")
+}
+
+func (UnimplementedShadowService) DownResp(context.Context, *resp.Message, Shadow_DownRespServer) error {
+	return status1.Error(codes1.Unimplemented, "method DownResp not implemented")
+}
+
+func (UnimplementedShadowService) TalkResp(context.Context, Shadow_TalkRespServer) error {
+	return status1.Error(codes1.Unimplemented, "method TalkResp not implemented")
+}
+
+func (UnimplementedShadowService) AskCtx(context.Context, *ctx.Message) (*ctx.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method AskCtx not implemented")
+}
+
+func (UnimplementedShadowService) UpCtx(context.Context, Shadow_UpCtxServer) (*ctx.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method UpCtx not implemented")
+}
+
+func (UnimplementedShadowService) DownCtx(context.Context, *ctx.Message, Shadow_DownCtxServer) error {
+	return status1.Error(codes1.Unimplemented, "method DownCtx not implemented")
+}
+
+func (UnimplementedShadowService) TalkCtx(context.Context, Shadow_TalkCtxServer) error {
+	return status1.Error(codes1.Unimplemented, "method TalkCtx not implemented")
+}
+
+func (UnimplementedShadowService) AskSrv(context.Context, *srv.Message) (*srv.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method AskSrv not implemented")
+}
+
+func (UnimplementedShadowService) UpSrv(context.Context, Shadow_UpSrvServer) (*srv.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method UpSrv not implemented")
+}
+
+func (UnimplementedShadowService) DownSrv(context.Context, *srv.Message, Shadow_DownSrvServer) error {
+	return status1.Error(codes1.Unimplemented, "method DownSrv not implemented")
+}
+
+func (UnimplementedShadowService) TalkSrv(context.Context, Shadow_TalkSrvServer) error {
+	return status1.Error(codes1.Unimplemented, "method TalkSrv not implemented")
+}
+
+func (UnimplementedShadowService) AskSvc(context.Context, *svc.Message) (*svc.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method AskSvc not implemented")
+}
+
+func (UnimplementedShadowService) UpSvc(context.Context, Shadow_UpSvcServer) (*svc.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method UpSvc not implemented")
+}
+
+func (UnimplementedShadowService) DownSvc(context.Context, *svc.Message, Shadow_DownSvcServer) error {
+	return status1.Error(codes1.Unimplemented, "method DownSvc not implemented")
+}
+
+func (UnimplementedShadowService) TalkSvc(context.Context, Shadow_TalkSvcServer) error {
+	return status1.Error(codes1.Unimplemented, "method TalkSvc not implemented")
+}
+
+func (UnimplementedShadowService) AskC(context.Context, *c.Message) (*c.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method AskC not implemented")
+}
+
+func (UnimplementedShadowService) UpC(context.Context, Shadow_UpCServer) (*c.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method UpC not implemented")
+}
+
+func (UnimplementedShadowService) DownC(context.Context, *c.Message, Shadow_DownCServer) error {
+	return status1.Error(codes1.Unimplemented, "method DownC not implemented")
+}
+
+func (UnimplementedShadowService) TalkC(context.Context, Shadow_TalkCServer) error {
+	return status1.Error(codes1.Unimplemented, "method TalkC not implemented")
+}
+
+func (UnimplementedShadowService) AskStream(context.Context, *stream.Message) (*stream.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method AskStream not implemented")
+}
+
+func (UnimplementedShadowService) UpStream(context.Context, Shadow_UpStreamServer) (*stream.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method UpStream not implemented")
+}
+
+func (UnimplementedShadowService) DownStream(context.Context, *stream.Message, Shadow_DownStreamServer) error {
+	return status1.Error(codes1.Unimplemented, "method DownStream not implemented")
+}
+
+func (UnimplementedShadowService) TalkStream(context.Context, Shadow_TalkStreamServer) error {
+	return status1.Error(codes1.Unimplemented, "method TalkStream not implemented")
+}
+
+func (UnimplementedShadowService) AskX(context.Context, *x.Message) (*x.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method AskX not implemented")
+}
+
+func (UnimplementedShadowService) UpX(context.Context, Shadow_UpXServer) (*x.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method UpX not implemented")
+}
+
+func (UnimplementedShadowService) DownX(context.Context, *x.Message, Shadow_DownXServer) error {
+	return status1.Error(codes1.Unimplemented, "method DownX not implemented")
+}
+
+func (UnimplementedShadowService) TalkX(context.Context, Shadow_TalkXServer) error {
+	return status1.Error(codes1.Unimplemented, "method TalkX not implemented")
+}
+
+func (UnimplementedShadowService) AskM(context.Context, *m.Message) (*m.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method AskM not implemented")
+}
+
+func (UnimplementedShadowService) UpM(context.Context, Shadow_UpMServer) (*m.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method UpM not implemented")
+}
+
+func (UnimplementedShadowService) DownM(context.Context, *m.Message, Shadow_DownMServer) error {
+	return status1.Error(codes1.Unimplemented, "method DownM not implemented")
+}
+
+func (UnimplementedShadowService) TalkM(context.Context, Shadow_TalkMServer) error {
+	return status1.Error(codes1.Unimplemented, "method TalkM not implemented")
+}
+
+func (UnimplementedShadowService) AskErr(context.Context, *err.Message) (*err.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method AskErr not implemented")
+}
+
+func (UnimplementedShadowService) UpErr(context.Context, Shadow_UpErrServer) (*err.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method UpErr not implemented")
+}
+
+func (UnimplementedShadowService) DownErr(context.Context, *err.Message, Shadow_DownErrServer) error {
+	return status1.Error(codes1.Unimplemented, "method DownErr not implemented")
+}
+
+func (UnimplementedShadowService) TalkErr(context.Context, Shadow_TalkErrServer) error {
+	return status1.Error(codes1.Unimplemented, "method TalkErr not implemented")
+}
+
+func (UnimplementedShadowService) AskUnmarshal(context.Context, *unmarshal.Message) (*unmarshal.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method AskUnmarshal not implemented")
+}
+
+func (UnimplementedShadowService) UpUnmarshal(context.Context, Shadow_UpUnmarshalServer) (*unmarshal.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method UpUnmarshal not implemented")
+}
+
+func (UnimplementedShadowService) DownUnmarshal(context.Context, *unmarshal.Message, Shadow_DownUnmarshalServer) error {
+	return status1.Error(codes1.Unimplemented, "method DownUnmarshal not implemented")
+}
+
+func (UnimplementedShadowService) TalkUnmarshal(context.Context, Shadow_TalkUnmarshalServer) error {
+	return status1.Error(codes1.Unimplemented, "method TalkUnmarshal not implemented")
+}
+
+func (UnimplementedShadowService) AskClient(context.Context, *client.Message) (*client.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method AskClient not implemented")
+}
+
+func (UnimplementedShadowService) UpClient(context.Context, Shadow_UpClientServer) (*client.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method UpClient not implemented")
+}
+
+func (UnimplementedShadowService) DownClient(context.Context, *client.Message, Shadow_DownClientServer) error {
+	return status1.Error(codes1.Unimplemented, "method DownClient not implemented")
+}
+
+func (UnimplementedShadowService) TalkClient(context.Context, Shadow_TalkClientServer) error {
+	return status1.Error(codes1.Unimplemented, "method TalkClient not implemented")
+}
+
+func (UnimplementedShadowService) AskTtrpc(context.Context, *ttrpc1.Message) (*ttrpc1.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method AskTtrpc not implemented")
+}
+
+func (UnimplementedShadowService) UpTtrpc(context.Context, Shadow_UpTtrpcServer) (*ttrpc1.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method UpTtrpc not implemented")
+}
+
+func (UnimplementedShadowService) DownTtrpc(context.Context, *ttrpc1.Message, Shadow_DownTtrpcServer) error {
+	return status1.Error(codes1.Unimplemented, "method DownTtrpc not implemented")
+}
+
+func (UnimplementedShadowService) TalkTtrpc(context.Context, Shadow_TalkTtrpcServer) error {
+	return status1.Error(codes1.Unimplemented, "method TalkTtrpc not implemented")
+}
+
+func (UnimplementedShadowService) AskStatus(context.Context, *status.Message) (*codes.Message, error) {
+	return nil, status1.Error(codes1.Unimplemented, "method AskStatus not implemented")
+}
+
+func (UnimplementedShadowService) TalkCodes(context.Context, Shadow_TalkCodesServer) error {
+	return status1.Error(codes1.Unimplemented, "method TalkCodes not implemented")
+}
+
 // RegisterShadowService makes srv_ answer calls of stubs.shadow.Shadow by calling svc_.
 func RegisterShadowService(srv_ *ttrpc.Server, svc_ ShadowService) {
 	srv_.RegisterService("stubs.shadow.Shadow", &ttrpc.ServiceDesc{
@@ -952,6 +1217,13 @@ func RegisterShadowService(srv_ *ttrpc.Server, svc_ ShadowService) {
 					return nil, err_
 				}
 				return svc_.AskTtrpc(ctx_, req_)
+			},
+			"AskStatus": func(ctx_ context.Context, unmarshal_ func(interface{}) error) (interface{}, error) {
+				req_ := new(status.Message)
+				if err_ := unmarshal_(req_); err_ != nil {
+					return nil, err_
+				}
+				return svc_.AskStatus(ctx_, req_)
 			},
 		},
 		Streams: map[string]ttrpc.Stream{
@@ -1277,6 +1549,13 @@ func RegisterShadowService(srv_ *ttrpc.Server, svc_ ShadowService) {
 				StreamingClient: true,
 				StreamingServer: true,
 			},
+			"TalkCodes": {
+				Handler: func(ctx_ context.Context, stream_ ttrpc.StreamServer) (interface{}, error) {
+					return nil, svc_.TalkCodes(ctx_, &shadow_TalkCodesServer{stream_})
+				},
+				StreamingClient: true,
+				StreamingServer: true,
+			},
 		},
 	})
 }
@@ -1338,6 +1617,8 @@ type ShadowClient interface {
 	UpTtrpc(context.Context) (Shadow_UpTtrpcClient, error)
 	DownTtrpc(context.Context, *ttrpc1.Message) (Shadow_DownTtrpcClient, error)
 	TalkTtrpc(context.Context) (Shadow_TalkTtrpcClient, error)
+	AskStatus(context.Context, *status.Message) (*codes.Message, error)
+	TalkCodes(context.Context) (Shadow_TalkCodesClient, error)
 }
 
 type shadowClient struct {
@@ -1795,6 +2076,22 @@ func (c_ *shadowClient) TalkTtrpc(ctx_ context.Context) (Shadow_TalkTtrpcClient,
 		return nil, err_
 	}
 	return &shadow_TalkTtrpcClient{stream_}, nil
+}
+
+func (c_ *shadowClient) AskStatus(ctx_ context.Context, req_ *status.Message) (*codes.Message, error) {
+	resp_ := new(codes.Message)
+	if err_ := c_.client.Call(ctx_, "stubs.shadow.Shadow", "AskStatus", req_, resp_); err_ != nil {
+		return nil, err_
+	}
+	return resp_, nil
+}
+
+func (c_ *shadowClient) TalkCodes(ctx_ context.Context) (Shadow_TalkCodesClient, error) {
+	stream_, err_ := c_.client.NewStream(ctx_, &ttrpc.StreamDesc{StreamingClient: true, StreamingServer: true}, "stubs.shadow.Shadow", "TalkCodes", nil)
+	if err_ != nil {
+		return nil, err_
+	}
+	return &shadow_TalkCodesClient{stream_}, nil
 }
 
 // Shadow_UpContextClient is the client's end of a call of UpContext.
@@ -2729,6 +3026,29 @@ func (x_ *shadow_TalkTtrpcClient) Send(m_ *ttrpc1.Message) error {
 
 func (x_ *shadow_TalkTtrpcClient) Recv() (*ttrpc1.Message, error) {
 	m_ := new(ttrpc1.Message)
+	if err_ := x_.ClientStream.RecvMsg(m_); err_ != nil {
+		return nil, err_
+	}
+	return m_, nil
+}
+
+// Shadow_TalkCodesClient is the client's end of a call of TalkCodes.
+type Shadow_TalkCodesClient interface {
+	Send(*codes.Message) error
+	Recv() (*status.Message, error)
+	ttrpc.ClientStream
+}
+
+type shadow_TalkCodesClient struct {
+	ttrpc.ClientStream
+}
+
+func (x_ *shadow_TalkCodesClient) Send(m_ *codes.Message) error {
+	return x_.ClientStream.SendMsg(m_)
+}
+
+func (x_ *shadow_TalkCodesClient) Recv() (*status.Message, error) {
+	m_ := new(status.Message)
 	if err_ := x_.ClientStream.RecvMsg(m_); err_ != nil {
 		return nil, err_
 	}

@@ -6,6 +6,8 @@ package spelling
 import (
 	context "context"
 	ttrpc "github.com/containerd/ttrpc"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
 )
 
 // Spellings that Go changes.
@@ -72,6 +74,38 @@ func (x *spelling_TalkAllServer) Recv() (*Request, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// UnimplementedSpellingService answers every call of stubs.spelling.Spelling with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedSpellingService struct{}
+
+func (UnimplementedSpellingService) GetFoo(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetFoo not implemented")
+}
+
+func (UnimplementedSpellingService) GetBar(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetBar not implemented")
+}
+
+func (UnimplementedSpellingService) FooBaz(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method FooBaz not implemented")
+}
+
+func (UnimplementedSpellingService) Kept_Name(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Kept_Name not implemented")
+}
+
+func (UnimplementedSpellingService) WatchAll(context.Context, *Request, Spelling_WatchAllServer) error {
+	return status.Error(codes.Unimplemented, "method WatchAll not implemented")
+}
+
+func (UnimplementedSpellingService) SendAll(context.Context, Spelling_SendAllServer) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method SendAll not implemented")
+}
+
+func (UnimplementedSpellingService) TalkAll(context.Context, Spelling_TalkAllServer) error {
+	return status.Error(codes.Unimplemented, "method TalkAll not implemented")
 }
 
 // RegisterSpellingService makes srv answer calls of stubs.spelling.Spelling by calling svc.
@@ -326,6 +360,14 @@ type LowerCaseService interface {
 	Ask(context.Context, *Request) (*LowReply, error)
 }
 
+// UnimplementedLowerCaseService answers every call of stubs.spelling.lower_case with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedLowerCaseService struct{}
+
+func (UnimplementedLowerCaseService) Ask(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
+}
+
 // RegisterLowerCaseService makes srv answer calls of stubs.spelling.lower_case by calling svc.
 func RegisterLowerCaseService(srv *ttrpc.Server, svc LowerCaseService) {
 	srv.Register("stubs.spelling.lower_case", map[string]ttrpc.Method{
@@ -360,6 +402,14 @@ type UPPERService interface {
 	Ask(context.Context, *Request) (*LowReply, error)
 }
 
+// UnimplementedUPPERService answers every call of stubs.spelling.UPPER with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedUPPERService struct{}
+
+func (UnimplementedUPPERService) Ask(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
+}
+
 // RegisterUPPERService makes srv answer calls of stubs.spelling.UPPER by calling svc.
 func RegisterUPPERService(srv *ttrpc.Server, svc UPPERService) {
 	srv.Register("stubs.spelling.UPPER", map[string]ttrpc.Method{
@@ -392,6 +442,14 @@ func (c *uPPERClient) Ask(ctx context.Context, req *Request) (*LowReply, error) 
 
 type Under_ScoreService interface {
 	Ask(context.Context, *Request) (*LowReply, error)
+}
+
+// UnimplementedUnder_ScoreService answers every call of stubs.spelling.Under_Score with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedUnder_ScoreService struct{}
+
+func (UnimplementedUnder_ScoreService) Ask(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
 }
 
 // RegisterUnder_ScoreService makes srv answer calls of stubs.spelling.Under_Score by calling svc.

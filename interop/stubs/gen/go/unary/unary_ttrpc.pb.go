@@ -6,6 +6,8 @@ package unary
 import (
 	context "context"
 	ttrpc "github.com/containerd/ttrpc"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 )
 
@@ -35,6 +37,38 @@ type GreeterService interface {
 	// go:generate echo "a comment, not a directive"
 	Directive(context.Context, *Request) (*Reply, error)
 	Fail(context.Context, *Request) (*Reply, error)
+}
+
+// UnimplementedGreeterService answers every call of stubs.unary.Greeter with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedGreeterService struct{}
+
+func (UnimplementedGreeterService) Hello(context.Context, *Request) (*Reply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Hello not implemented")
+}
+
+func (UnimplementedGreeterService) Nothing(context.Context, *emptypb.Empty) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method Nothing not implemented")
+}
+
+func (UnimplementedGreeterService) Nested(context.Context, *Request_Nested) (*Request_Nested, error) {
+	return nil, status.Error(codes.Unimplemented, "method Nested not implemented")
+}
+
+func (UnimplementedGreeterService) Old(context.Context, *Request) (*Reply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Old not implemented")
+}
+
+func (UnimplementedGreeterService) Older(context.Context, *Request) (*Reply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Older not implemented")
+}
+
+func (UnimplementedGreeterService) Directive(context.Context, *Request) (*Reply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Directive not implemented")
+}
+
+func (UnimplementedGreeterService) Fail(context.Context, *Request) (*Reply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Fail not implemented")
 }
 
 // RegisterGreeterService makes srv answer calls of stubs.unary.Greeter by calling svc.
@@ -162,6 +196,16 @@ func (c *greeterClient) Fail(ctx context.Context, req *Request) (*Reply, error) 
 // Deprecated: Do not use.
 type GoneService interface {
 	Hello(context.Context, *Request) (*Reply, error)
+}
+
+// UnimplementedGoneService answers every call of stubs.unary.Gone with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+//
+// Deprecated: Do not use.
+type UnimplementedGoneService struct{}
+
+func (UnimplementedGoneService) Hello(context.Context, *Request) (*Reply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Hello not implemented")
 }
 
 // RegisterGoneService makes srv answer calls of stubs.unary.Gone by calling svc.

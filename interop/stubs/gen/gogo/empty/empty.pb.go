@@ -41,6 +41,10 @@ var fileDescriptor_2b3147679766dcb8 = []byte{
 type NothingService interface {
 }
 
+// UnimplementedNothingService answers every call of stubs.empty.Nothing with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedNothingService struct{}
+
 // RegisterNothingService makes srv answer calls of stubs.empty.Nothing by calling svc.
 func RegisterNothingService(srv *ttrpc.Server, svc NothingService) {
 	srv.Register("stubs.empty.Nothing", map[string]ttrpc.Method{})

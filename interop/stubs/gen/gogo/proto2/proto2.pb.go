@@ -9,6 +9,8 @@ import (
 	ttrpc "github.com/containerd/ttrpc"
 	github_com_gogo_protobuf_proto "github.com/gogo/protobuf/proto"
 	proto "github.com/gogo/protobuf/proto"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
 	io "io"
 	math "math"
 	math_bits "math/bits"
@@ -321,6 +323,14 @@ func valueToStringProto2(v interface{}) string {
 
 type OlderService interface {
 	Ask(context.Context, *Request) (*Request, error)
+}
+
+// UnimplementedOlderService answers every call of stubs.proto2.Older with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedOlderService struct{}
+
+func (UnimplementedOlderService) Ask(context.Context, *Request) (*Request, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
 }
 
 // RegisterOlderService makes srv answer calls of stubs.proto2.Older by calling svc.

@@ -8,6 +8,8 @@ import (
 	fmt "fmt"
 	ttrpc "github.com/containerd/ttrpc"
 	proto "github.com/gogo/protobuf/proto"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
 	io "io"
 	math "math"
 	math_bits "math/bits"
@@ -351,6 +353,38 @@ func (x *spelling_Talk_allServer) Recv() (*Request, error) {
 	return m, nil
 }
 
+// UnimplementedSpellingService answers every call of stubs.spelling.Spelling with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedSpellingService struct{}
+
+func (UnimplementedSpellingService) GetFoo(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetFoo not implemented")
+}
+
+func (UnimplementedSpellingService) GetBar(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetBar not implemented")
+}
+
+func (UnimplementedSpellingService) Foo_baz(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Foo_baz not implemented")
+}
+
+func (UnimplementedSpellingService) Kept_Name(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Kept_Name not implemented")
+}
+
+func (UnimplementedSpellingService) WatchAll(context.Context, *Request, Spelling_WatchAllServer) error {
+	return status.Error(codes.Unimplemented, "method WatchAll not implemented")
+}
+
+func (UnimplementedSpellingService) SendAll(context.Context, Spelling_SendAllServer) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method SendAll not implemented")
+}
+
+func (UnimplementedSpellingService) Talk_all(context.Context, Spelling_Talk_allServer) error {
+	return status.Error(codes.Unimplemented, "method Talk_all not implemented")
+}
+
 // RegisterSpellingService makes srv answer calls of stubs.spelling.Spelling by calling svc.
 func RegisterSpellingService(srv *ttrpc.Server, svc SpellingService) {
 	srv.RegisterService("stubs.spelling.Spelling", &ttrpc.ServiceDesc{
@@ -603,6 +637,14 @@ type lower_caseService interface {
 	Ask(context.Context, *Request) (*LowReply, error)
 }
 
+// Unimplementedlower_caseService answers every call of stubs.spelling.lower_case with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type Unimplementedlower_caseService struct{}
+
+func (Unimplementedlower_caseService) Ask(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
+}
+
 // Registerlower_caseService makes srv answer calls of stubs.spelling.lower_case by calling svc.
 func Registerlower_caseService(srv *ttrpc.Server, svc lower_caseService) {
 	srv.Register("stubs.spelling.lower_case", map[string]ttrpc.Method{
@@ -637,6 +679,14 @@ type UPPERService interface {
 	Ask(context.Context, *Request) (*LowReply, error)
 }
 
+// UnimplementedUPPERService answers every call of stubs.spelling.UPPER with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedUPPERService struct{}
+
+func (UnimplementedUPPERService) Ask(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
+}
+
 // RegisterUPPERService makes srv answer calls of stubs.spelling.UPPER by calling svc.
 func RegisterUPPERService(srv *ttrpc.Server, svc UPPERService) {
 	srv.Register("stubs.spelling.UPPER", map[string]ttrpc.Method{
@@ -669,6 +719,14 @@ func (c *uPPERClient) Ask(ctx context.Context, req *Request) (*LowReply, error) 
 
 type Under_ScoreService interface {
 	Ask(context.Context, *Request) (*LowReply, error)
+}
+
+// UnimplementedUnder_ScoreService answers every call of stubs.spelling.Under_Score with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedUnder_ScoreService struct{}
+
+func (UnimplementedUnder_ScoreService) Ask(context.Context, *Request) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
 }
 
 // RegisterUnder_ScoreService makes srv answer calls of stubs.spelling.Under_Score by calling svc.

@@ -9,6 +9,8 @@ import (
 	ttrpc "github.com/containerd/ttrpc"
 	proto "github.com/gogo/protobuf/proto"
 	types "github.com/gogo/protobuf/types"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
 	io "io"
 	math "math"
 	math_bits "math/bits"
@@ -395,6 +397,38 @@ func (x *calculator_FailServer) Send(m *Item) error {
 	return x.StreamServer.SendMsg(m)
 }
 
+// UnimplementedCalculatorService answers every call of stubs.streams.Calculator with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedCalculatorService struct{}
+
+func (UnimplementedCalculatorService) Double(context.Context, *Item) (*Item, error) {
+	return nil, status.Error(codes.Unimplemented, "method Double not implemented")
+}
+
+func (UnimplementedCalculatorService) Total(context.Context, Calculator_TotalServer) (*Sum, error) {
+	return nil, status.Error(codes.Unimplemented, "method Total not implemented")
+}
+
+func (UnimplementedCalculatorService) Count(context.Context, *Item, Calculator_CountServer) error {
+	return status.Error(codes.Unimplemented, "method Count not implemented")
+}
+
+func (UnimplementedCalculatorService) Echo(context.Context, Calculator_EchoServer) error {
+	return status.Error(codes.Unimplemented, "method Echo not implemented")
+}
+
+func (UnimplementedCalculatorService) Drain(context.Context, Calculator_DrainServer) (*types.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method Drain not implemented")
+}
+
+func (UnimplementedCalculatorService) Tick(context.Context, *types.Empty, Calculator_TickServer) error {
+	return status.Error(codes.Unimplemented, "method Tick not implemented")
+}
+
+func (UnimplementedCalculatorService) Fail(context.Context, *Item, Calculator_FailServer) error {
+	return status.Error(codes.Unimplemented, "method Fail not implemented")
+}
+
 // RegisterCalculatorService makes srv answer calls of stubs.streams.Calculator by calling svc.
 func RegisterCalculatorService(srv *ttrpc.Server, svc CalculatorService) {
 	srv.RegisterService("stubs.streams.Calculator", &ttrpc.ServiceDesc{
@@ -697,6 +731,14 @@ func (x *onlyStreams_EchoServer) Recv() (*Item, error) {
 	return m, nil
 }
 
+// UnimplementedOnlyStreamsService answers every call of stubs.streams.OnlyStreams with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedOnlyStreamsService struct{}
+
+func (UnimplementedOnlyStreamsService) Echo(context.Context, OnlyStreams_EchoServer) error {
+	return status.Error(codes.Unimplemented, "method Echo not implemented")
+}
+
 // RegisterOnlyStreamsService makes srv answer calls of stubs.streams.OnlyStreams by calling svc.
 func RegisterOnlyStreamsService(srv *ttrpc.Server, svc OnlyStreamsService) {
 	srv.RegisterService("stubs.streams.OnlyStreams", &ttrpc.ServiceDesc{
@@ -760,6 +802,14 @@ func (x *onlyStreams_EchoClient) Recv() (*Item, error) {
 // OnlyUnary has no stream, so that its client is the service's interface.
 type OnlyUnaryService interface {
 	Double(context.Context, *Item) (*Item, error)
+}
+
+// UnimplementedOnlyUnaryService answers every call of stubs.streams.OnlyUnary with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedOnlyUnaryService struct{}
+
+func (UnimplementedOnlyUnaryService) Double(context.Context, *Item) (*Item, error) {
+	return nil, status.Error(codes.Unimplemented, "method Double not implemented")
 }
 
 // RegisterOnlyUnaryService makes srv answer calls of stubs.streams.OnlyUnary by calling svc.

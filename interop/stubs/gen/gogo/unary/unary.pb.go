@@ -9,6 +9,8 @@ import (
 	ttrpc "github.com/containerd/ttrpc"
 	proto "github.com/gogo/protobuf/proto"
 	types "github.com/gogo/protobuf/types"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
 	io "io"
 	math "math"
 	math_bits "math/bits"
@@ -412,6 +414,38 @@ type GreeterService interface {
 	Fail(context.Context, *Request) (*Reply, error)
 }
 
+// UnimplementedGreeterService answers every call of stubs.unary.Greeter with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedGreeterService struct{}
+
+func (UnimplementedGreeterService) Hello(context.Context, *Request) (*Reply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Hello not implemented")
+}
+
+func (UnimplementedGreeterService) Nothing(context.Context, *types.Empty) (*types.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method Nothing not implemented")
+}
+
+func (UnimplementedGreeterService) Nested(context.Context, *Request_Nested) (*Request_Nested, error) {
+	return nil, status.Error(codes.Unimplemented, "method Nested not implemented")
+}
+
+func (UnimplementedGreeterService) Old(context.Context, *Request) (*Reply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Old not implemented")
+}
+
+func (UnimplementedGreeterService) Older(context.Context, *Request) (*Reply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Older not implemented")
+}
+
+func (UnimplementedGreeterService) Directive(context.Context, *Request) (*Reply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Directive not implemented")
+}
+
+func (UnimplementedGreeterService) Fail(context.Context, *Request) (*Reply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Fail not implemented")
+}
+
 // RegisterGreeterService makes srv answer calls of stubs.unary.Greeter by calling svc.
 func RegisterGreeterService(srv *ttrpc.Server, svc GreeterService) {
 	srv.Register("stubs.unary.Greeter", map[string]ttrpc.Method{
@@ -537,6 +571,16 @@ func (c *greeterClient) Fail(ctx context.Context, req *Request) (*Reply, error) 
 // Deprecated: Do not use.
 type GoneService interface {
 	Hello(context.Context, *Request) (*Reply, error)
+}
+
+// UnimplementedGoneService answers every call of stubs.unary.Gone with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+//
+// Deprecated: Do not use.
+type UnimplementedGoneService struct{}
+
+func (UnimplementedGoneService) Hello(context.Context, *Request) (*Reply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Hello not implemented")
 }
 
 // RegisterGoneService makes srv answer calls of stubs.unary.Gone by calling svc.

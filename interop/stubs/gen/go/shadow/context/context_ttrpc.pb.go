@@ -6,6 +6,8 @@ package context
 import (
 	context "context"
 	ttrpc "github.com/containerd/ttrpc"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
 )
 
 type SelfService interface {
@@ -34,6 +36,18 @@ func (x *self_TalkServer) Recv() (*Message, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// UnimplementedSelfService answers every call of stubs.shadow.context.Self with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedSelfService struct{}
+
+func (UnimplementedSelfService) Ask(context.Context, *Message) (*Message, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
+}
+
+func (UnimplementedSelfService) Talk(context.Context, Self_TalkServer) error {
+	return status.Error(codes.Unimplemented, "method Talk not implemented")
 }
 
 // RegisterSelfService makes srv answer calls of stubs.shadow.context.Self by calling svc.

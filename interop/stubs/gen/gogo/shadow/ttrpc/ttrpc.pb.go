@@ -8,6 +8,8 @@ import (
 	fmt "fmt"
 	ttrpc "github.com/containerd/ttrpc"
 	proto "github.com/gogo/protobuf/proto"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
 	io "io"
 	math "math"
 	math_bits "math/bits"
@@ -201,6 +203,18 @@ func (x *self_TalkServer) Recv() (*Message, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// UnimplementedSelfService answers every call of stubs.shadow.ttrpc.Self with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedSelfService struct{}
+
+func (UnimplementedSelfService) Ask(context.Context, *Message) (*Message, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
+}
+
+func (UnimplementedSelfService) Talk(context.Context, Self_TalkServer) error {
+	return status.Error(codes.Unimplemented, "method Talk not implemented")
 }
 
 // RegisterSelfService makes srv answer calls of stubs.shadow.ttrpc.Self by calling svc.
