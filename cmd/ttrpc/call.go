@@ -8,12 +8,14 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
 
+	"github.com/containerd/ttrpc/cmd/ttrpc/internal/frames"
 	"github.com/containerd/ttrpc/cmd/ttrpc/internal/schema"
 )
 
@@ -21,16 +23,21 @@ import (
 type callFlags struct {
 	connectFlags
 	schemaFlags
-	data     string
-	n        int
-	format   string
-	defaults bool
-	keepOpen bool
+	shimFlags
+	data      string
+	n         int
+	format    string
+	defaults  bool
+	keepOpen  bool
+	trace     bool
+	onlyTrace bool // frames are all that is printed
 }
 
 func (c *callFlags) declare(fs *flag.FlagSet) {
 	c.connectFlags.declare(fs)
 	c.schemaFlags.declare(fs)
+	c.shimFlags.declare(fs)
+	fs.BoolVar(&c.trace, "trace", false, "print each frame to standard error")
 	fs.StringVar(&c.data, "d", "",
 		"the request, as `JSON`, or @file, or @- for standard input; several values\n"+
 			"are the messages of a stream, or one call each. {} without this flag")
@@ -51,6 +58,7 @@ func callCommand() command {
 			`ttrpc call /run/x.sock Greeter/Greet -proto hello.proto -H tenant:blue -timeout 1m`,
 			`tail -f lines.json | ttrpc call @chat chat.Chat/Talk -d @- -o events`,
 			`ttrpc call vsock:3:1024 pkg.Service/Watch -n 1`,
+			`ttrpc call -shim default/web Task/State`,
 		},
 		setup: func(fs *flag.FlagSet) action {
 			c := new(callFlags)
@@ -61,32 +69,42 @@ func callCommand() command {
 }
 
 func (c *callFlags) run(ctx context.Context, args []string, std stdio) error {
+	prefer := ""
+	if c.shim != "" {
+		b, err := c.bundle()
+		if err != nil {
+			return err
+		}
+		args, prefer = append([]string{b.Address}, args...), b.service()
+		c.headers = append(c.headers, "containerd-namespace-ttrpc:"+b.namespace)
+	}
 	if len(args) != 2 {
-		return usagef("call needs an address and a method; ttrpc call -help has examples")
+		return usagef("call needs an address, or -shim, and a method; ttrpc call -help has examples")
 	}
 	if !slices.Contains(formats, c.format) {
 		return usagef("-o %s: the formats are %s", c.format, strings.Join(formats, ", "))
 	}
-	p, err := c.dial(ctx, args[0], false)
+	p, err := c.dial(ctx, args[0], c.trace || c.onlyTrace)
 	if err != nil {
 		return err
 	}
 	defer p.close()
-	return c.call(ctx, p, args[1], std)
+	return c.call(ctx, p, args[1], prefer, std)
 }
 
 // call finds the method and calls it.
-func (c *callFlags) call(ctx context.Context, p *peer, name string, std stdio) error {
+func (c *callFlags) call(ctx context.Context, p *peer, name, prefer string, std stdio) error {
 	set, done := c.discover(ctx, p)
 	defer done()
-	md, err := findMethod(set, name, "")
+	md, err := findMethod(set, name, prefer)
 	if err != nil {
 		return err
 	}
 	if ctx, err = c.metadata(ctx); err != nil {
 		return err
 	}
-	in, err := openInput(c.data, std.in, set.Types())
+	std = c.watchFrames(p, set, std)
+	in, err := openInput(c.input(md), std.in, set.Types())
 	if err != nil {
 		return err
 	}
@@ -97,6 +115,46 @@ func (c *callFlags) call(ctx context.Context, p *peer, name string, std stdio) e
 		return s.run(ctx)
 	}
 	return c.unary(ctx, p, md, in, out)
+}
+
+// watchFrames has the frames of the calls to come printed, where the user wants that. It returns
+// where all else is printed to.
+func (c *callFlags) watchFrames(p *peer, set *schema.Set, std stdio) stdio {
+	var w io.Writer
+	switch {
+	case c.onlyTrace:
+		w, std.out = std.out, io.Discard
+	case c.trace:
+		w = std.err
+	default:
+		return std
+	}
+	see := callsFromHere(framePrinter(w, set).Print)
+	p.watcher.Store(&see)
+	return std
+}
+
+// callsFromHere leaves out the frames of calls that began before, to find the schema.
+func callsFromHere(each func(*frames.Frame)) func(*frames.Frame) {
+	var first atomic.Uint32 // the id of the first call
+	return func(f *frames.Frame) {
+		if f.Type == frames.Request {
+			first.CompareAndSwap(0, f.ID)
+		}
+		if id := first.Load(); id != 0 && (f.ID == 0 || f.ID >= id) {
+			each(f)
+		}
+	}
+}
+
+// input returns what -d says, or the id of the shim's container, if a request has one.
+func (c *callFlags) input(md protoreflect.MethodDescriptor) string {
+	fd := md.Input().Fields().ByName("id")
+	if c.data != "" || c.shim == "" || fd == nil || fd.Kind() != protoreflect.StringKind {
+		return c.data
+	}
+	_, id, _ := strings.Cut(c.shim, "/")
+	return fmt.Sprintf(`{"id":%q}`, id)
 }
 
 // discover returns the schema that is found through a peer, within a time of its own: what the user

@@ -28,7 +28,10 @@ type action func(ctx context.Context, args []string, std stdio) error
 
 // commands returns all verbs, in the order of the help.
 func commands() []command {
-	return []command{listCommand(), describeCommand(), callCommand(), completionCommand()}
+	return []command{
+		listCommand(), describeCommand(), callCommand(), pingCommand(), healthCommand(), shimsCommand(),
+		traceCommand(), proxyCommand(), replayCommand(), decodeCommand(), completionCommand(),
+	}
 }
 
 // run runs the command line and returns the exit code.

@@ -73,8 +73,8 @@ type peer struct {
 	address   string
 	client    *ttrpc.Client
 	connected atomic.Bool
-	pid       atomic.Int64                                  // of who listens, if that is known
-	watcher   atomic.Pointer[func(net.Conn, *frames.Frame)] // is shown each frame
+	pid       atomic.Int64                        // of who listens, if that is known
+	watcher   atomic.Pointer[func(*frames.Frame)] // is shown each frame
 	watch     bool
 }
 
@@ -114,7 +114,7 @@ func (p *peer) handshake(ctx context.Context, conn net.Conn) (net.Conn, any, err
 	}
 	each := func(f *frames.Frame) {
 		if see := p.watcher.Load(); see != nil {
-			(*see)(conn, f)
+			(*see)(f)
 		}
 	}
 	return frames.Watch(conn, each, func(string, []byte) {}), nil, nil
@@ -163,6 +163,9 @@ func (p *peer) shimPID(ctx context.Context) (pid int, err error) {
 		md := d.(protoreflect.MethodDescriptor)
 		resp := dynamicpb.NewMessage(md.Output())
 		if err = p.client.Call(ctx, service, "Connect", proto.Message(dynamicpb.NewMessage(md.Input())), resp); err != nil {
+			if isConnection(err) || ctx.Err() != nil {
+				return 0, err
+			}
 			continue
 		}
 		return int(resp.Get(md.Output().Fields().ByName("shim_pid")).Uint()), nil

@@ -25,7 +25,6 @@ var changing = []struct {
 	{regexp.MustCompile(`"time":"[^"]*"`), `"time":"TIME"`},
 	{regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d\.\d{6}`), "TIME"},
 	{regexp.MustCompile(`timeout=[0-9.]+m?s`), "timeout=REST"},
-	{regexp.MustCompile(`[0-9.]+[mµn]?s time`), "N time"},
 	{regexp.MustCompile(`time=\S+`), "time=N"},
 	{regexp.MustCompile(`(\S:)(  |\x{a0})`), "$1 "}, // protobuf varies its white space
 	{regexp.MustCompile(`process \d+`), "process PID"},

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -18,6 +20,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/containerd/ttrpc"
+	"github.com/containerd/ttrpc/cmd/ttrpc/internal/schema"
 	"github.com/containerd/ttrpc/reflection"
 )
 
@@ -133,8 +136,11 @@ func (c chatServer) sum(_ context.Context, stream ttrpc.StreamServer) (any, erro
 func (c chatServer) echo(_ context.Context, stream ttrpc.StreamServer) (any, error) {
 	for {
 		m := c.new("Number")
-		if err := stream.RecvMsg(m); err != nil {
+		if err := stream.RecvMsg(m); err == io.EOF {
 			return nil, nil
+		} else if err != nil {
+			<-c.stop // the client is to be the first that knows of the call's end
+			return nil, err
 		}
 		if err := stream.SendMsg(m); err != nil {
 			return nil, err
@@ -165,6 +171,38 @@ func startChat(t *testing.T, dir string, reflect bool) {
 			}
 			reflection.Register(server, reflection.WithFiles(files))
 		}
+	})
+}
+
+// startShim serves what a shim of containerd does: Connect, and State of one container.
+func startShim(t *testing.T, path string) {
+	set := schema.New(t.Context(), schema.Builtin())
+	message := func(name protoreflect.FullName) *dynamicpb.Message {
+		d, err := set.Find("containerd.task.v3." + name)
+		if err != nil {
+			panic(err)
+		}
+		return dynamicpb.NewMessage(d.(protoreflect.MessageDescriptor))
+	}
+	put := func(m *dynamicpb.Message, field string, v any) *dynamicpb.Message {
+		m.Set(m.Descriptor().Fields().ByName(protoreflect.Name(field)), protoreflect.ValueOf(v))
+		return m
+	}
+	startServer(t, path, func(server *ttrpc.Server) {
+		server.Register("containerd.task.v3.Task", map[string]ttrpc.Method{
+			"Connect": func(context.Context, func(any) error) (any, error) {
+				return put(message("ConnectResponse"), "shim_pid", uint32(os.Getpid())), nil
+			},
+			"State": func(ctx context.Context, unmarshal func(any) error) (any, error) {
+				req := message("StateRequest")
+				if err := unmarshal(req); err != nil {
+					return nil, err
+				}
+				namespace, _ := ttrpc.GetMetadataValue(ctx, "containerd-namespace-ttrpc")
+				resp := put(message("StateResponse"), "id", get(req, "id").String())
+				return put(resp, "bundle", "in "+namespace), nil
+			},
+		})
 	})
 }
 

@@ -21,6 +21,7 @@ const (
 	RemoteClosed = 1
 	RemoteOpen   = 2
 	NoData       = 4
+	Extensions   = 0x80 // the server knows section 10
 )
 
 const (
@@ -45,15 +46,16 @@ const (
 	ToClient = "<"
 )
 
+// names has those of section 10 of PROTOCOL.md, too.
+var names = map[uint8]string{
+	Request: "Request", Response: "Response", Data: "Data", 4: "Ping", 5: "Pong",
+	0x40: "Hello", 0x41: "Cancel", 0x42: "Window", 0x43: "GoAway",
+}
+
 // TypeName returns the name of the frame's type.
 func (f *Frame) TypeName() string {
-	switch f.Type {
-	case Request:
-		return "Request"
-	case Response:
-		return "Response"
-	case Data:
-		return "Data"
+	if name := names[f.Type]; name != "" {
+		return name
 	}
 	return fmt.Sprintf("type %d", f.Type)
 }
@@ -66,7 +68,10 @@ func (f *Frame) FlagNames() string {
 			names = append(names, name)
 		}
 	}
-	if rest := f.Flag &^ 7; rest != 0 {
+	if f.Flag&Extensions != 0 {
+		names = append(names, "extensions")
+	}
+	if rest := f.Flag &^ (7 | Extensions); rest != 0 {
 		names = append(names, fmt.Sprintf("%#x", rest))
 	}
 	if len(names) == 0 {

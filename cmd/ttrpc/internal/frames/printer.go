@@ -1,6 +1,7 @@
 package frames
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -20,7 +21,7 @@ type Printer struct {
 	// Method finds a method; it returns nil for one that nobody knows. Both may be nil.
 	Method func(service, method string) protoreflect.MethodDescriptor
 	// JSON prints a message on one line.
-	JSON func(proto.Message) string
+	JSON func(proto.Message) json.RawMessage
 
 	mu    sync.Mutex // guards calls and the order of lines
 	calls map[key]protoreflect.MethodDescriptor
@@ -110,7 +111,7 @@ func (p *Printer) response(md protoreflect.MethodDescriptor, f *Frame) string {
 		if p.JSON == nil {
 			return fmt.Sprintf("status %d %q", st.GetCode(), st.GetMessage())
 		}
-		return "status " + p.JSON(st)
+		return "status " + string(p.JSON(st))
 	}
 	return p.message(md, false, resp.GetPayload())
 }
@@ -128,7 +129,7 @@ func (p *Printer) message(md protoreflect.MethodDescriptor, request bool, data [
 	if desc.IsPlaceholder() || proto.Unmarshal(data, m) != nil {
 		return unknown(data)
 	}
-	return p.JSON(m)
+	return string(p.JSON(m))
 }
 
 func unknown(data []byte) string {

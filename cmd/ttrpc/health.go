@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/containerd/ttrpc/cmd/ttrpc/internal/schema"
+	"github.com/containerd/ttrpc/health"
+)
+
+// healthFlags are those of the command health.
+type healthFlags struct {
+	connectFlags
+	watch, list bool
+}
+
+func healthCommand() command {
+	return command{
+		name: "health", args: "ADDRESS [SERVICE]", short: "ask a server, or one of its services, how it does",
+		long:     "The server needs the service grpc.health.v1.Health. The exit code is 0 for SERVING, and 78 for all else.",
+		examples: []string{"ttrpc health /run/x.sock", "ttrpc health /run/x.sock hello.Greeter -watch", "ttrpc health /run/x.sock -list"},
+		setup: func(fs *flag.FlagSet) action {
+			h := new(healthFlags)
+			h.connectFlags.declare(fs)
+			fs.BoolVar(&h.watch, "watch", false, "show each change, until it is interrupted")
+			fs.BoolVar(&h.list, "list", false, "show all services that have a status")
+			return h.run
+		},
+	}
+}
+
+func (h *healthFlags) run(ctx context.Context, args []string, std stdio) error {
+	if len(args) < 1 || len(args) > 2 || h.watch && h.list {
+		return usagef("health needs an address, and not both of -watch and -list; ttrpc health -help has examples")
+	}
+	p, err := h.dial(ctx, args[0], false)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	service := ""
+	if len(args) == 2 {
+		service = args[1]
+	}
+	if h.watch {
+		return h.watchAll(ctx, p, service, std)
+	}
+	limit := h.limit()
+	ctx, cancel := within(ctx, limit)
+	defer cancel()
+	if h.list {
+		err = listHealth(ctx, p, std)
+	} else {
+		err = checkHealth(ctx, p, service, std)
+	}
+	return callError(p.timedOut(err, "how it does", limit), plainJSON)
+}
+
+func checkHealth(ctx context.Context, p *peer, service string, std stdio) error {
+	got, err := health.Check(ctx, p.client, service)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(std.out, got)
+	if got != health.Serving {
+		return status.Errorf(codes.Unavailable, "the status of %q is %v", service, got)
+	}
+	return nil
+}
+
+func listHealth(ctx context.Context, p *peer, std stdio) error {
+	all, err := health.List(ctx, p.client)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		shown := name
+		if name == "" {
+			shown = "(the server)"
+		}
+		fmt.Fprintf(std.out, "%-12v %s\n", all[name], shown)
+	}
+	return err
+}
+
+func (h *healthFlags) watchAll(ctx context.Context, p *peer, service string, std stdio) error {
+	ctx, cancel := within(ctx, max(h.timeout, 0))
+	defer cancel()
+	for got, err := range health.Watch(ctx, p.client, service) {
+		if ctx.Err() != nil {
+			return nil // that is how a watch ends
+		}
+		if err != nil {
+			return callError(err, plainJSON)
+		}
+		fmt.Fprintln(std.out, got)
+	}
+	return nil
+}
+
+// plainJSON prints details whose types are well known.
+func plainJSON(m proto.Message) json.RawMessage {
+	return toJSON(m, schema.New(context.Background()).Types(), false)
+}
