@@ -5,10 +5,13 @@ package ttrpc_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
 	"time"
+
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/containerd/ttrpc"
 )
@@ -92,6 +95,45 @@ func BenchmarkUnaryLarge(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		check(b, c.Call(bg, svc, "echo", req, resp))
+	}
+}
+
+// echoBytes echoes a message that is a bytes field.
+func echoBytes(_ context.Context, unmarshal func(any) error) (any, error) {
+	m := new(wrapperspb.BytesValue)
+	if err := unmarshal(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func BenchmarkUnaryLargeBytes(b *testing.B) {
+	for _, size := range []int{64 << 10, 1 << 20} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			c, req := benchClient(b, withMethod("bytes", echoBytes)), wrapperspb.Bytes(make([]byte, size))
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				check(b, c.Call(bg, svc, "bytes", req, new(wrapperspb.BytesValue)))
+			}
+		})
+	}
+}
+
+func BenchmarkStreamOfLargeBytes(b *testing.B) {
+	m := wrapperspb.Bytes(make([]byte, 64<<10))
+	c := benchClient(b, withStream("endless", downStream(func(_ context.Context, ss ttrpc.StreamServer) error {
+		for {
+			if err := ss.SendMsg(m); err != nil {
+				return err
+			}
+		}
+	})))
+	cs := open(b, bg, c, down, "endless", nil)
+	b.SetBytes(64 << 10)
+	b.ReportAllocs()
+	for b.Loop() {
+		check(b, cs.RecvMsg(new(wrapperspb.BytesValue)))
 	}
 }
 

@@ -42,7 +42,7 @@ func (c *Client) call(ctx context.Context, service, method string, e codec.Encod
 		return err
 	}
 	defer reply.Free()
-	return decodeReply(ctx, reply.Data(), resp)
+	return decodeReply(ctx, reply, resp)
 }
 
 // callIntercepted builds the Request that interceptors expect,
@@ -118,7 +118,8 @@ func (c *Client) invokeAgain(ctx context.Context, req *Request, resp *Response) 
 
 // decodeReply looks at the status before the payload: a message that does not fit resp must not
 // hide an error, and resp stays as it is where the context has ended.
-func decodeReply(ctx context.Context, b []byte, resp any) error {
+func decodeReply(ctx context.Context, f *wire.Frame, resp any) error {
+	b := f.Data()
 	v, err := wire.ParseResponse(b)
 	if err != nil {
 		return responseError(b)
@@ -130,7 +131,7 @@ func decodeReply(ctx context.Context, b []byte, resp any) error {
 	case isOwnEnd(ctx, st):
 		return context.DeadlineExceeded
 	}
-	err = codec.Decode(v.Payload, resp)
+	err = codec.DecodeFrom(f, v.Payload, resp)
 	if failed := statusError(st); failed != nil {
 		return failed
 	}

@@ -185,7 +185,7 @@ func (cs *clientStream) sendError() error {
 // RecvMsg implements [ClientStream].
 func (cs *clientStream) RecvMsg(m any) error { return cs.receive(&cs.c.conn, cs, m) }
 
-func (cs *clientStream) decode(data []byte, m any) error { return codec.Decode(data, m) }
+func (cs *clientStream) decode(data []byte, m any) error { return codec.DecodeFrom(cs.cur, data, m) }
 
 // interrupted is nil: the end of the context ends the stream.
 func (cs *clientStream) interrupted() error { return nil }
@@ -198,7 +198,7 @@ func (cs *clientStream) takeAnswer(m any) error {
 	cs.reply = nil
 	cs.mu.Unlock()
 	defer reply.Free()
-	err := decodeReply(cs.ctx, reply.Data(), m)
+	err := decodeReply(cs.ctx, reply, m)
 	if err != nil {
 		cs.mu.Lock()
 		cs.err, cs.answered = err, true

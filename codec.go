@@ -88,9 +88,12 @@ func responseError(b []byte) error {
 	return wire.ErrMalformed
 }
 
-// unmarshalRequest decodes with errors that are statuses.
-func unmarshalRequest(b []byte, m any) error {
-	err := codec.Decode(b, m)
+// unmarshalRequest decodes with errors that are statuses. Of b nothing is kept: a method may decode
+// its request again.
+func unmarshalRequest(b []byte, m any) error { return unmarshalError(codec.Decode(b, m), m) }
+
+// unmarshalError words a failure to decode m.
+func unmarshalError(err error, m any) error {
 	if err == nil {
 		return nil
 	}

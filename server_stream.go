@@ -45,7 +45,9 @@ func (ss *serverStream) cancelWith(err error) {
 // RecvMsg implements [StreamServer].
 func (ss *serverStream) RecvMsg(m any) error { return ss.receive(&ss.sc.conn, ss, m) }
 
-func (ss *serverStream) decode(data []byte, m any) error { return unmarshalRequest(data, m) }
+func (ss *serverStream) decode(data []byte, m any) error {
+	return unmarshalError(codec.DecodeFrom(ss.cur, data, m), m)
+}
 
 func (ss *serverStream) interrupted() error { return ss.ctx.Err() }
 

@@ -16,7 +16,8 @@
 // proto.Unmarshal.
 //
 // Only plain messages are written straight into a frame and read straight out of one: the protobuf
-// module keeps nothing of the bytes that it decodes, and writes all that it announces. All others
+// module keeps nothing of the bytes that it decodes, and writes all that it announces. What keeps
+// something is DecodeFrom: a large bytes field of a plain message (see handover.go). All others
 // run code of their users, which may keep what it is given, or leave bytes unwritten: it gets
 // zeroed memory to encode into, a copy to decode from, and nobody else uses either afterwards. It
 // may nest no deeper than the protobuf module allows: see depth.go.

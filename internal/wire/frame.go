@@ -2,7 +2,9 @@ package wire
 
 import (
 	"encoding/binary"
+	"strings"
 	"sync"
+	"unsafe"
 )
 
 // Frame is a pooled buffer: a frame that is being built, one that was received, or (in a Queue, in
@@ -22,6 +24,9 @@ var frameClasses = [...]int{
 	1<<20 + 8<<10, 2<<20 + 8<<10, 4<<20 + 8<<10, 8<<20 + 8<<10,
 }
 
+// largeBuffer is from which capacity on a new buffer is not zeroed, in bytes.
+const largeBuffer = 64 << 10
+
 var framePools [len(frameClasses)]sync.Pool
 
 // NewFrame returns an empty frame, owned by the caller, with room for size bytes.
@@ -34,9 +39,21 @@ func NewFrame(size int) *Frame {
 			f.freed = false
 			return f
 		}
-		return &Frame{b: make([]byte, 0, capacity), class: int8(class)}
+		return &Frame{b: newBuffer(capacity), class: int8(class)}
 	}
-	return &Frame{b: make([]byte, 0, size), class: -1}
+	return &Frame{b: newBuffer(size), class: -1}
+}
+
+// newBuffer returns an empty buffer. A large one is not zeroed, which would cost as much as a copy,
+// and make has no way to say so: it is that of a Builder, whose string nobody keeps.
+func newBuffer(capacity int) []byte {
+	if capacity < largeBuffer {
+		return make([]byte, 0, capacity)
+	}
+	var b strings.Builder
+	b.Grow(capacity)
+	b.WriteByte(0)
+	return unsafe.Slice(unsafe.StringData(b.String()), capacity)[:0]
 }
 
 // StartFrame returns a frame that has the header's bytes already, and room for size bytes of data.
@@ -59,6 +76,10 @@ func (f *Frame) Free() {
 	f.b, f.next = f.b[:0], nil
 	framePools[f.class].Put(f)
 }
+
+// Abandon says that somebody else has a part of the frame's bytes for good: Free does not pool the
+// buffer, and nobody may write into it any more.
+func (f *Frame) Abandon() { f.class = -1 }
 
 // Grow returns a frame with the same bytes and room for size,
 // and frees this one if that is another one.

@@ -84,3 +84,19 @@ func TestGrownFrameIsNotPooled(t *testing.T) {
 		f.Free()
 	}
 }
+
+// The bytes of an abandoned frame are somebody else's: no other frame gets them.
+func TestAbandonedFrameIsNotPooled(t *testing.T) {
+	for range 100 {
+		f := StartFrame(1 << 20)
+		f.SetBytes(append(f.Bytes(), "kept"...))
+		kept := f.Data()
+		f.Abandon()
+		f.Free()
+		g := StartFrame(1 << 20)
+		g.Append([]byte("used"))
+		equal(t, string(kept), "kept")
+		g.Free()
+		wantPanic(t, f.Free)
+	}
+}
