@@ -65,7 +65,7 @@ func (p *services) Generate(file *generator.FileDescriptor) {
 func (p *services) model(file *generator.FileDescriptor) *stub.File {
 	f := &stub.File{
 		TTRPC: string(p.AddImport("github.com/containerd/ttrpc")),
-		Taken: taken(file.MessageType, file.EnumType, nil), Unimplemented: p.unimplemented,
+		Taken: taken(file.FileDescriptorProto), Unimplemented: p.unimplemented,
 	}
 	methods := hasMethods(file)
 	if methods {
@@ -129,24 +129,4 @@ func exported(name string) string {
 		return name
 	}
 	return generator.CamelCase(name)
-}
-
-// taken lists the Go names of messages, of oneof wrappers and of enums.
-func taken(messages []*descriptor.DescriptorProto, enums []*descriptor.EnumDescriptorProto, parents []string) []string {
-	var names []string
-	for _, e := range enums {
-		names = append(names, generator.CamelCaseSlice(append(parents[:len(parents):len(parents)], e.GetName())))
-	}
-	for _, m := range messages {
-		path := append(parents[:len(parents):len(parents)], m.GetName())
-		goName := generator.CamelCaseSlice(path)
-		names = append(names, goName)
-		for _, field := range m.Field {
-			if field.OneofIndex != nil {
-				names = append(names, goName+"_"+generator.CamelCase(field.GetName()))
-			}
-		}
-		names = append(names, taken(m.NestedType, m.EnumType, path)...)
-	}
-	return names
 }

@@ -33,7 +33,7 @@ func generateFile(plugin *protogen.Plugin, file *protogen.File, p parameters) er
 // two packages with one name keeps it.
 func model(g *protogen.GeneratedFile, file *protogen.File, p parameters) *stub.File {
 	f := &stub.File{
-		Taken: taken(file), TTRPC: qualifier(g, "github.com/containerd/ttrpc", "Client"), Unimplemented: p.unimplemented,
+		Taken: taken(file.Messages, file.Enums), TTRPC: qualifier(g, "github.com/containerd/ttrpc", "Client"), Unimplemented: p.unimplemented,
 	}
 	methods := hasMethods(file)
 	if methods {
@@ -88,31 +88,24 @@ func qualifier(g *protogen.GeneratedFile, path protogen.GoImportPath, ident stri
 	return strings.TrimSuffix(g.QualifiedGoIdent(path.Ident(ident)), "."+ident)
 }
 
-// taken lists the Go names that protoc-gen-go declares for the file.
-func taken(file *protogen.File) []string {
+// taken lists the Go names that protoc-gen-go declares for messages and enums, and for what they
+// have inside.
+func taken(messages []*protogen.Message, enums []*protogen.Enum) []string {
 	var names []string
-	enums := func(list []*protogen.Enum) {
-		for _, e := range list {
-			names = append(names, e.GoIdent.GoName)
-			for _, v := range e.Values {
-				names = append(names, v.GoIdent.GoName)
-			}
+	for _, e := range enums {
+		names = append(names, e.GoIdent.GoName)
+		for _, v := range e.Values {
+			names = append(names, v.GoIdent.GoName)
 		}
 	}
-	var messages func(list []*protogen.Message)
-	messages = func(list []*protogen.Message) {
-		for _, m := range list {
-			names = append(names, m.GoIdent.GoName)
-			for _, f := range m.Fields {
-				if f.Oneof != nil {
-					names = append(names, f.GoIdent.GoName)
-				}
+	for _, m := range messages {
+		names = append(names, m.GoIdent.GoName)
+		for _, f := range m.Fields {
+			if f.Oneof != nil {
+				names = append(names, f.GoIdent.GoName)
 			}
-			enums(m.Enums)
-			messages(m.Messages)
 		}
+		names = append(names, taken(m.Messages, m.Enums)...)
 	}
-	enums(file.Enums)
-	messages(file.Messages)
 	return names
 }

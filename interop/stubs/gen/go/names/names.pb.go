@@ -21,6 +21,53 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// A constant that holds the name of a stream's interface.
+type Held int32
+
+const (
+	Held_HELD_UNSPECIFIED Held = 0
+	Held_UpServer         Held = 1
+)
+
+// Enum value maps for Held.
+var (
+	Held_name = map[int32]string{
+		0: "HELD_UNSPECIFIED",
+		1: "UpServer",
+	}
+	Held_value = map[string]int32{
+		"HELD_UNSPECIFIED": 0,
+		"UpServer":         1,
+	}
+)
+
+func (x Held) Enum() *Held {
+	p := new(Held)
+	*p = x
+	return p
+}
+
+func (x Held) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Held) Descriptor() protoreflect.EnumDescriptor {
+	return file_names_proto_enumTypes[0].Descriptor()
+}
+
+func (Held) Type() protoreflect.EnumType {
+	return &file_names_proto_enumTypes[0]
+}
+
+func (x Held) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Held.Descriptor instead.
+func (Held) EnumDescriptor() ([]byte, []int) {
+	return file_names_proto_rawDescGZIP(), []int{0}
+}
+
 type Request struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -155,9 +202,14 @@ const file_names_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\x1f\n" +
 	"\tlow_reply\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\"\x0e\n" +
-	"\fTakenService2<\n" +
+	"\fTakenService**\n" +
+	"\x04Held\x12\x14\n" +
+	"\x10HELD_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bUpServer\x10\x012<\n" +
 	"\x05Taken\x123\n" +
-	"\x03Ask\x12\x14.stubs.names.Request\x1a\x16.stubs.names.low_reply2\xac\x01\n" +
+	"\x03Ask\x12\x14.stubs.names.Request\x1a\x16.stubs.names.low_reply2<\n" +
+	"\x04held\x124\n" +
+	"\x02Up\x12\x14.stubs.names.Request\x1a\x16.stubs.names.low_reply(\x012\xac\x01\n" +
 	"\x05Words\x124\n" +
 	"\x04type\x12\x14.stubs.names.Request\x1a\x16.stubs.names.low_reply\x126\n" +
 	"\x06client\x12\x14.stubs.names.Request\x1a\x16.stubs.names.low_reply\x125\n" +
@@ -194,45 +246,49 @@ func file_names_proto_rawDescGZIP() []byte {
 	return file_names_proto_rawDescData
 }
 
+var file_names_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_names_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_names_proto_goTypes = []any{
-	(*Request)(nil),      // 0: stubs.names.Request
-	(*LowReply)(nil),     // 1: stubs.names.low_reply
-	(*TakenService)(nil), // 2: stubs.names.TakenService
+	(Held)(0),            // 0: stubs.names.Held
+	(*Request)(nil),      // 1: stubs.names.Request
+	(*LowReply)(nil),     // 2: stubs.names.low_reply
+	(*TakenService)(nil), // 3: stubs.names.TakenService
 }
 var file_names_proto_depIdxs = []int32{
-	0,  // 0: stubs.names.Taken.Ask:input_type -> stubs.names.Request
-	0,  // 1: stubs.names.Words.type:input_type -> stubs.names.Request
-	0,  // 2: stubs.names.Words.client:input_type -> stubs.names.Request
-	0,  // 3: stubs.names.Words.error:input_type -> stubs.names.Request
-	0,  // 4: stubs.names.Twins.get_foo:input_type -> stubs.names.Request
-	0,  // 5: stubs.names.Twins.GetFoo:input_type -> stubs.names.Request
-	0,  // 6: stubs.names.Twins.get_all:input_type -> stubs.names.Request
-	0,  // 7: stubs.names.Twins.GetAll:input_type -> stubs.names.Request
-	0,  // 8: stubs.names.FooBar.Ask:input_type -> stubs.names.Request
-	0,  // 9: stubs.names.Foobar.Ask:input_type -> stubs.names.Request
-	0,  // 10: stubs.names.foo.Ask:input_type -> stubs.names.Request
-	0,  // 11: stubs.names.Foo.Ask:input_type -> stubs.names.Request
-	0,  // 12: stubs.names.Foo.Bar_Baz:input_type -> stubs.names.Request
-	0,  // 13: stubs.names.Foo_Bar.Baz:input_type -> stubs.names.Request
-	0,  // 14: stubs.names.Foo_Bar_Baz.Ask:input_type -> stubs.names.Request
-	1,  // 15: stubs.names.Taken.Ask:output_type -> stubs.names.low_reply
-	1,  // 16: stubs.names.Words.type:output_type -> stubs.names.low_reply
-	1,  // 17: stubs.names.Words.client:output_type -> stubs.names.low_reply
-	1,  // 18: stubs.names.Words.error:output_type -> stubs.names.low_reply
-	1,  // 19: stubs.names.Twins.get_foo:output_type -> stubs.names.low_reply
-	1,  // 20: stubs.names.Twins.GetFoo:output_type -> stubs.names.low_reply
-	1,  // 21: stubs.names.Twins.get_all:output_type -> stubs.names.low_reply
-	1,  // 22: stubs.names.Twins.GetAll:output_type -> stubs.names.low_reply
-	1,  // 23: stubs.names.FooBar.Ask:output_type -> stubs.names.low_reply
-	1,  // 24: stubs.names.Foobar.Ask:output_type -> stubs.names.low_reply
-	1,  // 25: stubs.names.foo.Ask:output_type -> stubs.names.low_reply
-	1,  // 26: stubs.names.Foo.Ask:output_type -> stubs.names.low_reply
-	1,  // 27: stubs.names.Foo.Bar_Baz:output_type -> stubs.names.low_reply
-	1,  // 28: stubs.names.Foo_Bar.Baz:output_type -> stubs.names.low_reply
-	1,  // 29: stubs.names.Foo_Bar_Baz.Ask:output_type -> stubs.names.low_reply
-	15, // [15:30] is the sub-list for method output_type
-	0,  // [0:15] is the sub-list for method input_type
+	1,  // 0: stubs.names.Taken.Ask:input_type -> stubs.names.Request
+	1,  // 1: stubs.names.held.Up:input_type -> stubs.names.Request
+	1,  // 2: stubs.names.Words.type:input_type -> stubs.names.Request
+	1,  // 3: stubs.names.Words.client:input_type -> stubs.names.Request
+	1,  // 4: stubs.names.Words.error:input_type -> stubs.names.Request
+	1,  // 5: stubs.names.Twins.get_foo:input_type -> stubs.names.Request
+	1,  // 6: stubs.names.Twins.GetFoo:input_type -> stubs.names.Request
+	1,  // 7: stubs.names.Twins.get_all:input_type -> stubs.names.Request
+	1,  // 8: stubs.names.Twins.GetAll:input_type -> stubs.names.Request
+	1,  // 9: stubs.names.FooBar.Ask:input_type -> stubs.names.Request
+	1,  // 10: stubs.names.Foobar.Ask:input_type -> stubs.names.Request
+	1,  // 11: stubs.names.foo.Ask:input_type -> stubs.names.Request
+	1,  // 12: stubs.names.Foo.Ask:input_type -> stubs.names.Request
+	1,  // 13: stubs.names.Foo.Bar_Baz:input_type -> stubs.names.Request
+	1,  // 14: stubs.names.Foo_Bar.Baz:input_type -> stubs.names.Request
+	1,  // 15: stubs.names.Foo_Bar_Baz.Ask:input_type -> stubs.names.Request
+	2,  // 16: stubs.names.Taken.Ask:output_type -> stubs.names.low_reply
+	2,  // 17: stubs.names.held.Up:output_type -> stubs.names.low_reply
+	2,  // 18: stubs.names.Words.type:output_type -> stubs.names.low_reply
+	2,  // 19: stubs.names.Words.client:output_type -> stubs.names.low_reply
+	2,  // 20: stubs.names.Words.error:output_type -> stubs.names.low_reply
+	2,  // 21: stubs.names.Twins.get_foo:output_type -> stubs.names.low_reply
+	2,  // 22: stubs.names.Twins.GetFoo:output_type -> stubs.names.low_reply
+	2,  // 23: stubs.names.Twins.get_all:output_type -> stubs.names.low_reply
+	2,  // 24: stubs.names.Twins.GetAll:output_type -> stubs.names.low_reply
+	2,  // 25: stubs.names.FooBar.Ask:output_type -> stubs.names.low_reply
+	2,  // 26: stubs.names.Foobar.Ask:output_type -> stubs.names.low_reply
+	2,  // 27: stubs.names.foo.Ask:output_type -> stubs.names.low_reply
+	2,  // 28: stubs.names.Foo.Ask:output_type -> stubs.names.low_reply
+	2,  // 29: stubs.names.Foo.Bar_Baz:output_type -> stubs.names.low_reply
+	2,  // 30: stubs.names.Foo_Bar.Baz:output_type -> stubs.names.low_reply
+	2,  // 31: stubs.names.Foo_Bar_Baz.Ask:output_type -> stubs.names.low_reply
+	16, // [16:32] is the sub-list for method output_type
+	0,  // [0:16] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -248,13 +304,14 @@ func file_names_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_names_proto_rawDesc), len(file_names_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   3,
 			NumExtensions: 0,
-			NumServices:   10,
+			NumServices:   11,
 		},
 		GoTypes:           file_names_proto_goTypes,
 		DependencyIndexes: file_names_proto_depIdxs,
+		EnumInfos:         file_names_proto_enumTypes,
 		MessageInfos:      file_names_proto_msgTypes,
 	}.Build()
 	File_names_proto = out.File

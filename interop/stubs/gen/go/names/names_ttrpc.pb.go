@@ -52,6 +52,97 @@ func (c *taken_Client) Ask(ctx context.Context, req *Request) (*LowReply, error)
 	return resp, nil
 }
 
+type Held_Service interface {
+	Up(context.Context, Held__UpServer) (*LowReply, error)
+}
+
+// Held__UpServer is the server's end of a call of Up.
+type Held__UpServer interface {
+	Recv() (*Request, error)
+	ttrpc.StreamServer
+}
+
+type held__UpServer struct {
+	ttrpc.StreamServer
+}
+
+func (x *held__UpServer) Recv() (*Request, error) {
+	m := new(Request)
+	if err := x.StreamServer.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// UnimplementedHeld_Service answers every call of stubs.names.held with the code Unimplemented.
+// A server that embeds it, by value, still compiles when the service gets another method.
+type UnimplementedHeld_Service struct{}
+
+func (UnimplementedHeld_Service) Up(context.Context, Held__UpServer) (*LowReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Up not implemented")
+}
+
+// RegisterHeld_Service makes srv answer calls of stubs.names.held by calling svc.
+func RegisterHeld_Service(srv *ttrpc.Server, svc Held_Service) {
+	srv.RegisterService("stubs.names.held", &ttrpc.ServiceDesc{
+		Streams: map[string]ttrpc.Stream{
+			"Up": {
+				Handler: func(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
+					return svc.Up(ctx, &held__UpServer{stream})
+				},
+				StreamingClient: true,
+			},
+		},
+	})
+}
+
+type Held_Client interface {
+	Up(context.Context) (Held__UpClient, error)
+}
+
+type held_Client struct {
+	client *ttrpc.Client
+}
+
+// NewHeld_Client returns a client of stubs.names.held that calls through client.
+func NewHeld_Client(client *ttrpc.Client) Held_Client {
+	return &held_Client{client: client}
+}
+
+func (c *held_Client) Up(ctx context.Context) (Held__UpClient, error) {
+	stream, err := c.client.NewStream(ctx, &ttrpc.StreamDesc{StreamingClient: true}, "stubs.names.held", "Up", nil)
+	if err != nil {
+		return nil, err
+	}
+	return &held__UpClient{stream}, nil
+}
+
+// Held__UpClient is the client's end of a call of Up.
+type Held__UpClient interface {
+	Send(*Request) error
+	CloseAndRecv() (*LowReply, error)
+	ttrpc.ClientStream
+}
+
+type held__UpClient struct {
+	ttrpc.ClientStream
+}
+
+func (x *held__UpClient) Send(m *Request) error {
+	return x.ClientStream.SendMsg(m)
+}
+
+func (x *held__UpClient) CloseAndRecv() (*LowReply, error) {
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	m := new(LowReply)
+	if err := x.ClientStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
 // Words that Go and the generated code use themselves.
 type WordsService interface {
 	Type(context.Context, *Request) (*LowReply, error)
