@@ -33,23 +33,26 @@ func compile(includes, names []string) ([]*descriptorpb.FileDescriptorProto, err
 	}
 	var files []*descriptorpb.FileDescriptorProto
 	seen := map[string]bool{}
-	var add func(f protoreflect.FileDescriptor)
-	add = func(f protoreflect.FileDescriptor) {
-		if seen[f.Path()] {
-			return
-		}
-		seen[f.Path()] = true
-		for i := range f.Imports().Len() {
-			add(f.Imports().Get(i).FileDescriptor)
-		}
-		files = append(files, descriptorProto(f))
-	}
 	for _, f := range linked {
-		add(f)
+		files = appendFile(files, seen, f)
 	}
 	return files, nil
 }
 
+// appendFile appends a file after all that it imports, unless it has been seen.
+func appendFile(files []*descriptorpb.FileDescriptorProto, seen map[string]bool, f protoreflect.FileDescriptor,
+) []*descriptorpb.FileDescriptorProto {
+	if seen[f.Path()] {
+		return files
+	}
+	seen[f.Path()] = true
+	for i := range f.Imports().Len() {
+		files = appendFile(files, seen, f.Imports().Get(i).FileDescriptor)
+	}
+	return append(files, descriptorProto(f))
+}
+
+// descriptorProto is what protoc would make of a file.
 func descriptorProto(f protoreflect.FileDescriptor) *descriptorpb.FileDescriptorProto {
 	r, compiled := f.(linker.Result)
 	if !compiled {

@@ -15,15 +15,12 @@ import (
 
 // runPlugin asks one plugin for the code of the named files.
 func runPlugin(spec string, files []*descriptorpb.FileDescriptorProto, names []string) (*pluginpb.CodeGeneratorResponse, error) {
-	bin, parameter, err := buildPlugin(spec)
-	if err != nil {
-		return nil, err
-	}
+	args, parameter := command(spec)
 	req, err := proto.Marshal(&pluginpb.CodeGeneratorRequest{FileToGenerate: names, Parameter: &parameter, ProtoFile: files})
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(bin)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(req), os.Stderr
 	answer, err := cmd.Output()
 	if err != nil {
@@ -36,7 +33,7 @@ func runPlugin(spec string, files []*descriptorpb.FileDescriptorProto, names []s
 	requested := slices.DeleteFunc(slices.Clone(files), func(f *descriptorpb.FileDescriptorProto) bool {
 		return !slices.Contains(names, f.GetName())
 	})
-	return resp, refusal(bin, resp, requested)
+	return resp, refusal(args[len(args)-1], resp, requested)
 }
 
 // outDir is where generated files go. Plugins name files by import path; prefix is dir's own.
@@ -54,21 +51,13 @@ func (o outDir) write(f *pluginpb.CodeGeneratorResponse_File) error {
 	return os.WriteFile(path, []byte(f.GetContent()), 0o644)
 }
 
-// buildPlugin splits "go:PACKAGE:parameter" or "PATH:parameter" and returns a binary to run. Built
-// binaries land in the user's cache folder, so that go's own build cache makes the next run quick.
-func buildPlugin(spec string) (bin, parameter string, err error) {
-	pkg, isGo := strings.CutPrefix(spec, "go:")
-	if !isGo {
-		bin, parameter, _ = strings.Cut(spec, ":")
-		return bin, parameter, nil
+// command splits "go:PACKAGE:PARAMETER" or "PATH:PARAMETER" into what runs the plugin and the
+// parameter. What go run builds stays in its cache.
+func command(spec string) (args []string, parameter string) {
+	spec, isGo := strings.CutPrefix(spec, "go:")
+	program, parameter, _ := strings.Cut(spec, ":")
+	if isGo {
+		return []string{"go", "run", program}, parameter
 	}
-	pkg, parameter, _ = strings.Cut(pkg, ":")
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", "", err
-	}
-	bin = filepath.Join(cache, "ttrpc-generate", filepath.Base(pkg))
-	build := exec.Command("go", "build", "-o", bin, pkg)
-	build.Stderr = os.Stderr
-	return bin, parameter, build.Run()
+	return []string{program}, parameter
 }
