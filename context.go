@@ -31,7 +31,8 @@ func (c *connContext) Value(key any) any {
 }
 
 // HandshakeData returns, in a handler, what the server's [Handshaker] returned beside the
-// connection, such as the peer's credentials (*unix.Ucred for the UnixSocketRequire functions).
+// connection, such as the peer's credentials ([*UnixCredentials] for the UnixSocketRequire
+// functions).
 // It is nil without a handshaker.
 func HandshakeData(ctx context.Context) any { return ctx.Value(handshakeKey{}) }
 

@@ -23,9 +23,28 @@
 //
 // # Errors
 //
-// What a handler returns arrives as a gRPC status, for google.golang.org/grpc/status. What fails
-// before or on the way there is one of this package's errors, for [errors.Is], or the context's
-// own. A call ends when its context does, whatever the connection does.
+// What a handler returns arrives as a gRPC status, for google.golang.org/grpc/status: [Method] says
+// which. What fails before or on the way there is one of this package's errors, for [errors.Is], or
+// the context's own. [StatusOf] has the status that any of them amounts to, and MESSAGES.md in the
+// repository says of each text what it means and what to do.
+//
+// A call whose error is not a handler's may have run, unless [NotSent] says that no server has
+// begun it. A client of [Dial] repeats by itself those for which it does.
+//
+// # The end of a call
+//
+// A call ends at the client when its context does, whatever the connection does. The context of its
+// handler ends with the call's deadline, with the connection, with the context that [Server.Serve]
+// was given, and by [Server.Close]; where both sides know the protocol's extensions, as those of
+// this package do by default, also when the client gives the call up. It ends with the handler's
+// return, too. [Server.Shutdown] ends no context: it waits until the calls in flight have been
+// answered, and [Server.Done] tells those that would go on for ever.
+//
+// # Systems
+//
+// The package works wherever Go does. Linux alone has abstract unix sockets and vsock. The
+// credentials of a unix socket's peer, and so the UnixSocketRequire handshakes, are known on Linux,
+// macOS and the BSDs; elsewhere these refuse every connection.
 //
 // # Resources
 //

@@ -53,8 +53,9 @@ func NewServer(opts ...ServerOpt) (*Server, error) {
 }
 
 // Serve accepts connections from l and serves them until l fails or the server is closed, in which
-// case it returns ErrServerClosed. It closes l. ctx is the parent of the contexts of all calls: its
-// end cancels them, but does not end Serve.
+// case it returns ErrServerClosed. It does so when [Server.Shutdown] begins: a program that ends
+// when Serve returns cuts the calls for which Shutdown waits. It closes l. ctx is the parent of the
+// contexts of all calls: its end cancels them, but does not end Serve.
 //
 // It panics when ctx or l is nil.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
@@ -306,7 +307,8 @@ func (s *Server) Close() error {
 }
 
 // Done returns a channel that is closed when Shutdown or Close has begun. The handler of a call
-// that has no end of its own, such as a watch, returns then: Shutdown waits for it.
+// that has no end of its own, such as a watch, returns then: Shutdown waits for it. A call that
+// comes at that moment may still begin, and finds the channel closed.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
 // close stops the accepting and returns the connections there are,

@@ -19,6 +19,13 @@ func init() {
 
 // Method handles a unary call. It decodes the request with unmarshal, which it may call more than
 // once but not after it has returned, and returns the response message or an error.
+//
+// The client gets the error as a status. One that is a gRPC status, or wraps one, arrives with its
+// code and details. For the errors of contexts it is Canceled or DeadlineExceeded, for io.EOF
+// OutOfRange, for the other errors of package io FailedPrecondition, for os.ErrInvalid
+// InvalidArgument, and for errors of files AlreadyExists, NotFound or PermissionDenied. Any other,
+// and one that wraps an error of a context or of package io, is Unknown with its text. So is
+// neither a message nor an error: (nil, nil) fails the call.
 type Method func(ctx context.Context, unmarshal func(any) error) (any, error)
 
 // Stream is a method in which a side sends a stream of messages.
@@ -28,8 +35,9 @@ type Stream struct {
 	StreamingServer bool // the server sends any number; else one, which the handler returns
 }
 
-// StreamHandler handles a streaming call. Its return ends the stream: with an error's status, with
-// the message it returns, or, where the server streams and it returns nil, without one.
+// StreamHandler handles a streaming call. Its return ends the stream: with an error's status, as
+// for a [Method], with the message it returns, or, where the server streams and it returns nil,
+// without one. Where only the client streams, nil is an empty message.
 type StreamHandler func(context.Context, StreamServer) (any, error)
 
 // ServiceDesc is what a service consists of, by method name.
@@ -47,8 +55,9 @@ type StreamDesc struct {
 // StreamServer is a handler's side of a stream. SendMsg and RecvMsg may be called by any number of
 // goroutines at once, until the handler returns.
 type StreamServer interface {
-	// SendMsg sends a message. It returns before the client has it; it waits while more than the
-	// connection's backlog is unwritten.
+	// SendMsg sends a message. It returns before the client has it. It waits while half of the
+	// connection's backlog is unwritten, and where both sides know the protocol's extensions also
+	// while the stream's window is full.
 	SendMsg(m any) error
 	// RecvMsg waits for the next message and decodes it into m. It returns io.EOF after the last.
 	RecvMsg(m any) error
@@ -58,9 +67,11 @@ type StreamServer interface {
 // goroutines at once.
 type ClientStream interface {
 	// CloseSend tells the server that there are no more messages. It waits until they are written.
+	// On a stream that the server has ended it does nothing and returns nil: RecvMsg tells why.
 	CloseSend() error
-	// SendMsg sends a message. It returns before the server has it; it waits while more than the
-	// connection's backlog is unwritten. On a stream that is over it returns ErrStreamClosed, and
+	// SendMsg sends a message. It returns before the server has it. It waits while half of the
+	// connection's backlog is unwritten, and where both sides know the protocol's extensions also
+	// while the stream's window is full. On a stream that is over it returns ErrStreamClosed, and
 	// RecvMsg tells why.
 	SendMsg(m any) error
 	// RecvMsg waits for the next message and decodes it into m. It returns io.EOF after the last, and
