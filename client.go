@@ -277,6 +277,7 @@ func (c *Client) cancel(id uint32, why error) (s *stream, posted transport.Unwri
 	switch {
 	case c.ext.peerKnows():
 		posted, _ = c.t.Post(wire.CancelFrame(id, why == context.DeadlineExceeded))
+	case why == context.DeadlineExceeded: // which the server knows of, and why by its own clock
 	case c.ext.is(extUnknown) && len(c.uncancelled) < maxUncancelled:
 		c.uncancelled = append(c.uncancelled, id)
 	}
