@@ -1,0 +1,156 @@
+//go:build linux
+
+// Package drive starts a shim as containerd does, and calls it.
+package drive
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	bootstrap "github.com/containerd/containerd/api/runtime/bootstrap/v1"
+	taskv2 "github.com/containerd/containerd/api/runtime/task/v2"
+	task "github.com/containerd/containerd/api/runtime/task/v3"
+	"github.com/containerd/ttrpc"
+	"google.golang.org/protobuf/proto"
+)
+
+// Namespace is the containerd namespace that shims are started in.
+const Namespace = "drive"
+
+// Protocol is a generation of containerd, by how it starts shims.
+type Protocol int
+
+const (
+	Bootstrap Protocol = iota // 2.3 and newer: BootstrapParams on stdin, the answer in JSON
+	JSON                      // 1.7 and newer: the answer in JSON
+	Address                   // older: the answer is the address
+)
+
+// Config says what to start. All is required, but for Events.
+type Config struct {
+	Binary   string
+	ID       string
+	Bundle   string // of WriteBundle
+	Sockets  string // a folder whose path is short
+	Events   string // containerd's ttrpc address
+	Protocol Protocol
+}
+
+// Shim is one that has been started. Its answer is what start has printed.
+type Shim struct {
+	Version  int                     `json:"version"`
+	Address  string                  `json:"address"`
+	Protocol string                  `json:"protocol"`
+	Client   *ttrpc.Client           `json:"-"`
+	V2       taskv2.TTRPCTaskService `json:"-"`
+	V3       task.TTRPCTaskService   `json:"-"`
+}
+
+// Start runs the shim's action start, and makes a client of what it answers. The client connects
+// with its first call; it is the caller's to close.
+func Start(ctx context.Context, c Config) (*Shim, error) {
+	input, err := proto.Marshal(&bootstrap.BootstrapParams{
+		InstanceID:             c.ID,
+		Namespace:              Namespace,
+		ContainerdTtrpcAddress: c.Events,
+		SocketDir:              &c.Sockets,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if c.Protocol != Bootstrap {
+		input = nil
+	}
+	out, err := c.run(ctx, input, "start")
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.parse(out)
+	if err != nil {
+		return nil, err
+	}
+	s.Client, err = ttrpc.Dial(ctx, s.Address)
+	if err != nil {
+		return nil, err
+	}
+	s.V2, s.V3 = taskv2.NewTTRPCTaskClient(s.Client), task.NewTTRPCTaskClient(s.Client)
+	return s, nil
+}
+
+func (c Config) parse(out []byte) (*Shim, error) {
+	if c.Protocol == Address {
+		return &Shim{Version: 2, Address: string(out), Protocol: "ttrpc"}, nil
+	}
+	var s Shim
+	if err := json.Unmarshal(out, &s); err != nil {
+		return nil, fmt.Errorf("start printed %q: %w", out, err)
+	}
+	return &s, nil
+}
+
+// Delete runs the shim's action delete, as for one that has died.
+func Delete(ctx context.Context, c Config) (*task.DeleteResponse, error) {
+	out, err := c.run(ctx, nil, "delete")
+	if err != nil {
+		return nil, err
+	}
+	var resp task.DeleteResponse
+	return &resp, proto.Unmarshal(out, &resp)
+}
+
+// run runs the shim's program to its end. It reads what that prints to the end, as containerd does.
+func (c Config) run(ctx context.Context, input []byte, action string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, c.Binary, "-namespace", Namespace, "-address", "", "-publish-binary", "",
+		"-id", c.ID, action)
+	cmd.Dir = c.Bundle
+	cmd.Stdin = bytes.NewReader(input)
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=2", "TMPDIR="+c.Sockets)
+	if c.Protocol != Bootstrap {
+		cmd.Env = append(cmd.Env, "TTRPC_ADDRESS="+c.Events)
+	}
+	if c.Protocol != Address {
+		cmd.Env = append(cmd.Env, "MAX_SHIM_VERSION=2")
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %s", cmd, err, bytes.TrimSpace(out))
+	}
+	return out, nil
+}
+
+// spec is a process in the form of config.json, with the caller's user.
+func spec(args ...string) map[string]any {
+	return map[string]any{
+		"args": args,
+		"env":  []string{"PATH=" + os.Getenv("PATH")},
+		"cwd":  "/",
+		"user": map[string]int{"uid": os.Geteuid(), "gid": os.Getegid()},
+	}
+}
+
+// SpecJSON is the spec of a process as Exec sends it.
+func SpecJSON(args ...string) []byte {
+	data, err := json.Marshal(spec(args...))
+	if err != nil {
+		panic(err) // strings and numbers alone
+	}
+	return data
+}
+
+// WriteBundle makes a bundle of a folder that exists.
+func WriteBundle(dir string, args ...string) error {
+	config, err := json.Marshal(map[string]any{"ociVersion": "1.2.0", "process": spec(args...)})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "config.json"), config, 0o600)
+}
+
+// SocketPath is the file of the shim's socket.
+func (s *Shim) SocketPath() string { return strings.TrimPrefix(s.Address, "unix://") }

@@ -1,0 +1,95 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// stdio is where a process's streams go: paths of fifos that containerd's client has made, empty
+// for none, or for output "file://" and a path.
+type stdio struct{ in, out, err string }
+
+// noFD is no file.
+const noFD = -1
+
+// open opens all three for the process. The process has the fifos themselves: nothing is copied
+// here, and no goroutine or buffer is needed. keep is a writing end of the standard input, so that
+// the process waits for a client that comes later; it is the caller's to close.
+func (s stdio) open() (files [3]int, keep int, err error) {
+	files = [3]int{noFD, noFD, noFD}
+	files[0], keep, err = openInput(s.in)
+	if err == nil {
+		files[1], err = openOutput(s.out)
+	}
+	if err == nil {
+		files[2], err = openOutput(s.err)
+	}
+	if err != nil {
+		closeAll(append(files[:], keep)...)
+		return [3]int{}, noFD, err
+	}
+	return files, keep, nil
+}
+
+func closeAll(fds ...int) {
+	for _, fd := range fds {
+		if fd != noFD {
+			_ = syscall.Close(fd) // nothing is lost that was written
+		}
+	}
+}
+
+// openInput opens the reading end first: a writing end can't be opened without one.
+func openInput(path string) (in, keep int, err error) {
+	if path == "" {
+		in, err = openFile(os.DevNull, syscall.O_RDONLY)
+		return in, noFD, err
+	}
+	in, err = openFile(path, syscall.O_RDONLY|syscall.O_NONBLOCK)
+	if err != nil {
+		return noFD, noFD, err
+	}
+	keep, err = openFile(path, syscall.O_WRONLY|syscall.O_NONBLOCK)
+	if err == nil {
+		err = syscall.SetNonblock(in, false)
+	}
+	if err != nil {
+		closeAll(in, keep)
+		return noFD, noFD, err
+	}
+	return in, keep, nil
+}
+
+// openOutput opens a fifo for both directions, which does not wait for a reader. So the process is
+// a reader as well, and is not ended by SIGPIPE when the client goes away.
+func openOutput(uri string) (int, error) {
+	if uri == "" {
+		return openFile(os.DevNull, syscall.O_WRONLY)
+	}
+	path, isFile := strings.CutPrefix(uri, "file://")
+	switch {
+	case isFile:
+		return openFile(path, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_APPEND)
+	case strings.Contains(uri, "://"):
+		return noFD, fmt.Errorf("output to %s is not supported: %s writes to fifos and to file:// alone", uri, program)
+	default:
+		return openFile(uri, syscall.O_RDWR)
+	}
+}
+
+func openFile(path string, flags int) (int, error) {
+	for {
+		fd, err := syscall.Open(path, flags|syscall.O_CLOEXEC, 0o600)
+		switch err {
+		case nil:
+			return fd, nil
+		case syscall.EINTR:
+		default:
+			return noFD, &os.PathError{Op: "open", Path: path, Err: err}
+		}
+	}
+}
