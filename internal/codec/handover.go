@@ -33,26 +33,22 @@ func DecodeFrom(mem Memory, b []byte, m any) error {
 	if len(b) < minHandover || !ok || IsNil(m) {
 		return Decode(b, m)
 	}
-	if r := p.ProtoReflect(); r.IsValid() && isPlain(r) {
-		if done, err := handOver(mem, b, r); done {
-			return err
-		}
+	if r := p.ProtoReflect(); r.IsValid() && isPlain(r) && handOver(mem, b, r) {
+		return nil
 	}
 	return Decode(b, m)
 }
 
-// handOver decodes b into m if there is a field to hand over, with what the protobuf module would
-// make of it.
-func handOver(mem Memory, b []byte, m protoreflect.Message) (done bool, err error) {
+// handOver decodes b into m, with what the protobuf module would make of it. It reports false where
+// there is no field to hand over, and for a message that is faulty, of which the module has to say
+// more.
+func handOver(mem Memory, b []byte, m protoreflect.Message) bool {
 	h := handover{mem, max(len(b), mem.Cap()) / 2}
 	if !h.finds(b, m.Descriptor()) {
-		return false, nil
+		return false
 	}
 	proto.Reset(m.Interface())
-	if err := h.decode(b, m, 0); err != nil {
-		return true, err
-	}
-	return true, proto.CheckInitialized(m.Interface())
+	return h.decode(b, m, 0) == nil && proto.CheckInitialized(m.Interface()) == nil
 }
 
 // handover decodes a message one of whose fields gets a part of mem.
