@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -60,6 +61,24 @@ func TestDocumentedTests(t *testing.T) {
 	for _, m := range ruleName.FindAllStringSubmatch(strings.Join(readLines(t, "PROTOCOL.md"), "\n"), -1) {
 		if !hasRuleTest(tests, m[1]) {
 			t.Errorf("no test carries the number of %s", m[1])
+		}
+	}
+}
+
+// TestMapHasAllFiles holds CONTRIBUTING.md to name each file of the library, some by a pattern.
+func TestMapHasAllFiles(t *testing.T) {
+	names := regexp.MustCompile(`[\w*.]+\.go`).FindAllString(strings.Join(readLines(t, "CONTRIBUTING.md"), "\n"), -1)
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		named := strings.HasSuffix(file, "_test.go") || slices.ContainsFunc(names, func(name string) bool {
+			matches, err := filepath.Match(name, file)
+			return err == nil && matches
+		})
+		if !named {
+			t.Errorf("CONTRIBUTING.md does not name %s", file)
 		}
 	}
 }

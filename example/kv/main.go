@@ -181,6 +181,8 @@ func logCall(ctx context.Context, method string, err error) {
 
 // store is the service. Its items are not changed, but replaced.
 type store struct {
+	kvpb.UnimplementedStoreService // answers methods that kv.proto gets later
+
 	done <-chan struct{} // closed when the server shuts down: whoever waits gives up
 
 	mu       sync.Mutex // guards the rest
