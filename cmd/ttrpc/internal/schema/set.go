@@ -289,7 +289,7 @@ func (b building) FindFileByPath(path string) (protoreflect.FileDescriptor, erro
 	if fd := b.s.files[path]; fd != nil && !b.s.tried[path] {
 		b.s.tried[path] = true
 		// What it imports may be missing, and its names may be taken by an earlier file.
-		file, err := protodesc.FileOptions{AllowUnresolvable: true}.New(fd, b)
+		file, err := protodesc.FileOptions{AllowUnresolvable: true}.New(b.withDependencies(fd), b)
 		if err == nil {
 			err = b.s.built.RegisterFile(file)
 		}
