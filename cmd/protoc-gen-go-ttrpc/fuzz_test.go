@@ -35,7 +35,7 @@ func fuzzRequest(pkg, service, method, in, comment, parameter string, shape uint
 		}},
 	}
 	if syntax == "editions" {
-		file.Edition = descriptorpb.Edition_EDITION_2023.Enum()
+		file.Edition = []descriptorpb.Edition{descriptorpb.Edition_EDITION_2023, descriptorpb.Edition_EDITION_2024}[shape>>7].Enum()
 	}
 	return &pluginpb.CodeGeneratorRequest{
 		FileToGenerate: []string{file.GetName()}, Parameter: proto.String(parameter), ProtoFile: []*descriptorpb.FileDescriptorProto{file},
@@ -85,6 +85,7 @@ func FuzzRequest(f *testing.F) {
 // FuzzNames: any names, comments and parameters in a request.
 func FuzzNames(f *testing.F) {
 	f.Add("pkg", "Service", "get_foo", "In", "comment", "prefix=TTRPC", uint8(0))
+	f.Add("pkg", "Service", "get_foo", "In", "comment", "unimplemented=false", uint8(128+2))
 	f.Add("", "client", "type", "Context", "*/ \n//\r", "", uint8(16))
 	f.Add("context.v1", "ttrpc", "Client", "Empty", "\u2028\x00", "paths=source_relative,prefix=x", uint8(34))
 	f.Add("x", "_", "__", "_1", "Deprecated: no", "Mdir/file.proto=x;y,module=example.com", uint8(113))

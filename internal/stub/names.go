@@ -20,7 +20,7 @@ func (f *File) settle() {
 		s.settleMethods()
 		s.settleExported(taken)
 	}
-	for _, s := range f.Services {
+	for _, s := range f.Services { // what the original does not have gives way to what it has
 		s.unimplemented = free("Unimplemented"+s.serviceType(), taken)
 		s.settleUnexported(taken)
 	}
