@@ -36,9 +36,9 @@
 // A call ends at the client when its context does, whatever the connection does. The context of its
 // handler ends with the call's deadline, with the connection, with the context that [Server.Serve]
 // was given, and by [Server.Close]; where both sides know the protocol's extensions, as those of
-// this package do by default, also when the client gives the call up. It ends with the handler's
-// return, too. [Server.Shutdown] ends no context: it waits until the calls in flight have been
-// answered, and [Server.Done] tells those that would go on for ever.
+// this package do by default, also when the client gives the call up. After the handler's return it
+// may end at any time. [Server.Shutdown] ends no context: it waits until the calls in flight have
+// been answered, and [Server.Done] tells those that would go on for ever.
 //
 // # Systems
 //
