@@ -240,9 +240,13 @@ func (c *Client) begin(s *stream, f *wire.Frame) (transport.Unwritten, error) {
 		return posted, c.unsent(err)
 	}
 	c.nextID += 2
-	s.outgoing.told, s.outgoing.limit = c.firstLimit.due, c.firstLimit.limit
+	s.outgoing.begin(c.firstLimit)
 	c.registerLocked(s.id, s)
-	return c.greetLocked(s.id, posted), nil
+	posted = c.greetLocked(s.id, posted)
+	if s.flow != nil {
+		posted = c.restrainLocked(s, posted)
+	}
+	return posted, nil
 }
 
 func (c *Client) usableLocked() error {

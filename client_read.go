@@ -41,7 +41,9 @@ func (c *Client) handleExtension(in *transport.Inbound) {
 			c.goAway(last)
 		}
 	case wire.TypePing:
-		c.handlePing(in)
+		if !c.t.Full() { // or else the server takes no answers, and they would pile up
+			c.handlePing(in)
+		}
 	case wire.TypePong:
 		c.handlePong(in)
 	}
@@ -57,6 +59,11 @@ func (c *Client) handleLimit(in *transport.Inbound) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.firstLimit = limitDue{limit, limit != noLimit}
+	for _, call := range c.calls {
+		if w := &call.receiver().outgoing; w.first {
+			w.begin(c.firstLimit)
+		}
+	}
 }
 
 // goAway begins no further calls, for the server shuts down, and ends those that it will not begin.

@@ -46,11 +46,11 @@ func (c *Client) openStream(ctx context.Context, desc *StreamDesc, service, meth
 	cs.ready = make(chan struct{}, 1)
 	cs.flow = &c.inflow
 	cs.noData = !desc.StreamingServer
+	c.ease() // streams may have ended that nobody has read
 	if err := c.send(ctx, &cs.stream, f); err != nil {
 		return nil, err
 	}
 	cs.watch(ctx, cs.abandon)
-	c.restrain(&cs.stream).Flush(false)
 	// A Request cannot tell an empty message from none.
 	if req != nil && e.Size() == 0 && desc.StreamingClient {
 		if err := cs.SendMsg(req); err != nil && !errors.Is(err, ErrStreamClosed) {

@@ -16,6 +16,7 @@ const (
 // deliver puts Data into its stream. It is the one place where a reader waits for the application.
 func (c *conn) deliver(s *stream, in *transport.Inbound) bool {
 	if in.Flags&wire.FlagNoData != 0 {
+		s.pass(len(in.Raw))
 		return true
 	}
 	if !c.take(s, in) {
@@ -93,12 +94,29 @@ func (c *conn) take(s *stream, in *transport.Inbound) bool {
 	return ok
 }
 
+// ease tells, where the connection's buffer is no longer crowded, that new streams may send.
+func (c *conn) ease() {
+	if c.inflow.eases() {
+		c.role.restrainNew()
+	}
+}
+
 // restrain puts a stream under control where the connection's buffer is crowded.
 func (c *conn) restrain(s *stream) (posted transport.Unwritten) {
 	if !c.inflow.crowded.Load() {
 		return posted
 	}
-	return c.tell(s, s.restrain())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.restrainLocked(s, posted)
+}
+
+// restrainLocked is restrain behind a frame that was posted.
+func (c *conn) restrainLocked(s *stream, posted transport.Unwritten) transport.Unwritten {
+	if !c.inflow.crowded.Load() {
+		return posted
+	}
+	return c.tellLocked(s, s.restrain(), posted)
 }
 
 // tell sends a limit to the sender of a stream that is in flight.
@@ -108,7 +126,11 @@ func (c *conn) tell(s *stream, l limitDue) (posted transport.Unwritten) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.isLiveLocked(s) {
+	return c.tellLocked(s, l, posted)
+}
+
+func (c *conn) tellLocked(s *stream, l limitDue, posted transport.Unwritten) transport.Unwritten {
+	if l.due && c.isLiveLocked(s) {
 		posted, _ = c.t.Post(wire.WindowFrame(s.id, l.limit)) // a failure is the connection's
 	}
 	return posted

@@ -28,10 +28,10 @@ func ConnCount(s *Server) int { return len(conns(s)) }
 func ClientLeftovers(c *Client) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.calls) == 0 && c.inflow.buffered.Load() == 0 {
+	if len(c.calls) == 0 && c.inflow.used() == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d calls, %d bytes of streams", len(c.calls), c.inflow.buffered.Load())
+	return fmt.Sprintf("%d calls, %d bytes of streams, %d promised", len(c.calls), c.inflow.buffered.Load(), c.inflow.open.Load())
 }
 
 // ServerLeftovers remembers the connections that s has. The function that it returns tells what
@@ -41,9 +41,9 @@ func ServerLeftovers(s *Server) func() string {
 	return func() (text string) {
 		for _, sc := range all {
 			sc.mu.Lock()
-			if len(sc.calls) != 0 || sc.running > 1 || sc.requests != 0 || sc.inflow.buffered.Load() != 0 {
-				text += fmt.Sprintf("%d calls, %d handlers, %d bytes of requests, %d of streams\n",
-					len(sc.calls), sc.running-1, sc.requests, sc.inflow.buffered.Load())
+			if len(sc.calls) != 0 || sc.running > 1 || sc.requests != 0 || sc.inflow.used() != 0 {
+				text += fmt.Sprintf("%d calls, %d handlers, %d bytes of requests, %d of streams, %d promised\n",
+					len(sc.calls), sc.running-1, sc.requests, sc.inflow.buffered.Load(), sc.inflow.open.Load())
 			}
 			sc.mu.Unlock()
 		}

@@ -15,17 +15,25 @@ const pingID = 1
 
 // ping asks a peer that knows extensions for a sign of life, and waits for it.
 func (c *conn) ping(ctx context.Context) error {
+	number, answered, err := c.sendPing()
+	if err != nil {
+		return err
+	}
+	defer c.forgetPing(number)
+	return c.awaitPong(ctx, answered)
+}
+
+func (c *conn) sendPing() (number uint64, answered chan struct{}, err error) {
 	c.mu.Lock()
 	if c.state == connClosed {
 		defer c.mu.Unlock()
-		return asClosed(c.cause)
+		return 0, nil, asClosed(c.cause)
 	}
-	number, answered := c.ext.pings.begin()
+	number, answered = c.ext.pings.begin()
 	posted, _ := c.t.Post(wire.ControlFrame(wire.TypePing, pingID, binary.BigEndian.AppendUint64(nil, number)))
 	c.mu.Unlock()
 	posted.Flush(false)
-	defer c.forgetPing(number)
-	return c.awaitPong(ctx, answered)
+	return number, answered, nil
 }
 
 func (c *conn) forgetPing(number uint64) {
@@ -66,11 +74,8 @@ func (c *conn) awaitPong(ctx context.Context, answered chan struct{}) error {
 	return nil
 }
 
-// handlePing answers a Ping, unless the peer takes no answers: they would pile up.
+// handlePing answers a Ping.
 func (c *conn) handlePing(in *transport.Inbound) {
-	if c.t.Full() {
-		return
-	}
 	data := in.Data()
 	if len(data) > wire.MaxPing {
 		data = nil
@@ -103,18 +108,30 @@ func (c *conn) checkAlive(k keepalive) {
 	c.keepAliveLocked(k)
 }
 
-// pingWithin returns an error where a peer that knows extensions does not answer in time. That its
-// answer lies unread behind what a consumer has to take first, or that the peer does not read what
-// it is answered, says nothing.
+// pingWithin returns an error where a peer that knows extensions gives no sign of life in time,
+// which is whatever comes from it. That it does not read what it is answered, or that what has come
+// lies unread behind what a consumer has to take first, says nothing. The end of the time counts
+// only awake: a process that stood still has an answer before it that it has not read.
 func (c *conn) pingWithin(timeout time.Duration) error {
 	if !c.ext.peerKnows() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	err := c.ping(ctx)
-	if err != context.DeadlineExceeded || c.inflow.waiting.Load() || c.t.Full() {
-		return nil
+	before := c.t.LastRead()
+	number, answered, err := c.sendPing()
+	if err != nil {
+		return nil // the connection has ended
+	}
+	defer c.forgetPing(number)
+	for _, d := range []time.Duration{timeout - stallGrace, stallGrace} {
+		if c.isAnsweredWithin(d, answered) || c.t.LastRead() != before || c.inflow.waiting.Load() || c.t.Full() {
+			return nil
+		}
 	}
 	return fmt.Errorf("%w: none within %v", ErrKeepalive, timeout)
+}
+
+func (c *conn) isAnsweredWithin(d time.Duration, answered chan struct{}) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	return c.awaitPong(ctx, answered) != context.DeadlineExceeded
 }

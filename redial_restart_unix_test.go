@@ -197,6 +197,9 @@ func (r *restarted) check(t *testing.T, file string) {
 			t.Errorf("call %s was answered, and has run %d times", id, begun[id])
 		}
 	}
+	if r.unkilled > 0 { // a server that shuts down tells its client which calls it has not begun
+		t.Errorf("%d calls failed that may have run, though no server was killed", r.unkilled)
+	}
 	t.Logf("%d restarts: %d calls answered; %d failed that may have run, %d of them without a kill; "+
 		"%d refused streams opened again", *restarts, len(r.answered), r.unknown, r.unkilled, r.repeated)
 }

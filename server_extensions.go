@@ -20,7 +20,7 @@ func (sc *serverConn) handleExtension(in *transport.Inbound) {
 	case wire.TypeWindow:
 		sc.handleWindow(in)
 	case wire.TypePing:
-		sc.handlePing(in)
+		sc.handlePing(in) // behind the backlog's bound, as every frame
 	case wire.TypePong:
 		sc.handlePong(in)
 	}

@@ -67,6 +67,7 @@ func (sc *serverConn) handleRequest(in *transport.Inbound) bool {
 		return true
 	}
 	if call.stream != nil {
+		sc.ease() // streams may have ended that nobody has read
 		sc.restrain(&call.stream.stream).FlushLater()
 	}
 	return sc.dispatch(call)

@@ -91,6 +91,15 @@ func (s *stream) push(in *transport.Inbound) (ok bool, due limitDue) {
 	return true, s.incoming.count(&s.flow.budget, s.buffered, n)
 }
 
+// pass counts a Data frame that holds no message. A consumer that waits looks again, and tells the
+// sender what it may still send.
+func (s *stream) pass(n int) {
+	s.mu.Lock()
+	s.incoming.pass(&s.flow.budget, n)
+	s.mu.Unlock()
+	s.wake()
+}
+
 // closeRecv says that nothing more comes: reply (then owned by the stream) or err tells how it
 // ended, and neither is an orderly end. What has come can still be taken. The first end counts.
 func (s *stream) closeRecv(reply *wire.Frame, err error) {

@@ -117,9 +117,7 @@ func (s *stream) release(c *conn) {
 	s.cur.Free()
 	s.cur = nil
 	c.tell(s, s.taken(n)).Flush(false)
-	if s.flow.eases() {
-		c.role.restrainNew()
-	}
+	c.ease()
 }
 
 // errNotYet is what post says of a message for which there is no room yet: the peer does not take

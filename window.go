@@ -77,12 +77,17 @@ func (w *recvWindow) open() int64 {
 	return int64(min(w.limit-w.received, math.MaxInt64))
 }
 
-// count counts n bytes that have come.
-func (w *recvWindow) count(b *budget, unread, n int) limitDue {
+// pass counts n bytes that have come, and hold no message.
+func (w *recvWindow) pass(b *budget, n int) {
 	before := w.open()
 	w.wants = false
 	w.received += uint64(n)
 	b.open.Add(w.open() - before)
+}
+
+// count counts n bytes that have come.
+func (w *recvWindow) count(b *budget, unread, n int) limitDue {
+	w.pass(b, n)
 	switch {
 	case w.state != windowFree:
 		return limitDue{}
@@ -147,9 +152,21 @@ const noLimit = math.MaxUint64
 // sendWindow is what a stream may send. It is guarded by the conn's lock, but for moved.
 type sendWindow struct {
 	told  bool
+	first bool      // limit is the one with which streams began: none was told for this one
 	sent  uint64    // bytes so far
 	limit uint64    // the highest that was told
 	moved broadcast // the limit has, or the stream is over
+}
+
+// begin takes the limit with which streams begin from now on, if there is one. It holds for those,
+// too, that have begun under another one and were told none of their own: that their receiver has
+// seen them begin before it told this limit, or after it, can't be known here.
+func (w *sendWindow) begin(l limitDue) {
+	if w.first = l.due; !l.due {
+		l.limit = 0
+	}
+	w.told, w.limit = l.due, l.limit
+	w.moved.signal()
 }
 
 // isShut reports whether no message may be begun.
@@ -157,6 +174,6 @@ func (w *sendWindow) isShut() bool { return w.told && w.sent >= w.limit }
 
 // raise takes a limit. A lower one than before changes nothing.
 func (w *sendWindow) raise(limit uint64) {
-	w.told, w.limit = true, max(w.limit, limit)
+	w.told, w.first, w.limit = true, false, max(w.limit, limit)
 	w.moved.signal()
 }

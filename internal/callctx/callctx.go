@@ -151,11 +151,14 @@ func (c *Context) armLocked() {
 	}
 }
 
-// Cancel ends the context with err, if it has not ended.
+// Cancel ends the context with err, if it has not ended. One that has no end of its own any more is
+// left alone.
 func (c *Context) Cancel(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.cancelLocked(err)
+	if !c.left {
+		c.cancelLocked(err)
+	}
 }
 
 func (c *Context) cancelLocked(err error) {

@@ -106,6 +106,18 @@ func TestContextsFunctionsAreStopped(t *testing.T) {
 	ctx.Cancel(context.Canceled)
 }
 
+// Of a context that has been left nothing but the parent's end is one, whoever asks.
+func TestLeftContextIsNotCancelled(t *testing.T) {
+	parent, cancelParent := context.WithCancel(bg)
+	ctx := newContext(parent, 0)
+	equal(t, ctx.Leave(), false)
+	ctx.Cancel(context.Canceled)
+	equal(t, ctx.Err(), nil)
+	equal(t, ctx.Done() == parent.Done(), true)
+	cancelParent()
+	equal(t, ctx.Err(), context.Canceled)
+}
+
 // A context of a call's, asked by many while it ends from several sides.
 func TestRaceContext(t *testing.T) {
 	for i := range 300 {

@@ -35,13 +35,13 @@ func Clock() time.Duration { return time.Since(clockStart) }
 // byteTime is how long the peer takes to decode, handle and encode n bytes: a nanosecond each.
 func byteTime(n int) time.Duration { return time.Duration(n) }
 
-// spin is how a reader spins. It is used by the one in the gate; gap is read by others, too.
+// spin is how a reader spins. It is used by the one in the gate; last and gap are read by others.
 type spin struct {
 	reader *reader
 	once   func(fd uintptr) // asks once
 	long   func(fd uintptr) // asks for a while
 
-	last   time.Duration // the clock's time of the last read
+	last   atomic.Int64  // the clock's time of the last read
 	gap    atomic.Int64  // between the last two, in nanoseconds
 	bytes  int           // in the frame before, which the next one is expected to be like
 	until  time.Duration // the clock's time at which it has to park again
@@ -96,11 +96,13 @@ func (s *spin) askUntilFound(fd uintptr) {
 // has asked for it.
 func (r *reader) Frequent() bool { return time.Duration(r.spin.gap.Load()) <= spinGap }
 
+// LastRead is the clock's time of the last read that has brought something. It differs after each.
+func (r *reader) LastRead() time.Duration { return time.Duration(r.spin.last.Load()) }
+
 // came says that something has been read.
 func (s *spin) came() {
-	now := Clock()
-	s.gap.Store(int64(now - s.last))
-	s.last = now
+	now := int64(Clock())
+	s.gap.Store(now - s.last.Swap(now))
 }
 
 // limit is how long one wait may take.
