@@ -38,7 +38,7 @@ func TestCall(t *testing.T) {
 		{name: "unary status", args: call("Chat/Greet", "-d", `{"name":"nobody"}`)},
 		{name: "unary timeout", args: call("Chat/Greet", "-d", `{"name":"never"}`, "-timeout", "50ms")},
 		{name: "server streaming", args: call("Chat/Count", "-d", `{"to":3}`)},
-		{name: "server streaming n", args: call("Chat/Count", "-d", `{"to":-1}`, "-n", "2")},
+		{name: "server streaming n", args: call("Chat/Count", "-d", `{"to":-1}`, "-n", "2", "-o", "events")},
 		{name: "server streaming status", args: call("Chat/Count", "-d", `{"to":13}`, "-o", "events")},
 		{name: "client streaming", args: call("Chat/Sum", "-d", `{"value":3}{"value":4}`)},
 		{name: "client streaming nothing", args: call("Chat/Sum")},

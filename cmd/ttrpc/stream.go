@@ -46,7 +46,7 @@ func (s *streamCall) run(ctx context.Context) error {
 			}
 		}()
 	}
-	err = s.receive(stream)
+	enough, err := s.receive(stream)
 	if errors.Is(err, context.Canceled) {
 		select {
 		case bad := <-sent: // why it was cancelled
@@ -56,6 +56,9 @@ func (s *streamCall) run(ctx context.Context) error {
 	}
 	if err != nil {
 		return s.fail(err)
+	}
+	if enough {
+		return s.out.event("stop", "", nil)
 	}
 	return s.out.event("end", "status", statusJSON(nil, nil))
 }
@@ -111,8 +114,8 @@ func ignoreOver(err error) error {
 	return err
 }
 
-// receive prints what comes, until the server ends the stream or there is enough.
-func (s *streamCall) receive(stream ttrpc.ClientStream) error {
+// receive prints what comes, until the server ends the stream, or there is enough for -n.
+func (s *streamCall) receive(stream ttrpc.ClientStream) (enough bool, err error) {
 	if s.timeout == unset {
 		timer := notice(s.stderr, s.peer.address, s.name())
 		defer timer.Stop()
@@ -121,22 +124,22 @@ func (s *streamCall) receive(stream ttrpc.ClientStream) error {
 	return s.receiveAll(stream, func() {})
 }
 
-func (s *streamCall) receiveAll(stream ttrpc.ClientStream, came func()) error {
+func (s *streamCall) receiveAll(stream ttrpc.ClientStream, came func()) (enough bool, err error) {
 	for n := 1; ; n++ {
 		m := dynamicpb.NewMessage(s.md.Output())
 		err := stream.RecvMsg(m)
 		if err == io.EOF {
-			return nil
+			return false, nil
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 		came()
 		if err := s.out.message(m); err != nil {
-			return err
+			return false, err
 		}
 		if n == s.n || !s.md.IsStreamingServer() {
-			return nil
+			return s.md.IsStreamingServer(), nil
 		}
 	}
 }
