@@ -18,7 +18,8 @@ type Client struct {
 	clientConfig
 	conn
 	redial    redialer // nil, or else conn is unused: it has the connections
-	gathering bool     // the reader has others leave the writing to it; the reader's
+	connStats connStats
+	gathering bool // the reader has others leave the writing to it; the reader's
 
 	// unaryCalls holds calls between uses: not in any map, ready empty. Each client has its own, for
 	// channels must not pass from one testing/synctest bubble to another.
@@ -59,6 +60,7 @@ func NewClient(netConn net.Conn, opts ...ClientOpts) *Client {
 
 // start runs the handshake, and begins to read.
 func (c *Client) start(netConn net.Conn) {
+	c.beginStats(netConn)
 	used, err := c.handshake(netConn)
 	c.ext.set(c.extensions.initial())
 	c.conn.open(used, c, true, &c.limits, c.writeFailed)
@@ -70,6 +72,13 @@ func (c *Client) start(netConn net.Conn) {
 	c.keepAliveLocked(c.keepalive)
 	c.mu.Unlock()
 	go c.readLoop(true, func() bool { return false })
+}
+
+func (c *Client) beginStats(netConn net.Conn) {
+	if c.stats != nil {
+		c.connStats.begin(context.Background(), c.stats, netConn, true)
+		c.connStats.begun(c.stats, nil) // nobody else knows the connection yet
+	}
 }
 
 // handshake runs the handshaker, if there is one, and returns the connection to use.
@@ -202,6 +211,10 @@ func (c *Client) end(cause error, before func()) {
 	c.t.Stop(cause)
 	c.netConn.Close() // last, for it may take its time
 	c.report(cause)
+	for _, s := range receivers {
+		s.stats.end(asClosed(cause))
+	}
+	c.connStats.end(c.stats, cause)
 	go c.finishClose()
 }
 

@@ -19,35 +19,52 @@ import (
 //
 // [status.FromError]: https://pkg.go.dev/google.golang.org/grpc/status#FromError
 func (c *Client) Call(ctx context.Context, service, method string, req, resp any) error {
+	if c.stats == nil {
+		return c.callUnary(ctx, nil, service, method, req, resp)
+	}
+	st, ctx := beginCall(ctx, c.stats, CallInfo{Client: true, FullMethod: fullMethod(service, method)})
+	st.request = req
+	err := c.callUnary(ctx, st, service, method, req, resp)
+	st.end(err)
+	return err
+}
+
+func (c *Client) callUnary(ctx context.Context, st *callStats, service, method string, req, resp any) error {
 	e, err := codec.EncoderFor(req)
 	if err != nil {
 		return err
 	}
 	switch {
 	case c.interceptor != nil:
-		return c.callIntercepted(ctx, service, method, e, resp)
+		return c.callIntercepted(ctx, st, service, method, e, resp)
 	case c.redial != nil:
-		return c.redial.repeat(ctx, func(c *Client) error { return c.call(ctx, service, method, e, resp) })
+		return c.redial.repeat(ctx, func(c *Client) error { return c.call(ctx, st, service, method, e, resp) })
 	}
-	return c.call(ctx, service, method, e, resp)
+	return c.call(ctx, st, service, method, e, resp)
 }
 
-func (c *Client) call(ctx context.Context, service, method string, e codec.Encoder, resp any) error {
+func (c *Client) call(ctx context.Context, st *callStats, service, method string, e codec.Encoder, resp any) error {
 	f, err := c.requestFrame(ctx, service, method, e, 0)
 	if err != nil {
 		return err
 	}
-	reply, err := c.roundTrip(ctx, f)
+	reply, err := c.roundTrip(ctx, st, f, e.Size())
 	if err != nil {
 		return err
 	}
 	defer reply.Free()
-	return decodeReply(ctx, reply, resp)
+	size, err := decodeReply(ctx, reply, resp)
+	if err == nil {
+		st.in(resp, payloadSizes{size, reply.Len()})
+	}
+	return err
 }
 
 // callIntercepted builds the Request that interceptors expect,
 // and takes the answer from the Response as they leave it.
-func (c *Client) callIntercepted(ctx context.Context, service, method string, e codec.Encoder, resp any) error {
+func (c *Client) callIntercepted(
+	ctx context.Context, st *callStats, service, method string, e codec.Encoder, resp any,
+) error {
 	payload, err := e.Append(make([]byte, 0, e.Size()))
 	if err != nil {
 		return err
@@ -57,49 +74,56 @@ func (c *Client) callIntercepted(ctx context.Context, service, method string, e 
 	req := &Request{Service: service, Method: method, Payload: payload, TimeoutNano: timeout, Metadata: md.keyValues()}
 	answer := new(Response)
 	info := &UnaryClientInfo{FullMethod: fullMethod(service, method)}
-	if err := c.interceptor(ctx, req, answer, info, c.invoke); err != nil {
+	invoke := func(ctx context.Context, req *Request, resp *Response) error { return c.invoke(ctx, st, req, resp) }
+	if err := c.interceptor(ctx, req, answer, info, invoke); err != nil {
 		return err
 	}
 	err = codec.Decode(answer.Payload, resp)
 	if failed := statusError(answer.Status); failed != nil {
 		return failed
 	}
+	if st != nil && err == nil && st.replied.Load() > 0 {
+		st.in(resp, payloadSizes{len(answer.Payload), int(st.replied.Load())})
+	}
 	return err
 }
 
 // invoke is the Invoker at the end of the chain: what goes out is the Request as it stands now.
-func (c *Client) invoke(ctx context.Context, req *Request, resp *Response) error {
+func (c *Client) invoke(ctx context.Context, st *callStats, req *Request, resp *Response) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if c.redial != nil {
-		return c.redial.repeat(ctx, func(c *Client) error { return c.invokeAgain(ctx, req, resp) })
+		return c.redial.repeat(ctx, func(c *Client) error { return c.invokeAgain(ctx, st, req, resp) })
 	}
 	e := codec.Encoded(req.Payload)
 	f, err := requestFrame(req.Service, req.Method, e, req.TimeoutNano, metadataFrom(req.Metadata), 0, c.maxSend)
 	if err != nil {
 		return err
 	}
-	reply, err := c.roundTrip(ctx, f)
+	reply, err := c.roundTrip(ctx, st, f, e.Size())
 	if err != nil {
 		return err
 	}
 	defer reply.Free()
+	if st != nil {
+		st.replied.Store(int32(reply.Len()))
+	}
 	v, err := wire.ParseResponse(reply.Data())
 	if err != nil {
 		return responseError(reply.Data())
 	}
-	st, err := responseStatus(v, reply.Data())
-	if isOwnEnd(ctx, st) {
+	answered, err := responseStatus(v, reply.Data())
+	if isOwnEnd(ctx, answered) {
 		return context.DeadlineExceeded
 	}
-	resp.Payload, resp.Status = append([]byte(nil), v.Payload...), st
+	resp.Payload, resp.Status = append([]byte(nil), v.Payload...), answered
 	return err
 }
 
 // invokeAgain is invoke with the time that is left by now, and with an error where the server
 // has refused the call, which can be made elsewhere then.
-func (c *Client) invokeAgain(ctx context.Context, req *Request, resp *Response) error {
+func (c *Client) invokeAgain(ctx context.Context, st *callStats, req *Request, resp *Response) error {
 	left, err := timeLeft(ctx)
 	if err != nil {
 		return err
@@ -107,7 +131,7 @@ func (c *Client) invokeAgain(ctx context.Context, req *Request, resp *Response) 
 	if 0 < left && left < req.TimeoutNano {
 		req = &Request{Service: req.Service, Method: req.Method, Payload: req.Payload, TimeoutNano: left, Metadata: req.Metadata}
 	}
-	if err := c.invoke(ctx, req, resp); err != nil {
+	if err := c.invoke(ctx, st, req, resp); err != nil {
 		return err
 	}
 	if isRefusal(resp.Status) {
@@ -117,25 +141,25 @@ func (c *Client) invokeAgain(ctx context.Context, req *Request, resp *Response) 
 }
 
 // decodeReply looks at the status before the payload: a message that does not fit resp must not
-// hide an error, and resp stays as it is where the context has ended.
-func decodeReply(ctx context.Context, f *wire.Frame, resp any) error {
+// hide an error, and resp stays as it is where the context has ended. size is the message's.
+func decodeReply(ctx context.Context, f *wire.Frame, resp any) (size int, err error) {
 	b := f.Data()
 	v, err := wire.ParseResponse(b)
 	if err != nil {
-		return responseError(b)
+		return 0, responseError(b)
 	}
 	st, err := responseStatus(v, b)
 	switch {
 	case err != nil:
-		return err
+		return 0, err
 	case isOwnEnd(ctx, st):
-		return context.DeadlineExceeded
+		return 0, context.DeadlineExceeded
 	}
 	err = codec.DecodeFrom(f, v.Payload, resp)
 	if failed := statusError(st); failed != nil {
-		return failed
+		return 0, failed
 	}
-	return err
+	return len(v.Payload), err
 }
 
 // requestFrame encodes a request with what ctx says of deadline and metadata.
@@ -165,13 +189,23 @@ func timeLeft(ctx context.Context) (int64, error) {
 	return left.Nanoseconds(), nil
 }
 
-// roundTrip sends a unary request, taking f, and returns the frame of the answer,
-// which the caller frees.
-func (c *Client) roundTrip(ctx context.Context, f *wire.Frame) (*wire.Frame, error) {
+// roundTrip sends a unary request, taking f, whose message has so many bytes, and returns the frame
+// of the answer, which the caller frees.
+func (c *Client) roundTrip(ctx context.Context, st *callStats, f *wire.Frame, size int) (*wire.Frame, error) {
 	s := c.newCall()
-	defer c.unaryCalls.Put(s)
+	reply, err := c.exchange(ctx, s, st, f, size)
+	c.unaryCalls.Put(s) // not deferred: where a handler of stats panics the call is still in flight
+	return reply, err
+}
+
+func (c *Client) exchange(ctx context.Context, s *stream, st *callStats, f *wire.Frame, size int) (*wire.Frame, error) {
+	sizes := payloadSizes{size, f.Len()}
 	if err := c.send(ctx, s, f); err != nil {
 		return nil, err
+	}
+	if st != nil {
+		st.on(c.netConn)
+		st.out(st.request, sizes)
 	}
 	c.readFor(s)
 	if err := c.wait(ctx, s); err != nil {

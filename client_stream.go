@@ -19,17 +19,39 @@ import (
 // ends: callers do one of these. Errors are those of [Client.Call];
 // the server's status comes from RecvMsg.
 func (c *Client) NewStream(ctx context.Context, desc *StreamDesc, service, method string, req any) (ClientStream, error) {
-	if c.streamInterceptor != nil {
-		return c.streamInterceptor(ctx, desc, service, method, req, c.openStream)
+	if c.stats == nil {
+		return c.newStream(ctx, nil, desc, service, method, req)
 	}
-	return c.openStream(ctx, desc, service, method, req)
+	st, ctx := beginCall(ctx, c.stats, CallInfo{
+		Client: true, FullMethod: fullMethod(service, method),
+		StreamingClient: desc.StreamingClient, StreamingServer: desc.StreamingServer,
+	})
+	cs, err := c.newStream(ctx, st, desc, service, method, req)
+	if err != nil || st.remote.Load() == nil { // an interceptor may have one of its own
+		st.end(err)
+	}
+	return cs, err
 }
 
-func (c *Client) openStream(ctx context.Context, desc *StreamDesc, service, method string, req any) (ClientStream, error) {
+func (c *Client) newStream(
+	ctx context.Context, st *callStats, desc *StreamDesc, service, method string, req any,
+) (ClientStream, error) {
+	if c.streamInterceptor == nil {
+		return c.openStream(ctx, st, desc, service, method, req)
+	}
+	return c.streamInterceptor(ctx, desc, service, method, req,
+		func(ctx context.Context, desc *StreamDesc, service, method string, req any) (ClientStream, error) {
+			return c.openStream(ctx, st, desc, service, method, req)
+		})
+}
+
+func (c *Client) openStream(
+	ctx context.Context, st *callStats, desc *StreamDesc, service, method string, req any,
+) (ClientStream, error) {
 	if c.redial != nil {
 		var cs ClientStream
 		err := c.redial.repeat(ctx, func(c *Client) (err error) {
-			cs, err = c.openStream(ctx, desc, service, method, req)
+			cs, err = c.openStream(ctx, st, desc, service, method, req)
 			return err
 		})
 		return cs, err
@@ -43,19 +65,24 @@ func (c *Client) openStream(ctx context.Context, desc *StreamDesc, service, meth
 		return nil, err
 	}
 	cs := &clientStream{c: c, ctx: ctx, sends: desc.StreamingClient, sendClosed: !desc.StreamingClient}
-	cs.ready = make(chan struct{}, 1)
-	cs.flow = &c.inflow
+	cs.ready, cs.flow, cs.stats = make(chan struct{}, 1), &c.inflow, st
 	cs.noData = !desc.StreamingServer
 	c.ease() // streams may have ended that nobody has read
+	sizes := payloadSizes{e.Size(), f.Len()}
 	if err := c.send(ctx, &cs.stream, f); err != nil {
 		return nil, err
 	}
 	cs.watch(ctx, cs.abandon)
-	// A Request cannot tell an empty message from none.
-	if req != nil && e.Size() == 0 && desc.StreamingClient {
+	st.on(c.netConn)
+	st.endWith(ctx)
+	switch {
+	case req == nil:
+	case e.Size() == 0 && desc.StreamingClient: // a Request cannot tell an empty message from none
 		if err := cs.SendMsg(req); err != nil && !errors.Is(err, ErrStreamClosed) {
 			return nil, err
 		}
+	default:
+		st.out(req, sizes)
 	}
 	return cs, nil
 }
@@ -123,6 +150,7 @@ func (cs *clientStream) SendMsg(m any) error {
 	if err != nil {
 		return err
 	}
+	sizes := payloadSizes{e.Size(), f.Len()}
 	posted, err := cs.transmit(cs.ctx, &cs.c.conn, cs, f)
 	if err == errStreamOver {
 		return cs.sendError()
@@ -131,6 +159,7 @@ func (cs *clientStream) SendMsg(m any) error {
 		return err
 	}
 	cs.flushMessage(posted, cs.ctx.Done() == nil)
+	cs.stats.out(m, sizes)
 	return nil
 }
 
@@ -183,7 +212,16 @@ func (cs *clientStream) sendError() error {
 }
 
 // RecvMsg implements [ClientStream].
-func (cs *clientStream) RecvMsg(m any) error { return cs.receive(&cs.c.conn, cs, m) }
+func (cs *clientStream) RecvMsg(m any) error {
+	if cs.stats == nil {
+		return cs.receive(&cs.c.conn, cs, m)
+	}
+	ended, err := cs.receiveCounted(&cs.c.conn, cs, m)
+	if ended {
+		cs.stats.end(err)
+	}
+	return err
+}
 
 func (cs *clientStream) decode(data []byte, m any) error { return codec.DecodeFrom(cs.cur, data, m) }
 
@@ -198,7 +236,10 @@ func (cs *clientStream) takeAnswer(m any) error {
 	cs.reply = nil
 	cs.mu.Unlock()
 	defer reply.Free()
-	err := decodeReply(cs.ctx, reply, m)
+	size, err := decodeReply(cs.ctx, reply, m)
+	if cs.stats != nil {
+		cs.stats.answer = payloadSizes{size, reply.Len()}
+	}
 	if err != nil {
 		cs.mu.Lock()
 		cs.err, cs.answered = err, true

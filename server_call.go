@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc/status"
+
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -25,6 +27,7 @@ type serverCall struct {
 	own      *callContext    // the handler's, where it is not the connection's
 	spare    []callContext   // for calls to come
 	stream   *serverStream   // nil for a unary call
+	stats    *callStats      // nil without a handler, and before the call runs
 	next     *serverCall     // behind it in the workers' queue
 
 	reqMu   sync.Mutex  // guards all below
@@ -83,7 +86,7 @@ func (call *serverCall) endStream() {
 // recycle ends the use of a call that nobody else knows of any more.
 func (call *serverCall) recycle() {
 	call.dropRequest()
-	call.sc, call.method, call.parent, call.own, call.stream = nil, nil, nil, nil, nil
+	call.sc, call.method, call.parent, call.own, call.stream, call.stats = nil, nil, nil, nil, nil, nil
 	serverCallPool.Put(call)
 }
 
@@ -120,6 +123,9 @@ func (call *serverCall) serve() transport.Unwritten {
 // With WithRecovery a panic in either is the call's error.
 func (call *serverCall) answer() (f *wire.Frame) {
 	ctx := call.context()
+	if call.sc.server.stats != nil {
+		ctx = call.beginStats(ctx)
+	}
 	if call.sc.server.recovery != nil {
 		defer func() {
 			if v := recover(); v != nil {
@@ -132,11 +138,28 @@ func (call *serverCall) answer() (f *wire.Frame) {
 	return call.resultFrame(resp, err)
 }
 
+// beginStats tells the begin, on the goroutine that runs the handler.
+func (call *serverCall) beginStats(ctx context.Context) context.Context {
+	call.stats, ctx = beginCall(ctx, call.sc.server.stats, call.method.info())
+	call.stats.on(call.sc.netConn)
+	if call.stream != nil {
+		if len(call.payload) > 0 || !call.method.streamingClient {
+			call.stats.opening = call.request.Len()
+		}
+		call.stream.stats = call.stats
+	}
+	return ctx
+}
+
 func (call *serverCall) invoke(ctx context.Context) (any, error) {
 	if call.stream != nil {
 		return call.method.stream(ctx, call.stream)
 	}
-	return call.method.unary(ctx, call.unmarshaler())
+	unmarshal := call.unmarshaler()
+	if call.stats != nil {
+		unmarshal = call.stats.unmarshaler(unmarshal, payloadSizes{len(call.payload), call.request.Len()})
+	}
+	return call.method.unary(ctx, unmarshal)
 }
 
 // resultFrame encodes what a handler has returned.
@@ -147,6 +170,8 @@ func (call *serverCall) resultFrame(resp any, err error) *wire.Frame {
 	if err == nil {
 		var f *wire.Frame
 		if f, err = call.messageFrame(resp); err == nil {
+			call.stats.outFrame(resp, f)
+			call.stats.end(nil)
 			return f
 		}
 	}
@@ -170,7 +195,11 @@ func (call *serverCall) messageFrame(resp any) (*wire.Frame, error) {
 }
 
 func (call *serverCall) errorFrame(err error) *wire.Frame {
-	return statusFrame(handlerStatus(err), call.sc.server.maxSend)
+	st := handlerStatus(err)
+	if call.stats != nil {
+		call.stats.end(status.ErrorProto(st))
+	}
+	return statusFrame(st, call.sc.server.maxSend)
 }
 
 // stack is the text of this goroutine's stack. (runtime/debug has it too, for one more package.)

@@ -23,6 +23,7 @@ type serverConn struct {
 	base   context.Context // Serve's
 	peer   string          // who it is, for the log
 	over   chan struct{}   // closed when it counts as closed; nil unless ServeConn waits for that
+	stats  connStats
 
 	ids        streamids.Set // of the Requests so far; the reader's
 	own        *serverCall   // what a worker that reads has read for itself; the reader's
@@ -51,6 +52,9 @@ func newServerConn(s *Server, ctx context.Context, netConn net.Conn) *serverConn
 
 // run is the connection's goroutine.
 func (sc *serverConn) run() {
+	if sc.server.stats != nil {
+		sc.beginStats(sc.server.stats)
+	}
 	if err := sc.start(); err != nil {
 		sc.server.log("ttrpc: handshake failed", "error", err, "peer", sc.peer)
 		sc.fail(err)
@@ -58,6 +62,22 @@ func (sc *serverConn) run() {
 		return
 	}
 	sc.server.workers.work(errand{read: sc, inside: true})
+}
+
+// beginStats tells the begin. The connection may have been closed meanwhile.
+func (sc *serverConn) beginStats(h StatsHandler) {
+	ctx := sc.stats.begin(sc.base, h, sc.netConn, false)
+	sc.mu.Lock()
+	sc.base = ctx
+	sc.mu.Unlock()
+	sc.stats.begun(h, sc.endCause)
+}
+
+// endCause is why the connection is closed.
+func (sc *serverConn) endCause() error {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	return sc.cause
 }
 
 // finished is called by the last one that was the loop.
@@ -287,6 +307,7 @@ func (sc *serverConn) closeNetConn() {
 	sc.mu.Unlock()
 	timer := time.AfterFunc(closeGrace, func() { sc.server.connClosed(sc) })
 	netConn.Close()
+	sc.stats.end(sc.server.stats, sc.endCause())
 	timer.Stop()
 	sc.server.connClosed(sc)
 }

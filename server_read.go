@@ -56,11 +56,13 @@ func (sc *serverConn) handleRequest(in *transport.Inbound) bool {
 		st = status.New(codes.Unavailable, ErrServerClosed.Error())
 	}
 	if st != nil {
+		sc.noteRefused(in.Data(), v, m, st)
 		sc.answer(in.Stream, st)
 		return true
 	}
 	call := newServerCall(sc, m, in, v)
 	if st := sc.begin(call); st != nil {
+		sc.noteRefused(call.request.Data(), v, m, st)
 		call.endStream() // what it has held is free before anybody hears of it
 		call.recycle()
 		sc.answer(in.Stream, st)
@@ -71,6 +73,28 @@ func (sc *serverConn) handleRequest(in *transport.Inbound) bool {
 		sc.restrain(&call.stream.stream).FlushLater()
 	}
 	return sc.dispatch(call)
+}
+
+// noteRefused tells of a call that is answered without having run. m is nil where there is no such
+// method.
+func (sc *serverConn) noteRefused(request []byte, v wire.RequestView, m *method, st *status.Status) {
+	h := sc.server.stats
+	if h == nil {
+		return
+	}
+	ctx := sc.context()
+	if v.Metadata > 0 {
+		ctx = WithMetadata(ctx, wire.RequestMetadata(request, v.Metadata))
+	}
+	info := CallInfo{Unregistered: true}
+	if m != nil {
+		info = m.info()
+	} else {
+		info.FullMethod = fullMethod(string(v.Service), string(v.Method))
+	}
+	call, _ := beginCall(ctx, h, info)
+	call.on(sc.netConn)
+	call.end(st.Err())
 }
 
 // dispatch has a call run: by the one that reads, when it is the last of a read and he is a worker,

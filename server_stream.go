@@ -43,7 +43,13 @@ func (ss *serverStream) cancelWith(err error) {
 }
 
 // RecvMsg implements [StreamServer].
-func (ss *serverStream) RecvMsg(m any) error { return ss.receive(&ss.sc.conn, ss, m) }
+func (ss *serverStream) RecvMsg(m any) error {
+	if ss.stats == nil {
+		return ss.receive(&ss.sc.conn, ss, m)
+	}
+	_, err := ss.receiveCounted(&ss.sc.conn, ss, m)
+	return err
+}
 
 func (ss *serverStream) decode(data []byte, m any) error {
 	return unmarshalError(codec.DecodeFrom(ss.cur, data, m), m)
@@ -64,11 +70,13 @@ func (ss *serverStream) SendMsg(m any) error {
 	if err != nil {
 		return streamMarshalError(err)
 	}
+	sizes := payloadSizes{e.Size(), f.Len()}
 	posted, err := ss.transmit(ss.ctx, &ss.sc.conn, ss, f)
 	if err != nil {
 		return err
 	}
 	ss.flushMessage(posted, false)
+	ss.stats.out(m, sizes)
 	return nil
 }
 

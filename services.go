@@ -26,6 +26,10 @@ type method struct {
 	brevity //inline:
 }
 
+func (m *method) info() CallInfo {
+	return CallInfo{FullMethod: m.name, StreamingClient: m.streamingClient, StreamingServer: m.streamingServer}
+}
+
 // service is a registered service. The maps stay the user's, who may add, replace and delete
 // methods as long as no call looks one up at the same time:
 // a call finds what is in them when it comes.

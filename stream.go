@@ -20,6 +20,7 @@ type stream struct {
 	id    uint32
 	ready chan struct{} // capacity 1
 	flow  *inflow       // nil for a unary call, which has no Data
+	stats *callStats    // nil without a handler, and for a unary call
 
 	noData        bool // a stream whose peer sends none: the answer is a Response
 	countAfterEnd bool // buffered counts beyond the end: a server's stream

@@ -1,0 +1,37 @@
+package ttrpc
+
+import "github.com/containerd/ttrpc/internal/wire"
+
+// countingConsumer is a consumer that remembers what it has received. It lives for one receive.
+type countingConsumer struct {
+	consumer
+	s     *stream
+	sizes payloadSizes
+
+	decoded, answered bool
+}
+
+func (c *countingConsumer) decode(data []byte, m any) error {
+	c.decoded, c.sizes = true, payloadSizes{len(data), wire.HeaderLen + len(data)}
+	if first := &c.s.stats.opening; *first > 0 {
+		c.sizes.frame, *first = *first, 0
+	}
+	return c.consumer.decode(data, m)
+}
+
+func (c *countingConsumer) takeAnswer(m any) error {
+	err := c.consumer.takeAnswer(m)
+	c.answered, c.sizes = true, c.s.stats.answer
+	return err
+}
+
+// receiveCounted is receive that tells of the message. ended says that it was the last, or that
+// there is none: a message that could not be decoded is neither.
+func (s *stream) receiveCounted(c *conn, side consumer, m any) (ended bool, err error) {
+	counting := &countingConsumer{consumer: side, s: s}
+	err = s.receive(c, counting, m)
+	if err == nil {
+		s.stats.in(m, counting.sizes)
+	}
+	return counting.answered || err != nil && !counting.decoded, err
+}
