@@ -19,7 +19,8 @@ type Client struct {
 	conn
 	redial    redialer // nil, or else conn is unused: it has the connections
 	connStats connStats
-	gathering bool // the reader has others leave the writing to it; the reader's
+	since     time.Time // start was called then
+	gathering bool      // the reader has others leave the writing to it; the reader's
 
 	// unaryCalls holds calls between uses: not in any map, ready empty. Each client has its own, for
 	// channels must not pass from one testing/synctest bubble to another.
@@ -42,6 +43,8 @@ type redialer interface {
 	current() *Client // of the connection that there is now, or nil
 	err() error       // see Client.Err
 	close()           // see Client.Close
+	// connections returns the state, and the clients of all connections that have not ended.
+	connections() (state ConnState, all []*Client)
 }
 
 // NewClient returns a client on conn, which it owns from then on, its deadlines included: Close
@@ -60,6 +63,7 @@ func NewClient(netConn net.Conn, opts ...ClientOpts) *Client {
 
 // start runs the handshake, and begins to read.
 func (c *Client) start(netConn net.Conn) {
+	c.since = time.Now()
 	c.beginStats(netConn)
 	used, err := c.handshake(netConn)
 	c.ext.set(c.extensions.initial())

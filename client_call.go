@@ -48,7 +48,7 @@ func (c *Client) call(ctx context.Context, st *callStats, service, method string
 	if err != nil {
 		return err
 	}
-	reply, err := c.roundTrip(ctx, st, f, e.Size())
+	reply, err := c.roundTrip(ctx, st, callName{service: service, method: method}, f, e.Size())
 	if err != nil {
 		return err
 	}
@@ -97,11 +97,12 @@ func (c *Client) invoke(ctx context.Context, st *callStats, req *Request, resp *
 		return c.redial.repeat(ctx, func(c *Client) error { return c.invokeAgain(ctx, st, req, resp) })
 	}
 	e := codec.Encoded(req.Payload)
+	name := callName{service: req.Service, method: req.Method}
 	f, err := requestFrame(req.Service, req.Method, e, req.TimeoutNano, metadataFrom(req.Metadata), 0, c.maxSend)
 	if err != nil {
 		return err
 	}
-	reply, err := c.roundTrip(ctx, st, f, e.Size())
+	reply, err := c.roundTrip(ctx, st, name, f, e.Size())
 	if err != nil {
 		return err
 	}
@@ -191,8 +192,14 @@ func timeLeft(ctx context.Context) (int64, error) {
 
 // roundTrip sends a unary request, taking f, whose message has so many bytes, and returns the frame
 // of the answer, which the caller frees.
-func (c *Client) roundTrip(ctx context.Context, st *callStats, f *wire.Frame, size int) (*wire.Frame, error) {
+func (c *Client) roundTrip(
+	ctx context.Context, st *callStats, name callName, f *wire.Frame, size int,
+) (*wire.Frame, error) {
 	s := c.newCall()
+	s.name = name
+	if st != nil {
+		s.name.since = transport.ClockAt(st.began)
+	}
 	reply, err := c.exchange(ctx, s, st, f, size)
 	c.unaryCalls.Put(s) // not deferred: where a handler of stats panics the call is still in flight
 	return reply, err

@@ -68,6 +68,7 @@ func (c *Client) openStream(
 	cs.ready, cs.flow, cs.stats = make(chan struct{}, 1), &c.inflow, st
 	cs.noData = !desc.StreamingServer
 	c.ease() // streams may have ended that nobody has read
+	cs.name = callName{service, method, desc.StreamingClient, transport.Clock()}
 	sizes := payloadSizes{e.Size(), f.Len()}
 	if err := c.send(ctx, &cs.stream, f); err != nil {
 		return nil, err

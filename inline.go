@@ -107,6 +107,7 @@ func (in *inline) run(sc *serverConn, call *serverCall) (ran, gone bool) {
 		}
 	}()
 	size, began := call.size, transport.Clock()
+	call.began.Store(int64(began))
 	posted := call.serve()
 	took := transport.Clock() - began
 	returned = true

@@ -34,16 +34,16 @@ type UnaryServerInterceptor func(context.Context, Unmarshaler, *UnaryServerInfo,
 
 // UnaryClientInterceptor runs around each unary call: it calls the invoker, or answers itself. What
 // it changes in the request is what goes out. A status that the server answers with stands in the
-// Response, the invoker's error is nil then: [status.ErrorProto] of its Status is the error that the
-// call returns, nil where there is none. Both together are what has become of the call:
+// Response, the invoker's error is nil then. [status.ErrorProto] makes an error of it, nil where
+// there is none, so this is what has become of the call:
 //
 //	err := invoke(ctx, req, resp)
 //	if err == nil {
 //		err = status.ErrorProto(resp.GetStatus())
 //	}
 //
-// The error of a call that a client of [Dial] makes is the invoker's where the server has refused it
-// because it shuts down. [StatusOf] has the status of any of these.
+// On a client of [Dial] the invoker has an error for a call that a server has refused because it
+// shuts down. [StatusOf] has the status of any error.
 //
 // [status.ErrorProto]: https://pkg.go.dev/google.golang.org/grpc/status#ErrorProto
 type UnaryClientInterceptor func(context.Context, *Request, *Response, *UnaryClientInfo, Invoker) error

@@ -313,6 +313,16 @@ func (r *reconnector) current() *Client {
 	return nil
 }
 
+// connections implements [redialer].
+func (r *reconnector) connections() (state ConnState, all []*Client) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for l := range r.links {
+		all = append(all, l.client)
+	}
+	return r.state, all
+}
+
 // err implements [redialer].
 func (r *reconnector) err() error {
 	r.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/status"
@@ -29,6 +30,7 @@ type serverCall struct {
 	stream   *serverStream   // nil for a unary call
 	stats    *callStats      // nil without a handler, and before the call runs
 	next     *serverCall     // behind it in the workers' queue
+	began    atomic.Int64    // its run, in nanoseconds on the clock; 0: it has not
 
 	reqMu   sync.Mutex  // guards all below
 	request *wire.Frame // nil once the method has returned
@@ -50,6 +52,7 @@ func newServerCall(sc *serverConn, m *method, in *transport.Inbound, v wire.Requ
 	call.size = call.request.Len() + v.Metadata*keyValueCost
 	call.id, call.sc, call.method = in.Stream, sc, m
 	call.timeout, call.metadata = v.Timeout, v.Metadata
+	call.began.Store(0)
 	if m.stream != nil {
 		call.stream = newServerStream(call)
 	}

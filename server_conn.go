@@ -23,6 +23,7 @@ type serverConn struct {
 	base   context.Context // Serve's
 	peer   string          // who it is, for the log
 	over   chan struct{}   // closed when it counts as closed; nil unless ServeConn waits for that
+	since  time.Time       // it was accepted then
 	stats  connStats
 
 	ids        streamids.Set // of the Requests so far; the reader's
@@ -42,7 +43,7 @@ type serverConn struct {
 }
 
 func newServerConn(s *Server, ctx context.Context, netConn net.Conn) *serverConn {
-	sc := &serverConn{server: s, base: ctx, running: 1}
+	sc := &serverConn{server: s, base: ctx, running: 1, since: time.Now()}
 	sc.netConn, sc.state = netConn, connHandshake
 	if s.logger != nil {
 		sc.peer = peercred.Describe(netConn)

@@ -38,9 +38,11 @@ type ConnInfo struct {
 
 // CallInfo describes a call to [StatsHandler.TagCall].
 type CallInfo struct {
-	Client                           bool   // it is made here, and not served
-	FullMethod                       string // "/service/method"
-	StreamingClient, StreamingServer bool   // the sides that send a stream of messages; neither: a unary call
+	Client     bool   // it is made here, and not served
+	FullMethod string // "/service/method"
+	// StreamingClient and StreamingServer are the sides that send a stream of messages; where neither
+	// does it is a unary call.
+	StreamingClient, StreamingServer bool
 	// Unregistered says that the server has no such method: a client has named it, it can be any text.
 	Unregistered bool
 }
@@ -81,7 +83,8 @@ type InPayload struct {
 	Time     time.Time
 }
 
-// OutPayload says that a message is on its way. An attempt of a call that is made again has its own.
+// OutPayload says that a message is on its way. An attempt of a call that is made again has its
+// own.
 type OutPayload struct {
 	Client   bool
 	Message  any // as it was given; nil is an empty one

@@ -21,6 +21,7 @@ type stream struct {
 	ready chan struct{} // capacity 1
 	flow  *inflow       // nil for a unary call, which has no Data
 	stats *callStats    // nil without a handler, and for a unary call
+	name  callName      // a client's; for snapshots
 
 	noData        bool // a stream whose peer sends none: the answer is a Response
 	countAfterEnd bool // buffered counts beyond the end: a server's stream
@@ -45,6 +46,14 @@ type stream struct {
 	cur    *wire.Frame // frames being taken, owned by the consumer
 	off    int         // of the next one in cur
 	waits  int         // of the consumer since it last found that messages had been sent
+}
+
+// callName is what a client's call is called. It is written before the call is in flight, and read
+// under the conn's lock while it is.
+type callName struct {
+	service, method string
+	sends           bool          // a stream whose client streams
+	since           time.Duration // on the clock; 0: not known
 }
 
 func (s *stream) receiver() *stream { return s }

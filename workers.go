@@ -109,6 +109,7 @@ func (p *workers) popLocked() *worker {
 // runAlone runs one call on a goroutine of its own.
 func (p *workers) runAlone(call *serverCall) {
 	call.sc.t.AwaitSpace() // as if the request had not been read
+	call.began.Store(int64(transport.Clock()))
 	call.serve().FlushBatched(true)
 }
 
@@ -177,6 +178,7 @@ func (w *worker) run(call *serverCall) (locked bool) {
 	call.sc.t.AwaitSpace() // as if the request had not been read
 	m, size := call.method, call.size
 	began := transport.Clock()
+	call.began.Store(int64(began))
 	posted := call.serve()
 	took := transport.Clock() - began
 	posted.FlushBatched(true)

@@ -145,6 +145,13 @@ func (b *backlog) Flushed() bool {
 	return b.state == sendFlushed
 }
 
+// Unwritten is how many bytes are posted and not written.
+func (b *backlog) Unwritten() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.unwritten
+}
+
 // Posted is how many bytes were ever posted.
 func (b *backlog) Posted() uint64 {
 	b.mu.Lock()

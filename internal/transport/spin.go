@@ -32,6 +32,12 @@ var clockStart = time.Now()
 // Clock is cheaper than time.Now: it reads the monotonic clock alone.
 func Clock() time.Duration { return time.Since(clockStart) }
 
+// ClockAt is what Clock has said, or will say, at a time that has a monotonic reading.
+func ClockAt(t time.Time) time.Duration { return t.Sub(clockStart) }
+
+// ClockTime is the time at which Clock has said d.
+func ClockTime(d time.Duration) time.Time { return clockStart.Add(d) }
+
 // byteTime is how long the peer takes to decode, handle and encode n bytes: a nanosecond each.
 func byteTime(n int) time.Duration { return time.Duration(n) }
 

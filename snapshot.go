@@ -1,0 +1,245 @@
+package ttrpc
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containerd/ttrpc/internal/peercred"
+	"github.com/containerd/ttrpc/internal/transport"
+)
+
+// Snapshot is what a [Server] or [Client] was about at one moment, for debugging: its JSON and its
+// String are for people, and may have more in later versions. Each connection is looked at by
+// itself, so calls of two connections need not have been in flight at the same time.
+type Snapshot struct {
+	Time  time.Time      `json:"time"`
+	State string         `json:"state,omitempty"` // of a client of Dial, a [ConnState]; else empty
+	Conns []ConnSnapshot `json:"conns"`           // the oldest first
+}
+
+// ConnSnapshot is a connection.
+type ConnSnapshot struct {
+	Peer  string    `json:"peer"`  // the address of the other end, and the process where it is known
+	Since time.Time `json:"since"` // when it was accepted, or the client was made
+	// State is "handshake", "open", "draining" (it takes no further calls), "flushing" (its last
+	// answer is being written) or "closed".
+	State string `json:"state"`
+	// Extensions is "off", "unknown" (nothing has told yet that the peer knows the protocol's
+	// extensions) or "known".
+	Extensions string `json:"extensions"`
+	// Unread is bytes of streams' messages that were received and not taken.
+	Unread  int            `json:"unread"`
+	Backlog int            `json:"backlog"` // bytes that wait to be written
+	Calls   []CallSnapshot `json:"calls"`   // in flight, in the order of their begin
+	// Handlers is how many of a server's handlers have not returned, also those whose call has been
+	// cancelled.
+	Handlers int `json:"handlers,omitempty"`
+}
+
+// CallSnapshot is a call in flight.
+type CallSnapshot struct {
+	ID     uint32 `json:"id"` // its stream id
+	Method string `json:"method"`
+	Kind   string `json:"kind"` // "unary", "client stream", "server stream" or "bidi stream"
+	// State is a server's "queued" or "running", a client's "waiting" for a unary call, and "open" for
+	// a stream.
+	State string `json:"state"`
+	// Since is when the call began to run on a server, or was sent by a client. It is zero for a call
+	// that is queued, and for a unary call of a client without [WithClientStats], which looks at no
+	// clock.
+	Since  time.Time       `json:"since,omitzero"`
+	Stream *StreamSnapshot `json:"stream,omitempty"` // nil for a unary call
+}
+
+// StreamSnapshot is how far a stream has come.
+type StreamSnapshot struct {
+	Ended    bool           `json:"ended"`  // the peer sends no more messages
+	Unread   int            `json:"unread"` // bytes received and not taken
+	Sent     WindowSnapshot `json:"sent"`
+	Received WindowSnapshot `json:"received"`
+}
+
+// WindowSnapshot is one direction of a stream: bytes of messages with their headers.
+type WindowSnapshot struct {
+	Bytes uint64 `json:"bytes"`
+	// Limited says that the sender is under flow control, and Limit how many bytes it may have sent
+	// altogether when it begins a message.
+	Limited bool   `json:"limited"`
+	Limit   uint64 `json:"limit,omitempty"`
+}
+
+// Snapshot returns what the server is about: its connections and the calls that run on them. It
+// takes each connection's lock for as long as it takes to look at its calls.
+func (s *Server) Snapshot() Snapshot {
+	now := Snapshot{Time: time.Now(), Conns: []ConnSnapshot{}}
+	for _, sc := range s.openConns() {
+		now.Conns = append(now.Conns, sc.snapshot())
+	}
+	now.sort()
+	return now
+}
+
+// Snapshot returns what the client is about: its connection, or connections where [Dial] has made
+// it, and the calls that are in flight on them. Calls that wait for a connection are in none.
+func (c *Client) Snapshot() Snapshot {
+	now, clients := Snapshot{Time: time.Now(), Conns: []ConnSnapshot{}}, []*Client{c}
+	if c.redial != nil {
+		var state ConnState
+		state, clients = c.redial.connections()
+		now.State = state.String()
+	}
+	for _, c := range clients {
+		now.Conns = append(now.Conns, c.snapshot())
+	}
+	now.sort()
+	return now
+}
+
+func (s *Snapshot) sort() {
+	slices.SortStableFunc(s.Conns, func(a, b ConnSnapshot) int { return a.Since.Compare(b.Since) })
+	for _, c := range s.Conns {
+		slices.SortFunc(c.Calls, func(a, b CallSnapshot) int { return cmp.Compare(a.ID, b.ID) })
+	}
+}
+
+func (sc *serverConn) snapshot() ConnSnapshot {
+	sc.mu.Lock()
+	now := sc.lookLocked(sc.since)
+	now.Handlers = max(sc.running-1, 0) // but for the connection's goroutine
+	netConn := sc.netConn
+	sc.mu.Unlock()
+	now.Peer = peercred.Describe(netConn)
+	return now
+}
+
+func (c *Client) snapshot() ConnSnapshot {
+	c.mu.Lock()
+	now := c.lookLocked(c.since)
+	netConn := c.netConn
+	c.mu.Unlock()
+	now.Peer = peercred.Describe(netConn)
+	return now
+}
+
+// lookLocked looks at all that the two roles share.
+func (c *conn) lookLocked(since time.Time) ConnSnapshot {
+	states := [...]string{"open", "handshake", "draining", "flushing", "closed"}
+	known := [...]string{"off", "unknown", "known", "known"}
+	now := ConnSnapshot{Since: since, State: states[c.state], Extensions: known[c.ext.state.Load()], Calls: []CallSnapshot{}}
+	now.Unread = int(c.inflow.buffered.Load())
+	if c.t != nil { // in a handshake there is none
+		now.Backlog = c.t.Unwritten()
+	}
+	for id, call := range c.calls {
+		var look CallSnapshot
+		switch call := call.(type) {
+		case *serverCall:
+			look = call.look()
+		case *stream:
+			look = call.look()
+		}
+		look.ID = id
+		now.Calls = append(now.Calls, look)
+	}
+	return now
+}
+
+// look looks at a server's call in flight. The conn's lock is held.
+func (call *serverCall) look() CallSnapshot {
+	m := call.method
+	look := CallSnapshot{Method: m.name, Kind: kindOfCall(m.stream != nil, m.streamingClient, m.streamingServer), State: "queued"}
+	if began := call.began.Load(); began != 0 {
+		look.State, look.Since = "running", transport.ClockTime(time.Duration(began))
+	}
+	if call.stream != nil {
+		look.Stream = call.stream.progress()
+	}
+	return look
+}
+
+// look looks at a client's call in flight. The conn's lock is held.
+func (s *stream) look() CallSnapshot {
+	look := CallSnapshot{Method: fullMethod(s.name.service, s.name.method), State: "waiting"}
+	look.Kind = kindOfCall(s.flow != nil, s.name.sends, !s.noData)
+	if s.name.since != 0 {
+		look.Since = transport.ClockTime(s.name.since)
+	}
+	if s.flow != nil {
+		look.State, look.Stream = "open", s.progress()
+	}
+	return look
+}
+
+func kindOfCall(stream, client, server bool) string {
+	switch {
+	case !stream:
+		return "unary"
+	case client && server:
+		return "bidi stream"
+	case client:
+		return "client stream"
+	}
+	return "server stream"
+}
+
+// progress is how far a stream has come. The conn's lock is held.
+func (s *stream) progress() *StreamSnapshot {
+	out := &s.outgoing
+	p := &StreamSnapshot{Sent: WindowSnapshot{Bytes: out.sent, Limited: out.told && out.limit != noLimit}}
+	if p.Sent.Limited {
+		p.Sent.Limit = out.limit
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.Ended, p.Unread = s.ended, s.buffered
+	p.Received = WindowSnapshot{Bytes: s.incoming.received, Limited: s.incoming.state == windowTold}
+	if p.Received.Limited {
+		p.Received.Limit = s.incoming.limit
+	}
+	return p
+}
+
+// String is the snapshot in lines of text, for people: one for each connection, and one for each of
+// its calls.
+func (s Snapshot) String() string {
+	var b strings.Builder
+	if s.State != "" {
+		fmt.Fprintf(&b, "state %s\n", s.State)
+	}
+	for _, c := range s.Conns {
+		fmt.Fprintf(&b, "%s: %s for %v, extensions %s, %d bytes unread, %d to be written, %d calls\n",
+			c.Peer, c.State, age(s.Time, c.Since), c.Extensions, c.Unread, c.Backlog, len(c.Calls))
+		for _, call := range c.Calls {
+			fmt.Fprintf(&b, "\t%s\n", call.text(s.Time))
+		}
+	}
+	return b.String()
+}
+
+func (c CallSnapshot) text(now time.Time) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "#%d %s: %s, %s", c.ID, c.Method, c.Kind, c.State)
+	if !c.Since.IsZero() {
+		fmt.Fprintf(&b, " for %v", age(now, c.Since))
+	}
+	if s := c.Stream; s != nil {
+		fmt.Fprintf(&b, ", %d bytes unread, sent %s, received %s", s.Unread, s.Sent, s.Received)
+		if s.Ended {
+			b.WriteString(" and the last")
+		}
+	}
+	return b.String()
+}
+
+// String is "5", or "5 of 10" under flow control.
+func (w WindowSnapshot) String() string {
+	if w.Limited {
+		return fmt.Sprintf("%d of %d", w.Bytes, w.Limit)
+	}
+	return fmt.Sprint(w.Bytes)
+}
+
+func age(now, since time.Time) time.Duration { return max(now.Sub(since), 0).Round(time.Millisecond) }
