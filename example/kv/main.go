@@ -26,7 +26,7 @@ import (
 
 //go:generate go run github.com/containerd/ttrpc/tools/generate -I github.com/containerd/ttrpc/example/kv=. -as github.com/containerd/ttrpc/example/kv -plugin go:google.golang.org/protobuf/cmd/protoc-gen-go -plugin go:github.com/containerd/ttrpc/cmd/protoc-gen-go-ttrpc github.com/containerd/ttrpc/example/kv/kvpb/kv.proto
 
-var errUsage = errors.New("usage: kv [flags] serve | get KEY | put KEY=VALUE | watch PREFIX | load KEY=VALUE... | ask KEY...")
+var errUsage = errors.New("usage: kv [flags] serve | get KEY | put KEY=VALUE | load KEY=VALUE... | ask KEY... | watch PREFIX")
 
 func main() {
 	socket := flag.String("socket", os.TempDir()+"/kv.sock", "the daemon's `path`")
