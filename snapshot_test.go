@@ -51,7 +51,7 @@ func TestSnapshot(t *testing.T) {
 		check(t, cs.SendMsg(text("hello"))) // 7 bytes, and the header; the end is a header more
 		check(t, cs.CloseSend())
 		synctest.Wait()
-		equal(t, brief(r.Snapshot()), "[open unknown 17 2 (1 wait unary running true) (3 stuck bidi stream running true ended=true 17 0/17)]")
+		equal(t, brief(r.Snapshot()), "[open unknown 17 2 (1 wait unary running true) (3 stuck bidi stream running true ended=true 17 0/27)]")
 		equal(t, brief(c.Snapshot()), "[open unknown 0 0 (1 wait unary waiting true) (3 stuck bidi stream open true ended=false 0 27/0)]")
 		for _, s := range []ttrpc.Snapshot{r.Snapshot(), c.Snapshot()} {
 			equal(t, s.Conns[0].Since.Equal(began), true)
@@ -62,7 +62,7 @@ func TestSnapshot(t *testing.T) {
 		for _, part := range []string{
 			": open for 1m0s, extensions unknown, 17 bytes unread, 0 to be written, 2 calls\n",
 			"\t#1 /" + svc + "/wait: unary, running for 1m0s\n",
-			"\t#3 /" + svc + "/stuck: bidi stream, running for 0s, 17 bytes unread, sent 0, received 17 and the last\n",
+			"\t#3 /" + svc + "/stuck: bidi stream, running for 0s, 17 bytes unread, sent 0, received 27 and the last\n",
 		} {
 			if !strings.Contains(text, part) {
 				t.Errorf("no %q in\n%s", part, text)
