@@ -65,6 +65,13 @@ func TestDocumentedTests(t *testing.T) {
 	}
 }
 
+// TestReadmeIsShort holds the README to what somebody reads: the rest has pages of its own.
+func TestReadmeIsShort(t *testing.T) {
+	if words := len(strings.Fields(strings.Join(readLines(t, "README.md"), "\n"))); words >= 2000 {
+		t.Errorf("README.md has %d words: move something to another document", words)
+	}
+}
+
 // TestMapHasAllFiles holds CONTRIBUTING.md to name each file of the library, some by a pattern.
 func TestMapHasAllFiles(t *testing.T) {
 	names := regexp.MustCompile(`[\w*.]+\.go`).FindAllString(strings.Join(readLines(t, "CONTRIBUTING.md"), "\n"), -1)
