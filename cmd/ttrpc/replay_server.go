@@ -106,14 +106,15 @@ func playServer(ctx context.Context, address string, all []*frames.Frame, std st
 			stop := context.AfterFunc(ctx, func() { conn.Close() })
 			defer stop()
 			defer conn.Close()
-			if err := r.serve(conn); err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil {
+			if err := r.serve(conn); !errors.Is(err, io.EOF) && ctx.Err() == nil {
 				fmt.Fprintf(std.err, "ttrpc: %v\n", err)
 			}
 		})
 	}
 }
 
-// serve answers each frame of a client by what was recorded until the call's next one.
+// serve answers each frame of a client by what was recorded until the call's next one. Its error is
+// io.EOF after an orderly end.
 func (r *recording) serve(conn net.Conn) error {
 	rest := map[uint32][]*frames.Frame{}
 	for {
