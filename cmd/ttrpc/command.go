@@ -29,7 +29,7 @@ type action func(ctx context.Context, args []string, std stdio) error
 // commands returns all verbs, in the order of the help.
 func commands() []command {
 	return []command{
-		listCommand(), describeCommand(), callCommand(), pingCommand(), healthCommand(), shimsCommand(),
+		listCommand(), describeCommand(), callCommand(), pingCommand(), healthCommand(), topCommand(), shimsCommand(),
 		traceCommand(), proxyCommand(), replayCommand(), decodeCommand(), completionCommand(),
 	}
 }
