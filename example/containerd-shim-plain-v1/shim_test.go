@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"io"
 	"os"
+	"os/exec"
 	"syscall"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/containerd/containerd/api/types"
 	status "github.com/containerd/containerd/api/types/task"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/containerd/ttrpc/example/containerd-shim-plain-v1/internal/drive"
 )
@@ -157,6 +159,12 @@ func TestRefused(t *testing.T) {
 	expectCode(t, err, codes.AlreadyExists)
 	_, err = r.V3.Pause(r.ctx, &task.PauseRequest{ID: containerID})
 	expectCode(t, err, codes.Unimplemented)
+	_, err = r.V3.Exec(r.ctx, &task.ExecProcessRequest{
+		ID: containerID, ExecID: "binary", Stdout: "binary:///bin/cat", Spec: execRequest(t, "", "true").Spec,
+	})
+	r.must(err)
+	_, err = r.V3.Start(r.ctx, &task.StartRequest{ID: containerID, ExecID: "binary"})
+	expectCode(t, err, codes.Unimplemented)
 	r.start("")
 	_, err = r.V3.Start(r.ctx, &task.StartRequest{ID: containerID})
 	expectCode(t, err, codes.FailedPrecondition)
@@ -227,4 +235,20 @@ func TestEventsAfterRestart(t *testing.T) {
 	r.expectExit("", 128+9)
 	r.end()
 	r.containerd.expect(r.ctx, "/tasks/exit "+containerID, "/tasks/delete")
+}
+
+// What containerd asks before it starts a shim with certain options.
+func TestInfo(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(self, "-info").Output()
+	var info types.RuntimeInfo
+	if err == nil {
+		err = proto.Unmarshal(out, &info)
+	}
+	if err != nil || info.GetName() != "io.containerd.plain.v1" {
+		t.Errorf("-info prints %q, %v", out, err)
+	}
 }

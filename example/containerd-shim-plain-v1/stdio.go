@@ -75,7 +75,7 @@ func openOutput(uri string) (int, error) {
 	case isFile:
 		return openFile(path, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_APPEND)
 	case strings.Contains(uri, "://"):
-		return noFD, fmt.Errorf("output to %s is not supported: %s writes to fifos and to file:// alone", uri, program)
+		return noFD, fmt.Errorf("output to %s, which is no fifo and not file://: %w", uri, errUnsupported)
 	default:
 		return openFile(uri, syscall.O_RDWR)
 	}

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -154,3 +155,34 @@ func WriteBundle(dir string, args ...string) error {
 
 // SocketPath is the file of the shim's socket.
 func (s *Shim) SocketPath() string { return strings.TrimPrefix(s.Address, "unix://") }
+
+// Run creates the container of the bundle and starts it, without streams.
+func (s *Shim) Run(ctx context.Context, c Config) error {
+	if _, err := s.V3.Create(ctx, &task.CreateTaskRequest{ID: c.ID, Bundle: c.Bundle}); err != nil {
+		return err
+	}
+	if _, err := s.V3.Start(ctx, &task.StartRequest{ID: c.ID}); err != nil {
+		return err
+	}
+	_, err := s.V3.State(ctx, &task.StateRequest{ID: c.ID})
+	return err
+}
+
+// End kills the container, deletes it, and has the shim end.
+func (s *Shim) End(ctx context.Context, c Config) error {
+	const sigkill = 9
+	if _, err := s.V3.Kill(ctx, &task.KillRequest{ID: c.ID, Signal: sigkill}); err != nil {
+		return err
+	}
+	if _, err := s.V3.Wait(ctx, &task.WaitRequest{ID: c.ID}); err != nil {
+		return err
+	}
+	if _, err := s.V3.Delete(ctx, &task.DeleteRequest{ID: c.ID}); err != nil {
+		return err
+	}
+	_, err := s.V3.Shutdown(ctx, &task.ShutdownRequest{ID: c.ID})
+	if errors.Is(err, ttrpc.ErrClosed) {
+		return nil // the original's Server may close the connection before this answer is written
+	}
+	return err
+}
