@@ -80,7 +80,6 @@ func (w *recvWindow) open() int64 {
 // pass counts n bytes that have come, and hold no message.
 func (w *recvWindow) pass(b *budget, n int) {
 	before := w.open()
-	w.wants = false
 	w.received += uint64(n)
 	b.open.Add(w.open() - before)
 }
@@ -88,6 +87,7 @@ func (w *recvWindow) pass(b *budget, n int) {
 // count counts n bytes that have come.
 func (w *recvWindow) count(b *budget, unread, n int) limitDue {
 	w.pass(b, n)
+	w.wants = false
 	switch {
 	case w.state != windowFree:
 		return limitDue{}
