@@ -50,6 +50,7 @@ type chaos struct {
 	name  string // of the seed and the faults, for failures
 	count *chaosCount
 	whole bool // nothing on the connection ends it: every call has to succeed
+	fake  bool // time costs nothing
 }
 
 // TestChaos runs over pipes, in fake time.
@@ -63,8 +64,12 @@ func TestChaos(t *testing.T) {
 			l := pipe.Listen()
 			r := serve(t, l, ttrpc.WithServerStreamBuffer(20000, 50000), ttrpc.WithServerWriteBacklog(5000))
 			var all sync.WaitGroup
+			shuts := from/batch%4 == 3 // under load
+			if shuts {
+				time.AfterFunc(time.Duration(1+from%20)*time.Millisecond, func() { go r.Shutdown(bg) })
+			}
 			for seed := from; seed < min(from+batch, first+n); seed++ {
-				all.Go(func() { chaosOnPipe(t, l, seed, count) })
+				all.Go(func() { chaosOnPipe(t, l, seed, count, shuts) })
 			}
 			all.Wait()
 			leftovers := ttrpc.ServerLeftovers(r.Server)
@@ -75,7 +80,7 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-func chaosOnPipe(t *testing.T, l *pipe.Listener, seed uint64, count *chaosCount) {
+func chaosOnPipe(t *testing.T, l *pipe.Listener, seed uint64, count *chaosCount, shuts bool) {
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	there, textThere := pipe.Random(rand.New(rand.NewPCG(seed, 1)), 5000)
 	back, textBack := pipe.Random(rand.New(rand.NewPCG(seed, 2)), 5000)
@@ -83,7 +88,7 @@ func chaosOnPipe(t *testing.T, l *pipe.Listener, seed uint64, count *chaosCount)
 	check(t, err)
 	load := &chaos{
 		t: t, count: count, name: fmt.Sprintf("seed %d, there: %s, back: %s", seed, textThere, textBack),
-		whole: endless(there) && endless(back),
+		whole: endless(there) && endless(back) && !shuts, fake: true,
 	}
 	load.run(rnd, conn)
 }
@@ -129,9 +134,9 @@ func (l *chaos) step(r *rand.Rand, tag string) {
 	case 0, 1, 2:
 		err = l.echo(ctx, in)
 	case 3:
-		err = l.chat(ctx, r.IntN(12), in)
+		err = l.chat(ctx, r.IntN(12), in, l.pause(r))
 	case 4:
-		err = l.list(ctx, r.IntN(40))
+		err = l.list(ctx, r.IntN(40), l.pause(r))
 	case 5:
 		err = l.join(ctx, r.IntN(12), in)
 	case 6:
@@ -193,15 +198,23 @@ func (l *chaos) echo(ctx context.Context, in string) error {
 	return compare(out, in)
 }
 
+// pause is for how long a consumer takes nothing, before each message.
+func (l *chaos) pause(r *rand.Rand) time.Duration {
+	if !l.fake || r.IntN(4) > 0 {
+		return 0
+	}
+	return time.Duration(r.Int64N(int64(time.Second)))
+}
+
 // chat sends and receives at once.
-func (l *chaos) chat(ctx context.Context, n int, in string) error {
+func (l *chaos) chat(ctx context.Context, n int, in string, pause time.Duration) error {
 	cs, err := l.c.NewStream(ctx, both, svc, "chat", nil)
 	if err != nil {
 		return err
 	}
 	sent := make(chan error, 1)
 	go func() { sent <- sendAll(cs, n, in) }()
-	err = receiveAll(cs, func(i int) string { return in + strconv.Itoa(i) }, n)
+	err = receiveSlowly(cs, func(i int) string { return in + strconv.Itoa(i) }, n, pause)
 	if sendErr := <-sent; err == nil {
 		err = sendErr
 	}
@@ -219,9 +232,16 @@ func sendAll(cs ttrpc.ClientStream, n int, in string) error {
 	return cs.CloseSend()
 }
 
-// receiveAll receives n messages and the end.
 func receiveAll(cs ttrpc.ClientStream, want func(int) string, n int) error {
+	return receiveSlowly(cs, want, n, 0)
+}
+
+// receiveSlowly receives n messages and the end, with pauses.
+func receiveSlowly(cs ttrpc.ClientStream, want func(int) string, n int, pause time.Duration) error {
 	for i := 0; ; i++ {
+		if pause > 0 {
+			elapse(pause)
+		}
 		got, err := recvText(cs)
 		switch {
 		case errors.Is(err, io.EOF) && i == n:
@@ -236,12 +256,12 @@ func receiveAll(cs ttrpc.ClientStream, want func(int) string, n int) error {
 	}
 }
 
-func (l *chaos) list(ctx context.Context, n int) error {
+func (l *chaos) list(ctx context.Context, n int, pause time.Duration) error {
 	cs, err := l.c.NewStream(ctx, down, svc, "list", text(strconv.Itoa(n)))
 	if err != nil {
 		return err
 	}
-	return receiveAll(cs, strconv.Itoa, n)
+	return receiveSlowly(cs, strconv.Itoa, n, pause)
 }
 
 func (l *chaos) join(ctx context.Context, n int, in string) error {

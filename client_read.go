@@ -136,15 +136,15 @@ func (c *Client) handleData(in *transport.Inbound) bool {
 	case !live:
 		return true
 	case s.flow == nil:
-		c.giveUp(s.id, unexpected(in.Type))
+		c.giveUp(in.Stream, unexpected(in.Type))
 		return true
 	case s.noData:
-		c.giveUp(s.id, fmt.Errorf("received data from non-streaming server: %w", ErrProtocol))
+		c.giveUp(in.Stream, fmt.Errorf("received data from non-streaming server: %w", ErrProtocol))
 		return true
 	case !c.deliver(s, in):
 		return false
 	}
-	if in.Flags&wire.FlagRemoteClosed != 0 && c.claim(s.id) != nil {
+	if in.Flags&wire.FlagRemoteClosed != 0 && c.claim(in.Stream) != nil {
 		s.closeRecv(nil, nil)
 	}
 	return true

@@ -3,6 +3,8 @@
 package ttrpc_test
 
 import (
+	"encoding/binary"
+	"math"
 	"math/rand/v2"
 )
 
@@ -14,4 +16,34 @@ func randomProgram(seed uint64) []byte {
 		b[i] = byte(r.Uint32())
 	}
 	return b
+}
+
+// extension is a frame of the extensions, for some id: one that either side may send, or neither.
+func (p *program) extension(id uint32) rawFrame {
+	f := rawFrame{id: id, typ: []byte{4, 5, 0x40, 0x41, 0x42, 0x42, 0x43}[p.next(7)]}
+	switch p.next(8) {
+	case 0: // anything
+		f.id, f.flags, f.data = id+uint32(p.next(3)), byte(p.next(256)), p.bytes(p.next(80))
+		return f
+	case 1, 2:
+		f.id = 0
+	}
+	switch f.typ {
+	case 4, 5:
+		f.data = p.bytes(8)
+	case 0x42:
+		f.data = binary.BigEndian.AppendUint64(nil, p.limit())
+	case 0x43:
+		f.id, f.data = 0, binary.BigEndian.AppendUint32(nil, id)
+	}
+	return f
+}
+
+// limit is one of a Window: small, and growing or not, or one of the largest.
+func (p *program) limit() uint64 {
+	if n := uint64(p.next(256)); n > 3 {
+		return n << p.next(8)
+	} else {
+		return n - 2 + math.MaxUint64*(n/2)
+	}
 }

@@ -86,7 +86,7 @@ func (p *serverProgram) run() {
 }
 
 func (p *serverProgram) step() {
-	switch p.next(12) {
+	switch p.next(14) {
 	case 0, 1:
 		p.echo(p.newID(1))
 	case 2, 3:
@@ -106,6 +106,8 @@ func (p *serverProgram) step() {
 		p.pause()
 	case 11:
 		p.odd()
+	case 12, 13:
+		p.frame(p.extension(p.oldID()))
 	}
 }
 
@@ -193,6 +195,9 @@ func (p *serverProgram) open(id uint32) {
 }
 
 func (p *serverProgram) frame(f rawFrame) {
+	if f.typ == 0x41 {
+		delete(p.echoes, f.id) // it may be answered, and need not
+	}
 	p.out = append(p.out, f.bytes()...)
 	p.used = append(p.used, f.id)
 	p.frames[f.id]++

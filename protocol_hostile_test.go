@@ -16,6 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/containerd/ttrpc"
 )
 
@@ -259,4 +261,49 @@ func TestP62OpenAndCancelInALoop(t *testing.T) {
 		return len(got.byID[id]) == 1
 	})
 	close(ended)
+}
+
+// Data for a unary call that is being given up fails that call alone: not the next one, for which
+// the client uses its memory again.
+func TestP60DataForACallThatIsGivenUp(t *testing.T) {
+	c, p := rawServer(t, "unix")
+	go func() {
+		for {
+			f, err := p.receive()
+			if err != nil {
+				return
+			}
+			req, in := new(ttrpc.Request), new(message)
+			if proto.Unmarshal(f.data, req) != nil || proto.Unmarshal(req.Payload, in) != nil {
+				t.Error("no Request:", f)
+			}
+			reply := answer(f.id, in.Value)
+			if in.Value == "given up" {
+				reply = data(f.id, 0, "x")
+			}
+			if _, err := p.Write(reply.bytes()); err != nil {
+				return
+			}
+		}
+	}()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for n := range rounds(20_000) / 8 {
+				ctx, cancel := context.WithCancel(bg)
+				go func() {
+					for range n % 1000 {
+						_ = ctx.Err()
+					}
+					cancel()
+				}()
+				_, _ = call(ctx, c, "echo", "given up")
+				if _, err := call(bg, c, "echo", "x"); err != nil {
+					t.Error("the next call:", err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
 }
