@@ -4,18 +4,22 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	events "github.com/containerd/containerd/api/services/ttrpc/events/v1"
 	"github.com/containerd/containerd/api/types"
+	"github.com/containerd/ttrpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 const (
-	// eventTimeout is how long one event waits for containerd.
+	// eventTimeout is how long one event waits for containerd, with all tries.
 	eventTimeout = 5 * time.Second
+	// maxTries is how many connections may end under one event.
+	maxTries = 5
 	// maxQueued is how many events may wait; more are dropped, and the log says so.
 	maxQueued = 128
 )
@@ -58,13 +62,25 @@ func (p *publisher) run(address string) {
 		}
 	}
 	for envelope := <-p.queue; envelope != nil; envelope = <-p.queue {
-		ctx, cancel := context.WithTimeout(context.Background(), eventTimeout)
-		err := forward(ctx, &events.ForwardRequest{Envelope: envelope})
-		cancel()
-		if err != nil {
+		if err := deliver(forward, envelope); err != nil {
 			p.log.Warn("an event is lost", "topic", envelope.Topic, "error", err)
 		}
 	}
+}
+
+// deliver sends one event. It tries again when the connection has ended meanwhile: containerd may
+// get an event twice, as from all shims, and does not miss one.
+func deliver(forward func(context.Context, *events.ForwardRequest) error, envelope *types.Envelope) error {
+	ctx, cancel := context.WithTimeout(context.Background(), eventTimeout)
+	defer cancel()
+	var err error
+	for range maxTries {
+		err = forward(ctx, &events.ForwardRequest{Envelope: envelope})
+		if !errors.Is(err, ttrpc.ErrClosed) {
+			break
+		}
+	}
+	return err
 }
 
 // send queues an event. The type's name has no prefix, as everywhere in containerd.

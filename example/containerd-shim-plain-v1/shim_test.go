@@ -197,6 +197,8 @@ func TestDeadShim(t *testing.T) {
 	f, err := os.OpenFile(out, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	r.must(err)
 	defer f.Close()
+	deadline, _ := r.ctx.Deadline()
+	r.must(f.SetReadDeadline(deadline))
 	r.create(&task.CreateTaskRequest{Stdout: out})
 	pid := r.start("")
 	lines := bufio.NewReader(f)
