@@ -190,7 +190,7 @@ func TestP61CancelRacesWithTheAnswer(t *testing.T) {
 				chance := rand.New(rand.NewPCG(1, uint64(i)))
 				for n := range rounds(20_000) / (2 * callers) {
 					ctx, cancel := context.WithCancel(bg)
-					in, want := fmt.Sprint(i, n), error(nil)
+					in := fmt.Sprint(i, n)
 					go func(spin int) {
 						for range spin {
 							_ = ctx.Err()
@@ -198,6 +198,7 @@ func TestP61CancelRacesWithTheAnswer(t *testing.T) {
 						cancel()
 					}(chance.IntN(3000))
 					var out string
+					var want error
 					if n%8 == 0 {
 						out, want = chatOnce(ctx, c, in)
 					} else {
