@@ -308,3 +308,38 @@ func TestP60DataForACallThatIsGivenUp(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// What a client writes to a server that does not know the extensions is, byte for byte, what it
+// writes without them: calls, streams, what is given up, and what the server gets wrong.
+func TestP57WireToAnOldServer(t *testing.T) {
+	script := func(x ttrpc.Extensions) (got []rawFrame) {
+		c, p := rawServer(t, "unix", ttrpc.WithClientExtensions(x), ttrpc.WithClientStreamBuffer(8*kib, 8*kib),
+			ttrpc.WithClientKeepalive(time.Millisecond, time.Minute))
+		recv := func() rawFrame { got = append(got, p.recv()); return got[len(got)-1] }
+		ctx, stop := context.WithCancel(bg)
+		given := goCall(ctx, c, "echo", "given up")
+		recv()
+		stop()
+		wantExactly(t, wait(t, given, "call"), context.Canceled)
+		for range 3 { // an unread stream fills more than half of the buffer
+			cs := open(t, bg, c, both, "chat", nil)
+			f := recv()
+			p.send(data(f.id, 0, of(5*kib)), rawFrame{id: f.id, typ: 4}, rawFrame{id: f.id, typ: 0x42, data: make([]byte, 8)}, goAway(0))
+			result := goCall(bg, c, "echo", "x")
+			p.send(answer(recv().id, "x"))
+			check(t, wait(t, result, "call"))
+			check(t, cs.SendMsg(text("y")))
+			recv()
+			wantNext(t, cs, of(5*kib))
+			check(t, cs.CloseSend())
+			recv()
+			p.send(closing(f.id))
+			wantTexts(t, cs)
+		}
+		check(t, c.Close())
+		p.wantEnd()
+		return got
+	}
+	with, without := script(ttrpc.ExtensionsAuto), script(ttrpc.ExtensionsOff)
+	equal(t, fmt.Sprint(with), fmt.Sprint(without))
+}

@@ -51,6 +51,8 @@ var wantLines = []string{
 	`^client: STUBS +server-stream +Events +TaskCreated\{pid \d+\}, TaskExited\{status 0\} +TIME$`,
 	`^client: STUBS +client-stream +Import\(16 pieces of 64 KiB\) +1048576 bytes, sha256 e4d0ecf2, as sent +TIME$`,
 	`^client: STUBS +both-streams +Attach\(3 lines\) +\[ONE TWO THREE\], then the end of the stream +TIME$`,
+	`^client: STUBS +paused +Logs, beside an unread stream +1000000 bytes +TIME$`,
+	`^client: STUBS +paused +Attach\(1,000 lines\), taken late +1000 answers, in order +TIME$`,
 	`^client: STUBS +status +Kill\(nobody\) +NotFound "task nobody: no such task", detail task nobody +TIME$`,
 	`^client: STUBS +deadline +Wait, deadline in 50ms +.*context deadline exceeded +TIME$`,
 	`^client: STUBS +cancel +Wait, cancelled on the way +context canceled +TIME$`,

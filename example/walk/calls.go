@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/containerd/ttrpc"
@@ -136,4 +137,48 @@ func (w *walker) bothStreams(ctx context.Context) error {
 		}
 		return fmt.Sprintf("%s, then the end of the stream", came), nil
 	})
+}
+
+// paused sends lines, 16 MiB of them, whose answers nobody takes meanwhile: the peers stop each
+// other at the stream's window, other calls go on, and all answers come once they are taken.
+func (w *walker) paused(ctx context.Context) error {
+	const lines, size = 1000, 16 << 10
+	stream, err := w.attach(ctx)
+	if err != nil {
+		return err
+	}
+	sent := make(chan error, 1)
+	go func() { sent <- sendLines(stream, lines, size) }()
+	err = w.line("Logs, beside an unread stream", func() (string, error) {
+		err := w.withTask(ctx, func(id string) error {
+			_, err := w.logs(ctx, id, 1_000_000)
+			return err
+		})
+		return "1000000 bytes", err
+	})
+	if err != nil {
+		return err
+	}
+	return w.line("Attach(1,000 lines), taken late", func() (string, error) {
+		for i := range lines {
+			answer, err := stream.recv()
+			if err != nil {
+				return "", err
+			}
+			if want := fmt.Sprint("LINE ", i, " "); len(answer) < size || !strings.HasPrefix(answer, want) {
+				return "", errors.Errorf("answer %d is %.20q", i, answer)
+			}
+		}
+		return fmt.Sprintf("%d answers, in order", lines), <-sent
+	})
+}
+
+// sendLines sends lines with their numbers, and ends the client's half.
+func sendLines(stream attachStream, lines, size int) error {
+	for i := range lines {
+		if err := stream.send(fmt.Sprint("line ", i, " ", strings.Repeat(".", size))); err != nil {
+			return err
+		}
+	}
+	return stream.closeSend()
 }

@@ -44,6 +44,7 @@ var allSteps = []step{
 	{"server-stream", (*walker).serverStream},
 	{"client-stream", (*walker).clientStream},
 	{"both-streams", (*walker).bothStreams},
+	{"paused", (*walker).paused},
 	{"status", (*walker).statusDetails},
 	{"deadline", (*walker).deadline},
 	{"cancel", (*walker).cancelled},
