@@ -253,7 +253,6 @@ func TestP62OpenAndCancelInALoop(t *testing.T) {
 		p.send(opening(id, methods[i%len(methods)]), window(id, 1), cancel(id))
 		id += 2
 	}
-	eventually(t, "the handlers' end", func() bool { return left() == "" })
 	p.send(request(id, "echo", "x"))
 	eventually(t, "an answer", func() bool {
 		got.mu.Lock()
@@ -261,6 +260,8 @@ func TestP62OpenAndCancelInALoop(t *testing.T) {
 		check(t, got.err)
 		return len(got.byID[id]) == 1
 	})
+	// By now the server has read all of them.
+	eventually(t, "the handlers' end", func() bool { return left() == "" })
 	close(ended)
 }
 
