@@ -41,9 +41,9 @@ func (p *program) extension(id uint32) rawFrame {
 
 // limit is one of a Window: small, and growing or not, or one of the largest.
 func (p *program) limit() uint64 {
-	if n := uint64(p.next(256)); n > 3 {
-		return n << p.next(8)
-	} else {
-		return n - 2 + math.MaxUint64*(n/2)
+	n := uint64(p.next(256))
+	if n <= 3 {
+		return math.MaxUint64 - n
 	}
+	return n << p.next(8)
 }

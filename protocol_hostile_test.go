@@ -150,12 +150,11 @@ func TestP68KeepaliveTakesAnySignOfLife(t *testing.T) {
 func TestP63ShutWindowHoldsOneStream(t *testing.T) {
 	ended := make(chan error, 100)
 	r := serve(t, waiters(ended))
-	leftovers := ttrpc.ServerLeftovers
 	p := r.greeted()
 	for id := uint32(3); id < 203; id += 2 {
 		p.send(opening(id, "sends"), window(id, 0))
 	}
-	left := leftovers(r.Server)
+	left := ttrpc.ServerLeftovers(r.Server)
 	// What was sent before the windows came.
 	usable := func(id uint32) {
 		p.send(request(id, "echo", "usable"))
