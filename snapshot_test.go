@@ -157,31 +157,25 @@ func TestSnapshotJSON(t *testing.T) {
 	equal(t, strings.Contains(string(b), `"conns":[]`), true)
 }
 
-// Snapshots while calls come and go.
+// Snapshots while calls come and go: one for each call, so that whoever makes calls is not starved.
 func TestRaceSnapshot(t *testing.T) {
 	r := serve(t)
-	var calls, all sync.WaitGroup
-	done := make(chan struct{})
+	var all sync.WaitGroup
 	for range 3 {
-		c := r.client()
-		calls.Go(func() {
+		c, begun := r.client(), make(chan struct{}, 1)
+		all.Go(func() {
+			defer close(begun)
 			for range 200 {
+				begun <- struct{}{}
 				wantEcho(t, c)
 				wantTexts(t, open(t, bg, c, down, "list", text("1")), "0")
 			}
 		})
 		all.Go(func() {
-			for {
-				select {
-				case <-done:
-					return
-				default:
-					_ = r.Snapshot().String() + c.Snapshot().String()
-				}
+			for range begun {
+				_ = r.Snapshot().String() + c.Snapshot().String()
 			}
 		})
 	}
-	calls.Wait()
-	close(done)
 	all.Wait()
 }
