@@ -137,8 +137,15 @@ func showFrames(all []shownFrame) string {
 	return b.String()
 }
 
+// knowsExtensions is a flag of a server's first answer, whichever that is. A probe of its own looks
+// at it.
+const knowsExtensions = 0x80
+
 // showFrame prints a frame; a Response shows its status and payload.
 func showFrame(id uint32, kind, flags byte, data []byte) string {
+	if kind == 2 || kind == 3 {
+		flags &^= knowsExtensions
+	}
 	body := hex.EncodeToString(data)
 	if kind == 2 {
 		var resp ttrpc.Response
@@ -261,6 +268,18 @@ var rawProbes = []probe{
 			{"unknown fields", [][]byte{frame(1, 1, 0, append(request("echo", "a"), 0x78, 1))}},
 			{"duplicate fields", [][]byte{frame(1, 1, 0, append(request("none", "a"), request("echo", "b")...))}},
 		})
+	}},
+	{name: "raw/extensions", run: func(r *report) {
+		w := rawWorld()
+		defer w.close()
+		conn := w.dial()
+		defer conn.Close()
+		for _, answer := range []string{"first", "second"} {
+			conn.Write(frame(1, 1, 0, nil)) // a fault, which is answered each time
+			head, err := readHeader(conn)
+			io.CopyN(io.Discard, conn, int64(binary.BigEndian.Uint32(head[:4])))
+			r.say("flags of the "+answer+" answer", fmt.Sprint(head[9], err))
+		}
 	}},
 	{name: "raw/faults", run: func(r *report) {
 		programs(r, []frameProgram{
