@@ -206,7 +206,10 @@ func (cs *clientStream) post(f *wire.Frame) (posted transport.Unwritten, err err
 func (cs *clientStream) sendError() error {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if cs.err == nil || cs.answered {
+	switch {
+	case !cs.ended && cs.ctx.Err() != nil: // it is being given up for that
+		return cs.ctx.Err()
+	case cs.err == nil || cs.answered:
 		return ErrStreamClosed
 	}
 	return cs.err
