@@ -42,7 +42,8 @@ func (c *conn) forgetPing(number uint64) {
 	c.ext.pings.end(number)
 }
 
-// probe asks a server that may know no extensions, by a frame that it has to refuse.
+// probe asks a server that may know no extensions, by a frame that it has to refuse: a Request, for
+// servers of v1.0 and v1.1, and the blocking half of the Rust crate, ignore all other types.
 func (c *conn) probe(ctx context.Context) error {
 	c.mu.Lock()
 	if c.state == connClosed {
@@ -52,7 +53,7 @@ func (c *conn) probe(ctx context.Context) error {
 	var posted transport.Unwritten
 	if c.ext.pings.probe == nil {
 		c.ext.pings.probe = make(chan struct{})
-		posted, _ = c.t.Post(wire.ControlFrame(0, 0, nil))
+		posted, _ = c.t.Post(wire.ControlFrame(wire.TypeRequest, 0, nil))
 	}
 	answered := c.ext.pings.probe
 	c.mu.Unlock()

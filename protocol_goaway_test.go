@@ -164,7 +164,7 @@ func TestP68ClientPings(t *testing.T) {
 		c, p := rawServer(t, "unix")
 		done := make(chan error, 2)
 		go func() { done <- c.Ping(bg) }()
-		p.want(rawFrame{})
+		p.want(rawFrame{typ: 1})
 		p.send(marked(refusal(0, codes.InvalidArgument, "StreamID must be odd for client initiated streams")))
 		check(t, wait(t, done, "Ping"))
 		go func() { done <- c.Ping(bg) }() // which knows it by now
@@ -178,7 +178,7 @@ func TestP68ClientPings(t *testing.T) {
 		ctx, stop := context.WithCancel(bg)
 		done := make(chan error, 1)
 		go func() { done <- c.Ping(ctx) }()
-		p.want(rawFrame{})
+		p.want(rawFrame{typ: 1})
 		stop()
 		wantExactly(t, wait(t, done, "Ping"), context.Canceled)
 		wantExactly(t, c.Ping(ctx), context.Canceled)

@@ -128,9 +128,10 @@ func (v *viewFlags) services(ctx context.Context, p *peer, set *schema.Set) ([]s
 }
 
 // serves reports whether a server has a service. It calls a method that no service has: the answer
-// differs, by rules P26 and P27 of PROTOCOL.md, which all releases keep.
+// differs, by rules P26 and P27 of PROTOCOL.md, which all releases keep, v1.0 with code NotFound.
+// The blocking half of the Rust crate answers the same to both: its services are not told.
 func (p *peer) serves(ctx context.Context, service string) bool {
 	err := p.client.Call(ctx, service, "-", new(emptypb.Empty), new(emptypb.Empty))
 	st := ttrpc.StatusOf(err)
-	return st.Code() == codes.Unimplemented && st.Message() != "service "+service
+	return (st.Code() == codes.Unimplemented || st.Code() == codes.NotFound) && st.Message() != "service "+service
 }

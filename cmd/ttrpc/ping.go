@@ -73,9 +73,15 @@ func (f *pingFlags) once(ctx context.Context, p *peer) (time.Duration, error) {
 	defer cancel()
 	start := time.Now()
 	err := p.client.Call(ctx, "-", "-", new(emptypb.Empty), new(emptypb.Empty))
-	if ttrpc.StatusOf(err).Code() != codes.Unimplemented {
+	if !isRefusal(ttrpc.StatusOf(err).Code()) {
 		err = p.timedOut(err, "a ping", limit)
 		return 0, callError(err, plainJSON)
 	}
 	return time.Since(start), nil
+}
+
+// isRefusal reports whether a server says by this code that it has no such service: Unimplemented
+// since v1.1, NotFound before, and InvalidArgument in the Rust crate.
+func isRefusal(c codes.Code) bool {
+	return c == codes.Unimplemented || c == codes.NotFound || c == codes.InvalidArgument
 }
