@@ -233,6 +233,9 @@ func (s *service) Delete(_ context.Context, req *task.DeleteRequest) (*task.Dele
 	case status.Status_CREATED:
 		p.stopLocked(0) // whoever waits for it learns of it
 	}
+	for i := range p.keep {
+		p.closeLocked(i)
+	}
 	delete(s.processes, p.execID)
 	resp := &task.DeleteResponse{Pid: uint32(p.pid), ExitStatus: p.exit, ExitedAt: timestamppb.New(p.exitedAt)}
 	if p.execID == "" {

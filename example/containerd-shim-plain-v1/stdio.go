@@ -17,22 +17,30 @@ type stdio struct{ in, out, err string }
 const noFD = -1
 
 // open opens all three for the process. The process has the fifos themselves: nothing is copied
-// here, and no goroutine or buffer is needed. keep is a writing end of the standard input, so that
-// the process waits for a client that comes later; it is the caller's to close.
-func (s stdio) open() (files [3]int, keep int, err error) {
-	files = [3]int{noFD, noFD, noFD}
-	files[0], keep, err = openInput(s.in)
-	if err == nil {
-		files[1], err = openOutput(s.out)
-	}
-	if err == nil {
-		files[2], err = openOutput(s.err)
+// here, and no goroutine or buffer is needed. keep are writing ends of the fifos, which are the
+// caller's to close. With that of the input the process waits for a client that comes later. With
+// those of the outputs a client may come when the process has ended already: it would wait for a
+// writer for ever.
+func (s stdio) open() (files, keep [3]int, err error) {
+	files, keep = [3]int{noFD, noFD, noFD}, [3]int{noFD, noFD, noFD}
+	files[0], keep[0], err = openInput(s.in)
+	for i, uri := range []string{s.in, s.out, s.err} {
+		if i > 0 && err == nil {
+			files[i], keep[i], err = openOutput(uri)
+		}
 	}
 	if err != nil {
-		closeAll(append(files[:], keep)...)
-		return [3]int{}, noFD, err
+		closeAll(append(files[:], keep[:]...)...)
+		return [3]int{}, [3]int{noFD, noFD, noFD}, err
 	}
 	return files, keep, nil
+}
+
+// hasReader reports whether somebody has the reading end of a fifo.
+func hasReader(path string) bool {
+	fd, err := openFile(path, syscall.O_WRONLY|syscall.O_NONBLOCK)
+	closeAll(fd)
+	return err == nil
 }
 
 func closeAll(fds ...int) {
@@ -66,19 +74,30 @@ func openInput(path string) (in, keep int, err error) {
 
 // openOutput opens a fifo for both directions, which does not wait for a reader. So the process is
 // a reader as well, and is not ended by SIGPIPE when the client goes away.
-func openOutput(uri string) (int, error) {
-	if uri == "" {
-		return openFile(os.DevNull, syscall.O_WRONLY)
-	}
+func openOutput(uri string) (out, keep int, err error) {
 	path, isFile := strings.CutPrefix(uri, "file://")
 	switch {
+	case uri == "":
+		out, err = openFile(os.DevNull, syscall.O_WRONLY)
 	case isFile:
-		return openFile(path, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_APPEND)
+		out, err = openFile(path, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_APPEND)
 	case strings.Contains(uri, "://"):
-		return noFD, fmt.Errorf("output to %s, which is no fifo and not file://: %w", uri, errUnsupported)
+		out, err = noFD, fmt.Errorf("output to %s, which is no fifo and not file://: %w", uri, errUnsupported)
 	default:
-		return openFile(uri, syscall.O_RDWR)
+		return openFifo(path)
 	}
+	return out, noFD, err
+}
+
+func openFifo(path string) (out, keep int, err error) {
+	if out, err = openFile(path, syscall.O_RDWR); err != nil {
+		return noFD, noFD, err
+	}
+	if keep, err = openFile(path, syscall.O_WRONLY|syscall.O_NONBLOCK); err != nil {
+		closeAll(out)
+		return noFD, noFD, err
+	}
+	return out, keep, nil
 }
 
 func openFile(path string, flags int) (int, error) {
