@@ -5,9 +5,6 @@ import (
 	"errors"
 	"flag"
 	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -104,49 +101,6 @@ func TestLines(t *testing.T) {
 	want := []string{"87 lines in 4 files", "8 lines in 1 files", "52 lines (conn.go)", "6 %"}
 	for i, f := range figures {
 		check(t, f, want[i])
-	}
-}
-
-func TestSymbols(t *testing.T) {
-	const text = `
-  4a1b20       1000 T example.com/lib.(*Client).Call
-  4a1c20         20 T example.com/lib/internal/wire.Parse
-  4a1c40          3 R go:itab.*example.com/lib.err,error
-  4a1c50          4 T type:.eq.example.com/lib.pair
-  4a1d20       5000 T example.com/library.Other
-  4a1e20       6000 T example.com/lib/example.Nested
-                    U malloc
-  4a1f20       7000 T runtime.main
-`
-	sum := 0
-	for _, s := range parseSymbols(text, "example.com/lib") {
-		sum += s.size
-	}
-	if sum != 1027 {
-		t.Errorf("%d bytes, want 1027", sum)
-	}
-}
-
-// TestSymbolsOfProgram reads a program that has been built: a function's size is not nothing, and a
-// program without symbols of the library is an error.
-func TestSymbolsOfProgram(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "program")
-	source := program + ".go"
-	text := "package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(1) }\n"
-	if err := os.WriteFile(source, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("go", "build", "-o", program, source).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if f, err := symbolSizes(program, "fmt"); err != nil || strings.HasPrefix(f[0].value, "0.0") {
-		t.Errorf("got %v, %v", f, err)
-	}
-	if _, err := symbolSizes(program, "example.com/lib"); err == nil {
-		t.Error("no error for a program without the library")
-	}
-	if _, err := symbolSizes(source, "fmt"); err == nil {
-		t.Error("no error for what is no program")
 	}
 }
 

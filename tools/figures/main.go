@@ -25,8 +25,6 @@ type options struct {
 	layers  string
 	sides   string
 	alike   float64
-	sizes   string
-	symbols string
 	verbose bool
 }
 
@@ -68,8 +66,6 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 	set.StringVar(&o.layers, "layers", moduleLayers, "folders of layers, the lowest first")
 	set.StringVar(&o.sides, "sides", "client,server", "how the names of the two sides' types begin")
 	set.Float64Var(&o.alike, "alike", 0.55, "how much of two bodies has to agree for them to have one shape, up to 1")
-	set.StringVar(&o.sizes, "sizes", "", "a program that links the library: add the sizes of its symbols")
-	set.StringVar(&o.symbols, "symbols", "", "how the symbols' names begin (default: the module's path)")
 	set.BoolVar(&o.verbose, "v", false, "say what has been counted")
 	if err := set.Parse(args); err != nil {
 		return o, err
@@ -112,13 +108,6 @@ func run(o options, out io.Writer) error {
 	}
 	figures = append(figures, lines...)
 	figures = append(figures, functionFigures(t)...)
-	if o.sizes != "" {
-		sizes, err := symbolSizes(o.sizes, orElse(o.symbols, t.module))
-		if err != nil {
-			return err
-		}
-		figures = append(figures, sizes...)
-	}
 	return write(out, figures, o.verbose)
 }
 
@@ -140,11 +129,4 @@ func write(out io.Writer, figures []figure, verbose bool) error {
 
 func split(list string) []string {
 	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
-}
-
-func orElse(s, other string) string {
-	if s != "" {
-		return s
-	}
-	return other
 }

@@ -274,3 +274,10 @@ func sortedStructs(all census) (list []structType) {
 	slices.SortFunc(list, func(a, b structType) int { return strings.Compare(a.name, b.name) })
 	return list
 }
+
+func orElse(s, other string) string {
+	if s != "" {
+		return s
+	}
+	return other
+}
