@@ -51,15 +51,11 @@ func targetError(target string, err error) error {
 }
 
 var (
-	errNoAddress  = errors.New("there is no address in it")
-	errScheme     = errors.New("its scheme is none that Dial knows: use WithDialer")
-	errAmbiguous  = errors.New("it is a path or an address: put unix: or tcp: before it")
-	errNotVsock   = errors.New("it is not of the form vsock:CID:PORT, with two numbers below 2^32")
-	errNotHybrid  = errors.New("it is not of the form hvsock:PATH:PORT, with a number below 2^32")
-	errNoAbstract = fmt.Errorf("abstract unix sockets exist on Linux alone: %w", errors.ErrUnsupported)
-	// What os opens is read and written by calls that block each other on a pipe, until Go 1.25.
-	errNamedPipe = fmt.Errorf("named pipes are not built in: use WithDialer with DialPipeContext of "+
-		"github.com/Microsoft/go-winio, or give its conn to NewClient: %w", errors.ErrUnsupported)
+	errNoAddress = errors.New("there is no address in it")
+	errScheme    = errors.New("its scheme is none that Dial knows: use WithDialer")
+	errAmbiguous = errors.New("it is a path or an address: put unix: or tcp: before it")
+	errNotVsock  = errors.New("it is not of the form vsock:CID:PORT, with two numbers below 2^32")
+	errNotHybrid = errors.New("it is not of the form hvsock:PATH:PORT, with a number below 2^32")
 )
 
 // dialPath is for what has no scheme that is known.
@@ -76,7 +72,12 @@ func dialPath(address string) (Func, error) {
 	return dialUnix(address)
 }
 
-func refuseNamedPipe(string) (Func, error) { return nil, errNamedPipe }
+// refuseNamedPipe is for what os opens by name, and reads and writes by calls that block each other
+// on a pipe, until Go 1.25.
+func refuseNamedPipe(string) (Func, error) {
+	return nil, fmt.Errorf("named pipes are not built in: use WithDialer with DialPipeContext of "+
+		"github.com/Microsoft/go-winio, or give its conn to NewClient: %w", errors.ErrUnsupported)
+}
 
 // dialNet is the dialer of a network of package net.
 func dialNet(network, address string) Func {
@@ -96,7 +97,7 @@ func dialUnix(address string) (Func, error) {
 	case address == "" || address == "@":
 		return nil, errNoAddress
 	case address[0] == '@' && runtime.GOOS != "linux" && runtime.GOOS != "android":
-		return nil, errNoAbstract
+		return nil, fmt.Errorf("abstract unix sockets exist on Linux alone: %w", errors.ErrUnsupported)
 	}
 	return dialNet("unix", address), nil
 }

@@ -11,10 +11,14 @@ import (
 )
 
 var (
-	errNotUnix     = errors.New("a unix socket connection is required")
-	errNoPeerCreds = fmt.Errorf("peer credentials can't be read on %s: %w", runtime.GOOS, errors.ErrUnsupported)
-	errBadCreds    = errors.New("the system's answer has no peer")
+	errNotUnix  = errors.New("a unix socket connection is required")
+	errBadCreds = errors.New("the system's answer has no peer")
 )
+
+// errNoPeerCreds makes the error when it is needed: as a variable it would be made in every program.
+func errNoPeerCreds() error {
+	return fmt.Errorf("peer credentials can't be read on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+}
 
 // Peer is the process at the other end (0 where the system does not tell), its effective user and
 // its effective group, at the moment in which it connected. It is plain data, with the fields of
@@ -37,7 +41,7 @@ func (p Peer) String() string {
 // the error wraps [errors.ErrUnsupported].
 func Read(conn net.Conn) (Peer, error) {
 	if !Supported {
-		return Peer{}, errNoPeerCreds
+		return Peer{}, errNoPeerCreds()
 	}
 	uc, ok := conn.(*net.UnixConn)
 	if !ok {

@@ -5,4 +5,4 @@ package peercred
 // Supported is false here: golang.org/x/sys has no call for it, or the system tells no users.
 const Supported = false
 
-func readPeer(int) (Peer, error) { return Peer{}, errNoPeerCreds }
+func readPeer(int) (Peer, error) { return Peer{}, errNoPeerCreds() }

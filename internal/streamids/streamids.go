@@ -1,8 +1,6 @@
 // Package streamids keeps which ids of streams a peer has used.
 package streamids
 
-import "slices"
-
 // Set knows which ids a client has used. The zero value knows of none. Ids increase, as a rule. A
 // client that writes concurrently may put a lower one on the wire after a higher one, as the Rust
 // crate's does: an id that was skipped may come once.
@@ -23,10 +21,8 @@ func (s *Set) Use(id uint32) bool {
 		return s.useSkipped(id)
 	}
 	if first := s.next(); id > first {
-		if len(s.gaps) == maxGaps {
-			s.gaps = slices.Delete(s.gaps, 0, 1)
-		}
 		s.gaps = append(s.gaps, idRange{first, id - 2})
+		s.forgetLowest()
 	}
 	s.last = id
 	return true
@@ -41,24 +37,45 @@ func (s *Set) next() uint32 {
 }
 
 func (s *Set) useSkipped(id uint32) bool {
-	i := slices.IndexFunc(s.gaps, func(r idRange) bool { return r.first <= id && id <= r.last })
-	if i < 0 {
-		return false
+	for i := range s.gaps {
+		if r := &s.gaps[i]; r.first <= id && id <= r.last {
+			s.split(i, id)
+			return true
+		}
 	}
-	r := s.gaps[i]
-	var rest []idRange
-	if r.first < id {
-		rest = append(rest, idRange{r.first, id - 2})
+	return false
+}
+
+// split takes an id out of a gap, which leaves two, one or none.
+func (s *Set) split(i int, id uint32) {
+	r := &s.gaps[i]
+	switch {
+	case r.first == r.last:
+		s.remove(i)
+	case id == r.first:
+		r.first += 2
+	case id == r.last:
+		r.last -= 2
+	default:
+		above := idRange{id + 2, r.last}
+		r.last = id - 2
+		s.gaps = append(s.gaps, idRange{})
+		copy(s.gaps[i+2:], s.gaps[i+1:])
+		s.gaps[i+1] = above
+		s.forgetLowest()
 	}
-	if id < r.last {
-		rest = append(rest, idRange{id + 2, r.last})
-	}
-	s.gaps = slices.Replace(s.gaps, i, i+1, rest...)
+}
+
+// forgetLowest keeps the number of gaps in bounds.
+func (s *Set) forgetLowest() {
 	if len(s.gaps) > maxGaps {
-		s.gaps = slices.Delete(s.gaps, 0, 1)
+		s.remove(0)
 	}
+}
+
+func (s *Set) remove(i int) {
+	s.gaps = append(s.gaps[:i], s.gaps[i+1:]...)
 	if len(s.gaps) == 0 {
 		s.gaps = nil
 	}
-	return true
 }

@@ -33,12 +33,7 @@ func Foreign(first []byte, fromServer bool, maxData int) (protocol string, forei
 	if !isForeign(first, fromServer, maxData) {
 		return "", false
 	}
-	for _, p := range foreignProtocols {
-		if p.matches(first) {
-			return p.name, true
-		}
-	}
-	return "", true
+	return nameForeign(first), true
 }
 
 // ForeignText says of whom the first bytes are, for errors and logs; protocol is what Foreign has
@@ -97,49 +92,50 @@ func isSettings(first []byte) bool {
 	return size%settingsSize == 0 && size <= maxSettings*settingsSize
 }
 
-// foreignProtocol is what peers of the wrong kind speak.
-type foreignProtocol struct {
-	name    string
-	matches func(first []byte) bool
+// foreignPrefixes are how peers of the wrong kind begin. They are in order: the first match counts.
+var foreignPrefixes = [...]struct{ prefix, name string }{
+	{"PRI * HTTP/2", "HTTP/2 (gRPC) client preface"},
+	{"HTTP/1.1 ", "HTTP/1.1 response"},
+	{"HTTP/", "HTTP response"},
+	{"GET ", httpRequest}, {"HEAD ", httpRequest}, {"POST ", httpRequest}, {"PUT ", httpRequest},
+	{"PATCH ", httpRequest}, {"DELETE ", httpRequest}, {"OPTIONS ", httpRequest},
+	{"<!DOCTYPE ", "HTML"}, {"<!doctype ", "HTML"}, {"<html", "HTML"},
+	{"\x16\x03", "TLS handshake"},
+	{"\x15\x03", "TLS alert"},
+	{"SSH-", "SSH banner"},
+	{"220 ", "SMTP or FTP banner"}, {"220-", "SMTP or FTP banner"},
+	{"EFATAL: ", "PostgreSQL error"}, {"E\x00\x00", "PostgreSQL error"},
+	{"-ERR ", "Redis error"}, {"-NOAUTH ", "Redis error"}, {"-DENIED ", "Redis error"},
+	{"\x00AUTH ", "D-Bus authentication"}, {"AUTH EXTERNAL", "D-Bus authentication"},
+	{"PROXY ", "PROXY protocol header"}, {"\r\n\r\n\x00\r\nQUIT\n", "PROXY protocol header"},
 }
 
-// foreignProtocols are in order: the first match counts.
-var foreignProtocols = []foreignProtocol{
-	{"HTTP/2 (gRPC) settings frame", func(b []byte) bool { return len(b) > typeAt && b[0] == 0 && isSettings(b) }},
-	{"HTTP/2 (gRPC) client preface", anyPrefix("PRI * HTTP/2")},
-	{"HTTP/1.1 response", anyPrefix("HTTP/1.1 ")},
-	{"HTTP response", anyPrefix("HTTP/")},
-	{"HTTP request", isRequest},
-	{"HTML", anyPrefix("<!DOCTYPE ", "<!doctype ", "<html")},
-	{"TLS handshake", anyPrefix("\x16\x03")},
-	{"TLS alert", anyPrefix("\x15\x03")},
-	{"SSH banner", anyPrefix("SSH-")},
-	{"SMTP or FTP banner", anyPrefix("220 ", "220-")},
-	{"PostgreSQL error", anyPrefix("EFATAL: ", "E\x00\x00")},
-	{"MySQL greeting", isMySQL},
-	{"Redis error", anyPrefix("-ERR ", "-NOAUTH ", "-DENIED ")},
-	{"D-Bus authentication", anyPrefix("\x00AUTH ", "AUTH EXTERNAL")},
-	{"PROXY protocol header", anyPrefix("PROXY ", "\r\n\r\n\x00\r\nQUIT\n")},
-}
+const httpRequest = "HTTP request"
 
-func anyPrefix(prefixes ...string) func(first []byte) bool {
-	return func(first []byte) bool {
-		for _, p := range prefixes {
-			if bytes.HasPrefix(first, []byte(p)) {
-				return true
-			}
-		}
-		return false
+// nameForeign names what a peer of the wrong kind speaks; it is empty where that is unknown.
+func nameForeign(first []byte) string {
+	if len(first) > typeAt && first[0] == 0 && isSettings(first) {
+		return "HTTP/2 (gRPC) settings frame"
 	}
+	for _, p := range foreignPrefixes {
+		if bytes.HasPrefix(first, []byte(p.prefix)) {
+			return p.name
+		}
+	}
+	switch {
+	case isRequest(first):
+		return httpRequest
+	case isMySQL(first):
+		return "MySQL greeting"
+	}
+	return ""
 }
 
-var hasMethod = anyPrefix("GET ", "HEAD ", "POST ", "PUT ", "PATCH ", "DELETE ", "OPTIONS ")
-
-// isRequest knows a request by its method, or by the version in its first line. CONNECT is no
+// isRequest knows a request of another method by the version in its first line. CONNECT is no
 // evidence, for hypervisors' proxies of vsock begin so.
 func isRequest(first []byte) bool {
 	line, _, _ := bytes.Cut(first, []byte("\r\n"))
-	return hasMethod(first) || bytes.Contains(line, []byte(" HTTP/1."))
+	return bytes.Contains(line, []byte(" HTTP/1."))
 }
 
 // isMySQL knows the server's greeting: length (3, little endian), sequence number 0, protocol 10.
