@@ -26,7 +26,6 @@ type serverCall struct {
 	metadata int             // KeyValues in the request
 	size     int             // bytes of the request, as the connection counts them
 	own      *callContext    // the handler's, where it is not the connection's
-	spare    []callContext   // for calls to come
 	stream   *serverStream   // nil for a unary call
 	stats    *callStats      // nil without a handler, and before the call runs
 	next     *serverCall     // behind it in the workers' queue
@@ -143,7 +142,7 @@ func (call *serverCall) answer() (f *wire.Frame) {
 
 // beginStats tells the begin, on the goroutine that runs the handler.
 func (call *serverCall) beginStats(ctx context.Context) context.Context {
-	call.stats, ctx = beginCall(ctx, call.sc.server.stats, call.method.info())
+	call.stats, ctx = call.sc.server.stats.beginCall(ctx, call.method.info())
 	call.stats.on(call.sc.netConn)
 	if call.stream != nil {
 		if len(call.payload) > 0 || !call.method.streamingClient {
@@ -222,9 +221,6 @@ func (call *serverCall) respond(f *wire.Frame) transport.Unwritten {
 	return posted
 }
 
-// spareContexts are allocated at once: a context that a user keeps keeps so many.
-const spareContexts = 8
-
 // prepare makes the context of a call that is about to be in flight. With extensions each has one
 // of its own, for it may be cancelled.
 func (call *serverCall) prepare(parent context.Context, cancellable bool) {
@@ -232,10 +228,7 @@ func (call *serverCall) prepare(parent context.Context, cancellable bool) {
 	if call.stream == nil && call.timeout == 0 && !cancellable {
 		return
 	}
-	if len(call.spare) == 0 {
-		call.spare = make([]callContext, spareContexts)
-	}
-	call.own, call.spare = &call.spare[0], call.spare[1:]
+	call.own = newCallContext()
 	call.own.Init(parent, time.Duration(call.timeout))
 	if call.stream != nil {
 		call.stream.ctx = call.own

@@ -10,34 +10,78 @@ import (
 
 // Context is a context with a parent, a deadline and an end of its own. Init comes before all else.
 type Context struct {
-	parent   context.Context
-	deadline time.Time // zero: none
+	parent context.Context
 
-	mu     sync.Mutex // guards all below
-	err    error
-	done   chan struct{}
-	armed  bool // the timer and the parent's end cancel it
-	left   bool // Leave was called, and nobody waits for the end: it is the parent's
-	timer  *time.Timer
-	detach func() bool
-	funcs  map[*afterFunc]struct{} // to be called at the end
+	mu  sync.Mutex // guards own, and what it points to
+	own *end       // nil for one without a deadline, while nobody waits for its end and it has none
+}
+
+// end is what a context has of its own, beside its parent.
+type end struct {
+	phase    phase
+	deadline time.Time // zero: none
+	err      error     // why it has ended, in phaseEnded
+	done     chan struct{}
+	timer    *time.Timer
+	detach   func() bool
+	funcs    map[*afterFunc]struct{} // to be called at the end
+}
+
+// phase is how far a context has come.
+//
+//	from          event                                              to
+//	phaseSilent   somebody waits for the end                         phaseArmed
+//	phaseSilent   Leave                                              phaseLeft
+//	any but Left  Cancel; the end of the deadline, or the parent's   phaseEnded
+//
+// The last is noticed in phaseSilent when somebody asks.
+type phase uint8
+
+const (
+	phaseSilent phase = iota
+	phaseArmed        // the timer and the parent's end cancel it
+	phaseEnded
+	phaseLeft // nobody waits for the end: it is the parent's
+)
+
+// Contexts on which nobody has waited share these, which nobody writes.
+var (
+	left     = &end{phase: phaseLeft}
+	canceled = &end{phase: phaseEnded, err: context.Canceled, done: closed}
+	closed   = closedChannel()
+)
+
+func closedChannel() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
 }
 
 type afterFunc struct{ f func() }
 
-// Init sets the parent and how long the context lasts at most, where 0 is no bound.
+// Init sets the parent and how long the context lasts at most, where 0 is no bound but the
+// parent's.
 func (c *Context) Init(parent context.Context, timeout time.Duration) {
 	c.parent = parent
-	if timeout != 0 {
-		c.deadline = time.Now().Add(timeout)
+	if timeout == 0 {
+		return
 	}
-	if d, ok := parent.Deadline(); ok && (c.deadline.IsZero() || d.Before(c.deadline)) {
-		c.deadline = d
+	deadline := time.Now().Add(timeout)
+	if d, ok := parent.Deadline(); ok && d.Before(deadline) {
+		return
 	}
+	c.own = &end{deadline: deadline}
 }
 
 // Deadline implements [context.Context].
-func (c *Context) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.IsZero() }
+func (c *Context) Deadline() (time.Time, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.own != nil && !c.own.deadline.IsZero() {
+		return c.own.deadline, true
+	}
+	return c.parent.Deadline()
+}
 
 // Value implements [context.Context].
 func (c *Context) Value(key any) any {
@@ -67,41 +111,55 @@ func (f *keyFinder) Value(key any) any                     { f.key = key; return
 func (c *Context) endedAlone() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.err != nil && c.parent.Err() == nil
+	return c.phaseLocked() == phaseEnded && c.parent.Err() == nil
+}
+
+func (c *Context) phaseLocked() phase {
+	if c.own == nil {
+		return phaseSilent
+	}
+	return c.own.phase
 }
 
 // Done implements [context.Context].
 func (c *Context) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.left {
+	if c.phaseLocked() == phaseLeft {
 		return c.parent.Done()
 	}
-	if c.done == nil {
-		c.done = make(chan struct{})
-		if c.err != nil {
-			close(c.done)
+	own := c.armLocked()
+	if own.done == nil {
+		own.done = make(chan struct{})
+		if own.err != nil {
+			close(own.done)
 		}
-		c.armLocked()
 	}
-	return c.done
+	return own.done
 }
 
 // Err implements [context.Context].
 func (c *Context) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err == nil {
-		c.lookLocked()
+	c.lookLocked()
+	switch c.phaseLocked() {
+	case phaseEnded:
+		return c.own.err
+	case phaseLeft:
+		return c.parent.Err()
 	}
-	return c.err
+	return nil
 }
 
 // lookLocked finds out whether the end has come, for those who ask without waiting.
 func (c *Context) lookLocked() {
+	if c.phaseLocked() > phaseArmed {
+		return
+	}
 	if err := c.parent.Err(); err != nil {
 		c.cancelLocked(err)
-	} else if !c.deadline.IsZero() && !time.Now().Before(c.deadline) {
+	} else if c.own != nil && !c.own.deadline.IsZero() && !time.Now().Before(c.own.deadline) {
 		c.cancelLocked(context.DeadlineExceeded)
 	}
 }
@@ -110,45 +168,47 @@ func (c *Context) lookLocked() {
 func (c *Context) AfterFunc(f func()) (stop func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.left {
+	if c.phaseLocked() == phaseLeft {
 		return context.AfterFunc(c.parent, f)
 	}
-	c.armLocked()
-	a := &afterFunc{f}
-	if c.err != nil {
+	own := c.armLocked()
+	if own.err != nil {
 		go f()
 		return func() bool { return false }
 	}
-	if c.funcs == nil {
-		c.funcs = make(map[*afterFunc]struct{})
+	if own.funcs == nil {
+		own.funcs = make(map[*afterFunc]struct{})
 	}
-	c.funcs[a] = struct{}{}
+	a := &afterFunc{f}
+	own.funcs[a] = struct{}{}
 	return func() bool { return c.forget(a) }
 }
 
 func (c *Context) forget(a *afterFunc) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, ok := c.funcs[a]
-	delete(c.funcs, a)
+	_, ok := c.own.funcs[a]
+	delete(c.own.funcs, a)
 	return ok
 }
 
-// armLocked sees to it that the end comes by itself.
-func (c *Context) armLocked() {
-	if c.armed || c.err != nil {
-		return
+// armLocked sees to it that the end comes by itself, where it has not come yet.
+func (c *Context) armLocked() *end {
+	c.lookLocked()
+	if c.phaseLocked() != phaseSilent {
+		return c.own
 	}
-	c.armed = true
-	if c.lookLocked(); c.err != nil {
-		return
+	if c.own == nil {
+		c.own = new(end)
 	}
+	c.own.phase = phaseArmed
 	if c.parent.Done() != nil {
-		c.detach = context.AfterFunc(c.parent, func() { c.Cancel(c.parent.Err()) })
+		c.own.detach = context.AfterFunc(c.parent, func() { c.Cancel(c.parent.Err()) })
 	}
-	if !c.deadline.IsZero() {
-		c.timer = time.AfterFunc(time.Until(c.deadline), func() { c.Cancel(context.DeadlineExceeded) })
+	if d := c.own.deadline; !d.IsZero() {
+		c.own.timer = time.AfterFunc(time.Until(d), func() { c.Cancel(context.DeadlineExceeded) })
 	}
+	return c.own
 }
 
 // Cancel ends the context with err, if it has not ended. One that has no end of its own any more is
@@ -156,45 +216,54 @@ func (c *Context) armLocked() {
 func (c *Context) Cancel(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.left {
-		c.cancelLocked(err)
-	}
+	c.cancelLocked(err)
 }
 
 func (c *Context) cancelLocked(err error) {
-	if c.err != nil {
+	own := c.own
+	switch {
+	case own == nil && err == context.Canceled:
+		c.own = canceled
+		return
+	case own == nil:
+		own = new(end)
+		c.own = own
+	case own.phase > phaseArmed:
 		return
 	}
-	c.err = err
-	if c.done != nil {
-		close(c.done)
+	own.phase, own.err = phaseEnded, err
+	if own.done != nil {
+		close(own.done)
 	}
-	if c.timer != nil {
-		c.timer.Stop()
+	if own.timer != nil {
+		own.timer.Stop()
 	}
-	if c.detach != nil {
-		c.detach()
+	if own.detach != nil {
+		own.detach()
 	}
-	for a := range c.funcs {
+	for a := range own.funcs {
 		go a.f()
 	}
-	c.funcs = nil
+	own.funcs = nil
 }
 
-// Leave says that the context has no end of its own any more, but its parent's. It reports whether
-// somebody may wait for that already, for whom the context has to be kept.
+// Leave says that the context, which has no deadline of its own, has no end of its own any more,
+// but its parent's. It reports whether somebody may wait for that already, for whom the context has
+// to be kept.
 func (c *Context) Leave() (keep bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.left = !c.armed && c.err == nil
-	return c.armed && c.err == nil
+	if c.own == nil {
+		c.own = left
+	}
+	return c.own.phase == phaseArmed
 }
 
 // Forsake ends a context that was kept, unless contexts are derived from it: they are in use.
 func (c *Context) Forsake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.funcs) == 0 {
+	if c.own == nil || len(c.own.funcs) == 0 {
 		c.cancelLocked(context.Canceled)
 	}
 }
