@@ -80,7 +80,7 @@ func (c *Client) start(netConn net.Conn) {
 
 func (c *Client) beginStats(netConn net.Conn) {
 	if c.stats != nil {
-		c.connStats.begin(context.Background(), c.stats, netConn, true)
+		c.stats.beginConn(context.Background(), &c.connStats, netConn, true)
 		c.connStats.begun(c.stats, nil) // nobody else knows the connection yet
 	}
 }

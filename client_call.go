@@ -22,7 +22,7 @@ func (c *Client) Call(ctx context.Context, service, method string, req, resp any
 	if c.stats == nil {
 		return c.callUnary(ctx, nil, service, method, req, resp)
 	}
-	st, ctx := beginCall(ctx, c.stats, CallInfo{Client: true, FullMethod: fullMethod(service, method)})
+	st, ctx := c.stats.beginCall(ctx, CallInfo{Client: true, FullMethod: fullMethod(service, method)})
 	st.request = req
 	err := c.callUnary(ctx, st, service, method, req, resp)
 	st.end(err)

@@ -22,7 +22,7 @@ func (c *Client) NewStream(ctx context.Context, desc *StreamDesc, service, metho
 	if c.stats == nil {
 		return c.newStream(ctx, nil, desc, service, method, req)
 	}
-	st, ctx := beginCall(ctx, c.stats, CallInfo{
+	st, ctx := c.stats.beginCall(ctx, CallInfo{
 		Client: true, FullMethod: fullMethod(service, method),
 		StreamingClient: desc.StreamingClient, StreamingServer: desc.StreamingServer,
 	})
@@ -73,7 +73,9 @@ func (c *Client) openStream(
 	if err := c.send(ctx, &cs.stream, f); err != nil {
 		return nil, err
 	}
-	cs.watch(ctx, cs.abandon)
+	if ctx.Done() != nil { // or else the method's value costs an allocation for nothing
+		cs.watch(ctx, cs.abandon)
+	}
 	st.on(c.netConn)
 	st.endWith(ctx)
 	switch {

@@ -29,8 +29,8 @@ type limits struct {
 	backlog                  int           // bytes posted and not written
 	stallTimeout             time.Duration // of a stream that is alone
 	handshakeTimeout         time.Duration
-	logger                   Logger       // nil: nothing is logged
-	stats                    StatsHandler // nil: nobody is told
+	logger                   Logger // nil: nothing is logged
+	stats                    teller // nil: nobody is told
 	extensions               Extensions
 	keepalive                keepalive
 }

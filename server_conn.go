@@ -66,12 +66,12 @@ func (sc *serverConn) run() {
 }
 
 // beginStats tells the begin. The connection may have been closed meanwhile.
-func (sc *serverConn) beginStats(h StatsHandler) {
-	ctx := sc.stats.begin(sc.base, h, sc.netConn, false)
+func (sc *serverConn) beginStats(by teller) {
+	ctx := by.beginConn(sc.base, &sc.stats, sc.netConn, false)
 	sc.mu.Lock()
 	sc.base = ctx
 	sc.mu.Unlock()
-	sc.stats.begun(h, sc.endCause)
+	sc.stats.begun(by, sc.endCause)
 }
 
 // endCause is why the connection is closed.

@@ -78,8 +78,8 @@ func (sc *serverConn) handleRequest(in *transport.Inbound) bool {
 // noteRefused tells of a call that is answered without having run. m is nil where there is no such
 // method.
 func (sc *serverConn) noteRefused(request []byte, v wire.RequestView, m *method, st *status.Status) {
-	h := sc.server.stats
-	if h == nil {
+	by := sc.server.stats
+	if by == nil {
 		return
 	}
 	ctx := sc.context()
@@ -92,9 +92,7 @@ func (sc *serverConn) noteRefused(request []byte, v wire.RequestView, m *method,
 	} else {
 		info.FullMethod = fullMethod(string(v.Service), string(v.Method))
 	}
-	call, _ := beginCall(ctx, h, info)
-	call.on(sc.netConn)
-	call.end(st.Err())
+	by.refused(ctx, info, sc.netConn, st.Err())
 }
 
 // dispatch has a call run: by the one that reads, when it is the last of a read and he is a worker,

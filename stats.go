@@ -117,17 +117,6 @@ func (*CallEnd) callEvent()    {}
 // statsPair tells two handlers, in this order.
 type statsPair struct{ first, second StatsHandler }
 
-// addStats adds a handler behind those that there are.
-func addStats(there, h StatsHandler) StatsHandler {
-	switch {
-	case h == nil:
-		return there
-	case there == nil:
-		return h
-	}
-	return &statsPair{there, h}
-}
-
 // TagConn implements [StatsHandler].
 func (p *statsPair) TagConn(ctx context.Context, info *ConnInfo) context.Context {
 	return p.second.TagConn(p.first.TagConn(ctx, info), info)

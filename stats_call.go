@@ -9,10 +9,28 @@ import (
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
+// teller tells a [StatsHandler] of connections and calls. It is an interface so that a program
+// without a handler links none of that.
+type teller interface {
+	beginConn(ctx context.Context, s *connStats, netConn net.Conn, client bool) context.Context
+	endConn(s *connStats, cause error)
+
+	// beginCall tags a call, and tells its begin.
+	beginCall(ctx context.Context, info CallInfo) (*callStats, context.Context)
+	// refused tells of a server's call that is answered without having run.
+	refused(ctx context.Context, info CallInfo, netConn net.Conn, err error)
+	in(s *callStats, m any, n payloadSizes)
+	out(s *callStats, m any, n payloadSizes)
+	outFrame(s *callStats, m any, f *wire.Frame)
+	end(s *callStats, err error)
+	endWith(s *callStats, ctx context.Context)
+	unmarshaler(s *callStats, f func(any) error, n payloadSizes) func(any) error
+}
+
 // callStats is what a handler is told of one call. It is nil where there is no handler: its methods
 // do nothing then. It is not used again for another call.
 type callStats struct {
-	handler StatsHandler
+	by      teller
 	ctx     context.Context
 	info    CallInfo
 	began   time.Time
@@ -32,15 +50,6 @@ type callStats struct {
 // payloadSizes are of a message, and of its frame.
 type payloadSizes struct{ message, frame int }
 
-// beginCall tags a call, and tells its begin.
-func beginCall(ctx context.Context, h StatsHandler, info CallInfo) (*callStats, context.Context) {
-	s := &callStats{handler: h, info: info}
-	s.ctx = h.TagCall(ctx, &s.info)
-	s.began = time.Now()
-	h.HandleCall(s.ctx, &CallBegin{CallInfo: s.info, Time: s.began})
-	return s, s.ctx
-}
-
 // on says which connection the call uses.
 func (s *callStats) on(netConn net.Conn) {
 	if s == nil {
@@ -50,67 +59,80 @@ func (s *callStats) on(netConn net.Conn) {
 	s.remote.Store(&addr)
 }
 
+// in tells of a message that has been received.
 func (s *callStats) in(m any, n payloadSizes) {
-	if s == nil || s.ended.Load() {
-		return
+	if s != nil {
+		s.by.in(s, m, n)
 	}
-	s.handler.HandleCall(s.ctx, &InPayload{s.info.Client, m, n.message, n.frame, time.Now()})
 }
 
+// out tells of a message that is on its way.
 func (s *callStats) out(m any, n payloadSizes) {
-	if s == nil || s.ended.Load() {
-		return
+	if s != nil {
+		s.by.out(s, m, n)
 	}
-	s.handler.HandleCall(s.ctx, &OutPayload{s.info.Client, m, n.message, n.frame, time.Now()})
 }
 
 // outFrame is out for the message of an answer, which f has whole.
 func (s *callStats) outFrame(m any, f *wire.Frame) {
-	if s == nil || m == nil {
-		return
+	if s != nil && m != nil {
+		s.by.outFrame(s, m, f)
 	}
-	n := payloadSizes{len(f.Data()), f.Len()}
-	if wire.ParseHeader(f.Bytes()).Type == wire.TypeResponse {
-		v, _ := wire.ParseResponse(f.Data()) // it is our own
-		n.message = len(v.Payload)
-	}
-	s.out(m, n)
 }
 
 // end tells the end, once.
 func (s *callStats) end(err error) {
-	if s == nil || s.ended.Swap(true) {
-		return
+	if s != nil {
+		s.by.end(s, err)
 	}
-	if stop := s.stop.Load(); stop != nil {
-		(*stop)()
-	}
-	event := &CallEnd{CallInfo: s.info, Begin: s.began, End: time.Now(), Err: StatusOf(err).Err()}
-	if remote := s.remote.Load(); remote != nil {
-		event.RemoteAddr = *remote
-	}
-	s.handler.HandleCall(s.ctx, event)
 }
 
 // endWith tells the end of a call whose context has ended, also where nobody asks for its result
 // any more.
 func (s *callStats) endWith(ctx context.Context) {
-	if s == nil || ctx.Done() == nil {
-		return
-	}
-	stop := context.AfterFunc(ctx, func() { s.end(ctx.Err()) })
-	if s.stop.Store(&stop); s.ended.Load() {
-		stop()
+	if s != nil && ctx.Done() != nil {
+		s.by.endWith(s, ctx)
 	}
 }
 
-// unmarshaler is f that tells of the first message which it decodes.
+// unmarshaler is f, which tells of the first message that it decodes.
 func (s *callStats) unmarshaler(f func(any) error, n payloadSizes) func(any) error {
-	return func(m any) error {
-		err := f(m)
-		if err == nil && !s.taken.Swap(true) {
-			s.in(m, n)
-		}
-		return err
+	if s == nil {
+		return f
+	}
+	return s.by.unmarshaler(s, f, n)
+}
+
+// connStats is what a handler is told of one connection.
+//
+//	from        event                                            to
+//	statsNone   the begin has been told                          statsBegun
+//	any         the connection has ended                         statsEnded
+//
+// Whoever makes it statsEnded tells the end, but before the begin has been told: then who tells
+// that does.
+type connStats struct {
+	state atomic.Int32
+	ctx   context.Context
+	event ConnEnd
+}
+
+const (
+	statsNone = iota
+	statsBegun
+	statsEnded
+)
+
+// begun says that the begin has been told. cause is why the connection has ended, if it has.
+func (s *connStats) begun(by teller, cause func() error) {
+	if !s.state.CompareAndSwap(statsNone, statsBegun) {
+		by.endConn(s, cause())
+	}
+}
+
+// end tells the end of a connection whose begin has been told. It is called once.
+func (s *connStats) end(by teller, cause error) {
+	if by != nil && s.state.Swap(statsEnded) == statsBegun {
+		by.endConn(s, cause)
 	}
 }
