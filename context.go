@@ -73,8 +73,7 @@ func (c *callContext) Value(key any) any {
 	return c.md
 }
 
-// contextBatch is contexts that are allocated at once: one that a user keeps keeps the others of its
-// batch, too.
+// contextBatch is contexts that are allocated at once: one that a user keeps keeps the others, too.
 type contextBatch struct {
 	used int
 	all  [16]callContext

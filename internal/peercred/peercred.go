@@ -15,7 +15,7 @@ var (
 	errBadCreds = errors.New("the system's answer has no peer")
 )
 
-// errNoPeerCreds makes the error when it is needed: as a variable it would be made in every program.
+// errNoPeerCreds makes the error when it is needed: a variable would be made in every program.
 func errNoPeerCreds() error {
 	return fmt.Errorf("peer credentials can't be read on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }
