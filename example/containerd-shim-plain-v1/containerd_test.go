@@ -14,17 +14,18 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // envContainerd names a folder with the programs containerd and ctr.
 const envContainerd = "CONTAINERD_BIN"
 
-// A real containerd runs the shim: `.ci/run containerd` builds one and runs this test.
+// A real containerd runs the shim: `.ci/run containerd` finds one and runs this test.
 func TestContainerd(t *testing.T) {
 	bin := os.Getenv(envContainerd)
 	switch {
 	case bin == "":
-		t.Skip(envContainerd + " names no folder with containerd and ctr; .ci/run containerd makes one")
+		t.Skip(envContainerd + " names no folder with containerd and ctr; .ci/run containerd finds one")
 	case os.Geteuid() != 0:
 		t.Skip("containerd runs as root alone")
 	}
@@ -68,7 +69,7 @@ func TestContainerd(t *testing.T) {
 // daemon is a containerd with folders of its own.
 type daemon struct {
 	t       *testing.T
-	ctx     context.Context // ends when the test has taken far too long
+	ctx     context.Context // ends when the test has taken far too long, and not before clear
 	bin     string
 	dir     string
 	rootfs  string // an empty folder: ctr wants one, and the shim does not use it
@@ -83,7 +84,9 @@ func newDaemon(t *testing.T, bin string) *daemon {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	d := &daemon{t: t, ctx: patience(t), bin: bin, dir: dir, rootfs: filepath.Join(dir, "rootfs")}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // longer than t.Context()
+	t.Cleanup(cancel)
+	d := &daemon{t: t, ctx: ctx, bin: bin, dir: dir, rootfs: filepath.Join(dir, "rootfs")}
 	self, err := os.Executable()
 	if err == nil {
 		err = os.Symlink(self, filepath.Join(dir, program)) // TestMain makes it the shim
@@ -98,10 +101,15 @@ func newDaemon(t *testing.T, bin string) *daemon {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.stop)
+	t.Cleanup(func() {
+		d.t = t // not that of a part
+		d.clear()
+	})
 	return d
 }
 
-const daemonConfig = `version = 3
+// daemonConfig has the version that containerd 1.6 to 2 read.
+const daemonConfig = `version = 2
 root = "%[1]s/root"
 state = "%[1]s/state"
 temp = "%[1]s/temp"
@@ -178,6 +186,16 @@ func (d *daemon) stop() {
 	}
 	_ = d.process.Wait() // by the signal
 	d.process = nil
+}
+
+// clear ends what a test that has failed leaves behind: shims outlive containerd.
+func (d *daemon) clear() {
+	if d.process == nil {
+		d.start()
+	}
+	for _, id := range []string{"once", "long"} {
+		d.ctr("task", "delete", "--force", id) // it fails where the test has done so
+	}
 }
 
 func (d *daemon) ctr(args ...string) (out string, code int) {

@@ -18,8 +18,8 @@ type process struct {
 	spec   *processSpec
 	stdio  stdio
 
-	pid      int    // 0 until it is started
-	keep     [3]int // writing ends of its standard input and outputs; noFD without one
+	pid      int // 0 until it is started
+	input    int // a writing end of its standard input; noFD without one
 	status   task.Status
 	exit     uint32 // as a shell tells it, once it is stopped
 	exitedAt time.Time
@@ -31,25 +31,21 @@ func newProcess(execID string, spec *processSpec, io stdio) *process {
 		execID: execID,
 		spec:   spec,
 		stdio:  io,
-		keep:   [3]int{noFD, noFD, noFD},
+		input:  noFD,
 		status: task.Status_CREATED,
 		exited: make(chan struct{}),
 	}
 }
 
-// startLocked runs the process. It can be tried again when it fails.
-func (p *process) startLocked() error {
-	files, keep, err := p.stdio.open()
+// startLocked runs the process with the streams that are open, and keeps what it needs of them. It
+// can be tried again when it fails.
+func (p *process) startLocked(io *openStdio) error {
+	pid, err := p.spec.fork(io.files)
 	if err != nil {
 		return err
 	}
-	pid, err := p.spec.fork(files)
-	closeAll(files[:]...)
-	if err != nil {
-		closeAll(keep[:]...)
-		return err
-	}
-	p.pid, p.keep, p.status = pid, keep, task.Status_RUNNING
+	p.pid, p.input, p.status = pid, io.input, task.Status_RUNNING
+	io.input = noFD
 	return nil
 }
 
@@ -79,27 +75,14 @@ func signaled(sig syscall.Signal) uint32 { return 128 + uint32(sig) }
 
 func (p *process) stopLocked(exit uint32) {
 	p.closeInputLocked()
-	p.closeReadOutputsLocked()
 	p.status, p.exit, p.exitedAt = task.Status_STOPPED, exit, time.Now()
 	close(p.exited)
 }
 
 // closeInputLocked lets the process see the end of its input when the client has closed it too.
-func (p *process) closeInputLocked() { p.closeLocked(0) }
-
-// closeReadOutputsLocked lets clients see the end of the outputs. One that nobody reads yet stays
-// open until Delete.
-func (p *process) closeReadOutputsLocked() {
-	for i, path := range []string{p.stdio.in, p.stdio.out, p.stdio.err} {
-		if i > 0 && p.keep[i] != noFD && hasReader(path) {
-			p.closeLocked(i)
-		}
-	}
-}
-
-func (p *process) closeLocked(i int) {
-	closeAll(p.keep[i])
-	p.keep[i] = noFD
+func (p *process) closeInputLocked() {
+	closeAll(p.input)
+	p.input = noFD
 }
 
 // killLocked signals the process, or all of its group. One that was not started ends at once.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"runtime/debug"
@@ -14,6 +15,7 @@ import (
 
 	task "github.com/containerd/containerd/api/runtime/task/v2"
 	"github.com/containerd/ttrpc"
+	"golang.org/x/sys/unix"
 )
 
 // farewell is how long a shim that ends waits: for its answers to be read, and for its events.
@@ -22,6 +24,10 @@ const farewell = 5 * time.Second
 // serve is the shim: it answers containerd until that calls Shutdown.
 func serve(inv invocation) error {
 	debug.SetGCPercent(40)
+	// Processes get no file that whoever has started containerd has left open.
+	if err := unix.CloseRange(listenerFD, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("can't keep open files from processes: %w", err)
+	}
 	l, err := net.FileListener(os.NewFile(listenerFD, "listener"))
 	if err != nil {
 		return fmt.Errorf("no socket was handed over: %w", err)

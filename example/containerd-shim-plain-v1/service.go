@@ -41,6 +41,7 @@ type service struct {
 	mu        sync.Mutex // guards what follows, and what changes in a process
 	bundle    string
 	processes map[string]*process // by exec id; the container's first has none
+	isEnding  bool                // the first process has ended: none is started any more
 	isEnded   bool
 }
 
@@ -116,17 +117,54 @@ func (s *service) Exec(_ context.Context, req *task.ExecProcessRequest) (*emptyp
 	return &emptypb.Empty{}, nil
 }
 
-func (s *service) Start(_ context.Context, req *task.StartRequest) (*task.StartResponse, error) {
+// startableLocked finds a process that can be started.
+func (s *service) startableLocked(id, execID string) (*process, error) {
+	p, err := s.findLocked(id, execID)
+	switch {
+	case err != nil:
+		return nil, err
+	case p.status != status.Status_CREATED:
+		return nil, fmt.Errorf("%s was started before: %w", p.name(), errState)
+	case s.isEnding:
+		return nil, fmt.Errorf("the container's process has ended: %w", errState)
+	}
+	return p, nil
+}
+
+// open opens the streams of a process that can be started. That may wait for the client, so the
+// lock is not held meanwhile.
+func (s *service) open(ctx context.Context, id, execID string) (*openStdio, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	p, err := s.findLocked(req.ID, req.ExecID)
+	p, err := s.startableLocked(id, execID)
+	s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-p.exited: // it was killed or deleted
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return p.stdio.open(ctx)
+}
+
+func (s *service) Start(ctx context.Context, req *task.StartRequest) (*task.StartResponse, error) {
+	io, err := s.open(ctx, req.ID, req.ExecID)
 	if err != nil {
 		return nil, wire(err)
 	}
-	if p.status != status.Status_CREATED {
-		return nil, wire(fmt.Errorf("%s was started before: %w", p.name(), errState))
+	defer io.close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.startableLocked(req.ID, req.ExecID)
+	if err == nil {
+		err = p.startLocked(io)
 	}
-	if err := p.startLocked(); err != nil {
+	if err != nil {
 		return nil, wire(err)
 	}
 	s.recordLocked()
@@ -140,19 +178,17 @@ func (s *service) Start(_ context.Context, req *task.StartRequest) (*task.StartR
 	return &task.StartResponse{Pid: pid}, nil
 }
 
-// reap waits for the end of a process. With the container's first one all others end, and what that
-// has left behind in its group: there is no pid namespace that would see to it.
+// reap waits for the end of a process, and tells of it. containerd is told of the first one's end
+// when it was told of all others'.
 func (s *service) reap(p *process) {
 	p.awaitEnd()
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if p.execID == "" {
-		for _, other := range s.processes {
-			if other.status == status.Status_RUNNING {
-				_ = other.killLocked(syscall.SIGKILL, true) // it may have ended
-			}
+		for _, other := range s.endOthers(p) {
+			<-other.exited
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	p.collectLocked()
 	s.recordLocked()
 	id := p.execID
@@ -163,6 +199,24 @@ func (s *service) reap(p *process) {
 		ContainerID: s.id, ID: id,
 		Pid: uint32(p.pid), ExitStatus: p.exit, ExitedAt: timestamppb.New(p.exitedAt),
 	})
+}
+
+// endOthers ends all processes but the first, which has ended, and what that has left behind in its
+// group: there is no pid namespace that would see to it. It returns those that are about to end.
+func (s *service) endOthers(first *process) []*process {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.isEnding = true
+	var ending []*process
+	for _, p := range s.processes {
+		if p.status == status.Status_RUNNING {
+			_ = p.killLocked(syscall.SIGKILL, true) // it may have ended
+			if p != first {
+				ending = append(ending, p)
+			}
+		}
+	}
+	return ending
 }
 
 func (s *service) Wait(ctx context.Context, req *task.WaitRequest) (*task.WaitResponse, error) {
@@ -232,9 +286,6 @@ func (s *service) Delete(_ context.Context, req *task.DeleteRequest) (*task.Dele
 		return nil, wire(fmt.Errorf("%s is running: %w", p.name(), errState))
 	case status.Status_CREATED:
 		p.stopLocked(0) // whoever waits for it learns of it
-	}
-	for i := range p.keep {
-		p.closeLocked(i)
 	}
 	delete(s.processes, p.execID)
 	resp := &task.DeleteResponse{Pid: uint32(p.pid), ExitStatus: p.exit, ExitedAt: timestamppb.New(p.exitedAt)}

@@ -4,16 +4,20 @@ package main
 
 import (
 	"bufio"
+	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"syscall"
 	"testing"
+	"time"
 
 	taskv2 "github.com/containerd/containerd/api/runtime/task/v2"
 	task "github.com/containerd/containerd/api/runtime/task/v3"
 	"github.com/containerd/containerd/api/types"
 	status "github.com/containerd/containerd/api/types/task"
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
@@ -130,13 +134,75 @@ func TestExec(t *testing.T) {
 	_, err = r.V3.Delete(r.ctx, &task.DeleteRequest{ID: containerID, ExecID: "e2"})
 	r.must(err)
 
-	// The end of the first process is the end of all.
+	// The end of the first process is the end of all, and containerd learns of it last.
 	add("e3", "sleep", "1000000")
+	add("e4", "true")
 	r.start("e3")
 	_, err = r.V3.Kill(r.ctx, &task.KillRequest{ID: containerID, Signal: uint32(syscall.SIGINT)})
 	r.must(err)
-	r.expectExit("e3", 128+9)
 	r.expectExit("", 128+2)
+	r.expectExit("e3", 128+9)
+	r.containerd.expect(r.ctx, "/tasks/exec-started e3", "/tasks/exit e3", "/tasks/exit "+containerID)
+	_, err = r.V3.Start(r.ctx, &task.StartRequest{ID: containerID, ExecID: "e4"})
+	expectCode(t, err, codes.FailedPrecondition)
+	r.end()
+}
+
+// A process starts when its outputs have a reader: ctr gives up a fifo that it has not opened when
+// the process has ended, and what a brief process has written.
+func TestUnreadOutput(t *testing.T) {
+	r := newRig(t, drive.Bootstrap, "sh", "-c", "echo hello")
+	r.create(&task.CreateTaskRequest{Stdout: r.fifo("out")})
+	brief, cancel := context.WithTimeout(r.ctx, 50*time.Millisecond)
+	defer cancel()
+	if _, err := r.V3.Start(brief, &task.StartRequest{ID: containerID}); err == nil {
+		t.Error("a process is started whose output nobody reads")
+	}
+	_, err := r.V3.Kill(r.ctx, &task.KillRequest{ID: containerID, Signal: 9})
+	r.must(err)
+	r.expectExit("", 128+9)
+	r.end()
+}
+
+// A process that waits for a reader of its outputs can be killed.
+func TestUnreadOutputKilled(t *testing.T) {
+	r := newRig(t, drive.Bootstrap, "true")
+	r.create(&task.CreateTaskRequest{Stdout: r.fifo("out"), Stderr: r.fifo("err")})
+	started := make(chan error, 1)
+	go func() {
+		_, err := r.V3.Start(r.ctx, &task.StartRequest{ID: containerID})
+		started <- err
+	}()
+	_, err := r.V3.Kill(r.ctx, &task.KillRequest{ID: containerID, Signal: 9})
+	r.must(err)
+	r.expectExit("", 128+9)
+	if err := <-started; err == nil {
+		t.Error("Start starts a process that was killed before")
+	}
+	r.end()
+}
+
+// A process has its three streams, and no file that the shim was started with.
+func TestInheritedFile(t *testing.T) {
+	const leaked = 100
+	null, err := os.Open(os.DevNull)
+	if err == nil {
+		_, err = unix.FcntlInt(null.Fd(), unix.F_DUPFD, leaked) // without FD_CLOEXEC
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	defer unix.Close(leaked)
+	r := newRig(t, drive.Bootstrap, "sleep", "1000000")
+	r.create(&task.CreateTaskRequest{})
+	pid := r.start("")
+	if _, err := os.Lstat(fmt.Sprintf("/proc/%d/fd/%d", pid, leaked)); !os.IsNotExist(err) {
+		t.Errorf("the process has a file of the shim's: %v", err)
+	}
+	_, err = r.V3.Kill(r.ctx, &task.KillRequest{ID: containerID, Signal: 9})
+	r.must(err)
+	r.expectExit("", 128+9)
 	r.end()
 }
 

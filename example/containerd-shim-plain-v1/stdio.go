@@ -3,10 +3,14 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // stdio is where a process's streams go: paths of fifos that containerd's client has made, empty
@@ -16,31 +20,30 @@ type stdio struct{ in, out, err string }
 // noFD is no file.
 const noFD = -1
 
+// openStdio is what Start opens of a process's streams. They are Start's to close.
+type openStdio struct {
+	files [3]int // the process's own
+	input int    // a writing end of its input, which the shim holds until CloseIO
+}
+
+func (o *openStdio) close() { closeAll(append(o.files[:], o.input)...) }
+
 // open opens all three for the process. The process has the fifos themselves: nothing is copied
-// here, and no goroutine or buffer is needed. keep are writing ends of the fifos, which are the
-// caller's to close. With that of the input the process waits for a client that comes later. With
-// those of the outputs a client may come when the process has ended already: it would wait for a
-// writer for ever.
-func (s stdio) open() (files, keep [3]int, err error) {
-	files, keep = [3]int{noFD, noFD, noFD}, [3]int{noFD, noFD, noFD}
-	files[0], keep[0], err = openInput(s.in)
+// here, and no goroutine or buffer is needed. Outputs wait until the client reads them, or ctx
+// ends: what a brief process has written would be gone with it.
+func (s stdio) open(ctx context.Context) (o *openStdio, err error) {
+	o = &openStdio{files: [3]int{noFD, noFD, noFD}, input: noFD}
+	o.files[0], o.input, err = openInput(s.in)
 	for i, uri := range []string{s.in, s.out, s.err} {
 		if i > 0 && err == nil {
-			files[i], keep[i], err = openOutput(uri)
+			o.files[i], err = openOutput(ctx, uri)
 		}
 	}
 	if err != nil {
-		closeAll(append(files[:], keep[:]...)...)
-		return [3]int{}, [3]int{noFD, noFD, noFD}, err
+		o.close()
+		return nil, err
 	}
-	return files, keep, nil
-}
-
-// hasReader reports whether somebody has the reading end of a fifo.
-func hasReader(path string) bool {
-	fd, err := openFile(path, syscall.O_WRONLY|syscall.O_NONBLOCK)
-	closeAll(fd)
-	return err == nil
+	return o, nil
 }
 
 func closeAll(fds ...int) {
@@ -72,32 +75,52 @@ func openInput(path string) (in, keep int, err error) {
 	return in, keep, nil
 }
 
-// openOutput opens a fifo for both directions, which does not wait for a reader. So the process is
-// a reader as well, and is not ended by SIGPIPE when the client goes away.
-func openOutput(uri string) (out, keep int, err error) {
+func openOutput(ctx context.Context, uri string) (int, error) {
 	path, isFile := strings.CutPrefix(uri, "file://")
 	switch {
 	case uri == "":
-		out, err = openFile(os.DevNull, syscall.O_WRONLY)
+		return openFile(os.DevNull, syscall.O_WRONLY)
 	case isFile:
-		out, err = openFile(path, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_APPEND)
+		return openFile(path, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_APPEND)
 	case strings.Contains(uri, "://"):
-		out, err = noFD, fmt.Errorf("output to %s, which is no fifo and not file://: %w", uri, errUnsupported)
-	default:
-		return openFifo(path)
+		return noFD, fmt.Errorf("output to %s, which is no fifo and not file://: %w", uri, errUnsupported)
 	}
-	return out, noFD, err
+	writer, err := openWriter(ctx, path)
+	if err != nil {
+		return noFD, err
+	}
+	defer closeAll(writer) // not before the process's: a reader without a writer sees the end
+	// For both directions, so that the process is a reader as well, and is not ended by SIGPIPE when
+	// the client goes away.
+	return openFile(path, syscall.O_RDWR)
 }
 
-func openFifo(path string) (out, keep int, err error) {
-	if out, err = openFile(path, syscall.O_RDWR); err != nil {
-		return noFD, noFD, err
+// openWriter opens a fifo for writing when somebody reads it.
+func openWriter(ctx context.Context, path string) (int, error) {
+	writer, err := openFile(path, syscall.O_WRONLY|syscall.O_NONBLOCK)
+	if !errors.Is(err, syscall.ENXIO) { // there is a reader, or no such fifo
+		return writer, err
 	}
-	if keep, err = openFile(path, syscall.O_WRONLY|syscall.O_NONBLOCK); err != nil {
-		closeAll(out)
-		return noFD, noFD, err
+	handle, err := openFile(path, unix.O_PATH)
+	if err != nil {
+		return noFD, err
 	}
-	return out, keep, nil
+	defer closeAll(handle)
+	path = fmt.Sprintf("/proc/self/fd/%d", handle) // it may be removed meanwhile
+	opened := make(chan struct{})
+	go func() {
+		defer close(opened)
+		writer, err = openFile(path, syscall.O_WRONLY)
+	}()
+	select {
+	case <-opened:
+		return writer, err
+	case <-ctx.Done():
+		reader, _ := openFile(path, syscall.O_RDONLY|syscall.O_NONBLOCK) // the goroutine's has a reader
+		<-opened
+		closeAll(reader, writer)
+		return noFD, fmt.Errorf("nobody reads the output: %w", ctx.Err())
+	}
 }
 
 func openFile(path string, flags int) (int, error) {
