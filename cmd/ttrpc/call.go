@@ -24,7 +24,7 @@ type callFlags struct {
 	connectFlags
 	schemaFlags
 	shimFlags
-	data      string
+	data      texts
 	n         int
 	format    string
 	defaults  bool
@@ -38,9 +38,10 @@ func (c *callFlags) declare(fs *flag.FlagSet) {
 	c.schemaFlags.declare(fs)
 	c.shimFlags.declare(fs)
 	fs.BoolVar(&c.trace, "trace", false, "print each frame to standard error")
-	fs.StringVar(&c.data, "d", "",
-		"the request, as `JSON`, or @file, or @- for standard input; several values\n"+
-			"are the messages of a stream, or one call each. {} without this flag")
+	fs.Var(&c.data, "d",
+		"the request, as `JSON`, or @file, or @- for standard input. Several values, in\n"+
+			"one or by several -d, are the messages of a stream, or one call each on one\n"+
+			"connection. {} without this flag")
 	fs.IntVar(&c.n, "n", 0, "stop after `N` messages have come, with exit code 0")
 	fs.StringVar(&c.format, "o", "json",
 		"the `FORMAT` of what comes: json; events, which is a line of JSON for each\n"+
@@ -81,6 +82,9 @@ func (c *callFlags) run(ctx context.Context, args []string, std stdio) error {
 	if len(args) != 2 {
 		return usagef("call needs an address, or -shim, and a method; ttrpc call -help has examples")
 	}
+	if args[0] == noAddress {
+		return usagef("call needs a server: %q stands for none", noAddress)
+	}
 	if !slices.Contains(formats, c.format) {
 		return usagef("-o %s: the formats are %s", c.format, strings.Join(formats, ", "))
 	}
@@ -96,7 +100,7 @@ func (c *callFlags) run(ctx context.Context, args []string, std stdio) error {
 func (c *callFlags) call(ctx context.Context, p *peer, name, prefer string, std stdio) error {
 	set, done := c.discover(ctx, p)
 	defer done()
-	md, err := findMethod(set, name, prefer)
+	md, err := findMethod(set, name, func(names []string) []string { return p.choose(ctx, names, prefer) })
 	if err != nil {
 		return err
 	}
@@ -108,13 +112,33 @@ func (c *callFlags) call(ctx context.Context, p *peer, name, prefer string, std 
 	if err != nil {
 		return err
 	}
-	defer func() { _ = in.close() }() // it was read only
+	defer in.close()
 	out := &output{w: std.out, format: c.format, defaults: c.defaults, types: set.Types(), many: md.IsStreamingServer()}
 	if md.IsStreamingClient() || md.IsStreamingServer() {
 		s := &streamCall{callFlags: c, peer: p, md: md, in: in, out: out, stderr: std.err}
 		return s.run(ctx)
 	}
 	return c.unary(ctx, p, md, in, out)
+}
+
+// choose leaves of services that differ by their packages the preferred one, or else those that the
+// server has.
+func (p *peer) choose(ctx context.Context, names []string, prefer string) []string {
+	if slices.Contains(names, prefer) {
+		return []string{prefer}
+	}
+	ctx, cancel := within(ctx, patience)
+	defer cancel()
+	var has []string
+	for _, name := range names {
+		if p.serves(ctx, name) == served {
+			has = append(has, name)
+		}
+	}
+	if len(has) == 0 {
+		return names
+	}
+	return has
 }
 
 // watchFrames has the frames of the calls to come printed, where the user wants that. It returns
@@ -148,13 +172,13 @@ func callsFromHere(each func(*frames.Frame)) func(*frames.Frame) {
 }
 
 // input returns what -d says, or the id of the shim's container, if a request has one.
-func (c *callFlags) input(md protoreflect.MethodDescriptor) string {
+func (c *callFlags) input(md protoreflect.MethodDescriptor) texts {
 	fd := md.Input().Fields().ByName("id")
-	if c.data != "" || c.shim == "" || fd == nil || fd.Kind() != protoreflect.StringKind {
+	if len(c.data) != 0 || c.shim == "" || fd == nil || fd.Kind() != protoreflect.StringKind {
 		return c.data
 	}
 	_, id, _ := strings.Cut(c.shim, "/")
-	return fmt.Sprintf(`{"id":%q}`, id)
+	return texts{fmt.Sprintf(`{"id":%q}`, id)}
 }
 
 // discover returns the schema that is found through a peer, within a time of its own: what the user

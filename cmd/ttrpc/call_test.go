@@ -10,10 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/types/descriptorpb"
-
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/types/descriptorpb"
 )
 
 func TestCall(t *testing.T) {
@@ -29,6 +28,9 @@ func TestCall(t *testing.T) {
 		{name: "unary", args: call("Chat/Greet", "-d", `{"name":"you"}`)},
 		{name: "unary without input", args: call(chatName + ".Greet")},
 		{name: "unary several", stdin: `{"name":"a"} {"name":"b"}` + "\n" + `{"name":"c"}`, args: call(chatName+"/Greet", "-d", "@-", "-n", "2")},
+		{name: "unary several flags", args: call("Chat/Greet", "-d", `{"name":"a"}`, "-d", `{"name":"b"}`, "-d", "@DIR/req.json")},
+		{name: "client streaming several flags", stdin: `{"value":2}`, args: call("Chat/Sum", "-d", `{"value":1}`, "-d", "@-")},
+		{name: "bad json in a flag", args: call("Chat/Greet", "-d", `{"name":"a"}`, "-d", `{"name":`, "-d", `"b"}`)},
 		{name: "unary file and metadata", args: call("Chat/Greet", "-d", "@DIR/req.json", "-H", "from: with love")},
 		{name: "unary any", args: call("Chat/Greet", "-d", `{"name":"any"}`)},
 		{name: "unary defaults", args: call("Chat/Greet", "-emit-defaults")},
@@ -56,6 +58,8 @@ func TestCall(t *testing.T) {
 		{name: "bad metadata", args: call("Chat/Greet", "-H", "from")},
 		{name: "bad flag", args: call("Chat/Greet", "-x")},
 		{name: "no arguments", args: []string{"call"}},
+		{name: "no server", args: []string{"call", "-", "Chat/Greet"}},
+		{name: "nobody listens to the whole name", args: []string{"call", "DIR/none.sock", chatName + "/Greet"}},
 		{name: "nobody listens", args: []string{"call", "DIR/none.sock", "Chat/Greet"}},
 		{name: "bad address", args: []string{"call", "foo:bar", "Chat/Greet"}},
 	})
@@ -189,6 +193,7 @@ func TestHelp(t *testing.T) {
 		{name: "help", args: []string{"-help"}},
 		{name: "help nothing", args: []string{}},
 		{name: "help unknown", args: []string{"cal"}},
+		{name: "help of unknown", args: []string{"help", "cal"}},
 		{name: "completion bash", args: []string{"completion", "bash"}},
 		{name: "completion none", args: []string{"completion", "fish"}},
 	}
@@ -199,6 +204,14 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	checkLines(t, "DIR", lines)
+}
+
+func TestVersion(t *testing.T) {
+	for _, arg := range []string{"version", "-version", "--version"} {
+		if got := runLine(t, "DIR", "", arg); !strings.HasPrefix(got, "ttrpc ") || !strings.HasSuffix(got, "code 0\n") {
+			t.Errorf("%s: %s", arg, got)
+		}
+	}
 }
 
 // An interrupt ends a call.

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"strings"
 )
 
@@ -47,12 +48,25 @@ func run(ctx context.Context, args []string, std stdio) int {
 		}
 		args = []string{args[1], "-help"}
 	}
+	if strings.TrimLeft(args[0], "-") == "version" {
+		printVersion(std.out)
+		return 0
+	}
 	for _, c := range commands() {
 		if c.name == args[0] {
 			return report(c.run(ctx, args[1:], std), std.err)
 		}
 	}
 	return report(usagef("there is no command %q; ttrpc -help lists them", args[0]), std.err)
+}
+
+// printVersion prints what the program was built from.
+func printVersion(w io.Writer) {
+	version := "(unknown)"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version + " " + info.GoVersion
+	}
+	fmt.Fprintln(w, "ttrpc", strings.TrimSpace(version))
 }
 
 func isHelp(arg string) bool {
@@ -96,7 +110,7 @@ func usage(w io.Writer) {
 	for _, c := range commands() {
 		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.short)
 	}
-	fmt.Fprint(w, addressHelp, exitHelp, "\nttrpc COMMAND -help has a command's flags, and examples.\n")
+	fmt.Fprint(w, addressHelp, exitHelp, "\nttrpc COMMAND -help has a command's flags, and examples. ttrpc -version prints the version.\n")
 }
 
 const addressHelp = `

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -91,7 +92,7 @@ func (c *connectFlags) dial(ctx context.Context, address string, watch bool) (*p
 	client, err := ttrpc.Dial(ctx, address,
 		ttrpc.WithClientHandshaker(handshake(p.handshake)), ttrpc.WithConnectTimeout(patience))
 	if err != nil {
-		return nil, usagef("the address %q: %w", address, err)
+		return nil, usageError{err} // it names the address
 	}
 	p.client = client
 	return p, nil
@@ -128,7 +129,9 @@ func (p *peer) program() schema.Source {
 			return nil, errors.New("the system does not tell whose socket that is")
 		}
 		files, err := schema.Process(pid).Load(ctx)
-		if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("process %d has ended", pid)
+		} else if err != nil {
 			err = fmt.Errorf("process %d: %w", pid, err)
 		}
 		return files, err

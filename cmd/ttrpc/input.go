@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"os"
 	"strings"
@@ -14,35 +13,62 @@ import (
 	"github.com/containerd/ttrpc/cmd/ttrpc/internal/schema"
 )
 
-// input is a row of messages: JSON values, one behind the other.
+// input is a row of messages: JSON values, one behind the other, of each -d in turn.
 type input struct {
-	dec   *json.Decoder
-	close func() error
-	types schema.Types
-	n     int
+	decs    []*json.Decoder // what is left, the first one in use
+	closers []io.Closer
+	types   schema.Types
+	n       int
 }
 
-// openInput opens what -d says: JSON, @file, or @- for the standard input.
-func openInput(arg string, stdin io.Reader, types schema.Types) (*input, error) {
-	r, closeIt := io.Reader(strings.NewReader(arg)), func() error { return nil }
-	if name, isFile := strings.CutPrefix(arg, "@"); isFile && name == "-" {
-		r = stdin
-	} else if isFile {
-		f, err := os.Open(name)
+// openInput opens what each -d says: JSON, @file, or @- for the standard input.
+func openInput(args texts, stdin io.Reader, types schema.Types) (*input, error) {
+	in := &input{types: types}
+	for _, arg := range args {
+		r, err := in.open(arg, stdin)
 		if err != nil {
+			in.close()
 			return nil, usagef("-d: %w", err)
 		}
-		r, closeIt = f, f.Close
+		in.decs = append(in.decs, json.NewDecoder(r))
 	}
-	return &input{dec: json.NewDecoder(r), close: closeIt, types: types}, nil
+	return in, nil
+}
+
+func (in *input) open(arg string, stdin io.Reader) (io.Reader, error) {
+	switch name, isFile := strings.CutPrefix(arg, "@"); {
+	case !isFile:
+		return strings.NewReader(arg), nil
+	case name == "-":
+		return stdin, nil
+	default:
+		f, err := os.Open(name)
+		if err == nil {
+			in.closers = append(in.closers, f)
+		}
+		return f, err
+	}
+}
+
+func (in *input) close() {
+	for _, c := range in.closers {
+		_ = c.Close() // it was read only
+	}
 }
 
 // next returns the next message, or io.EOF.
 func (in *input) next(md protoreflect.MessageDescriptor) (*dynamicpb.Message, error) {
 	var raw json.RawMessage
-	if err := in.dec.Decode(&raw); errors.Is(err, io.EOF) {
-		return nil, io.EOF
-	} else if err != nil {
+	err := io.EOF
+	for err == io.EOF && len(in.decs) > 0 {
+		if err = in.decs[0].Decode(&raw); err == io.EOF {
+			in.decs = in.decs[1:]
+		}
+	}
+	if err == io.EOF {
+		return nil, err
+	}
+	if err != nil {
 		return nil, usagef("message %d of the input is no JSON: %w", in.n+1, err)
 	}
 	in.n++

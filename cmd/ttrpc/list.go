@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -30,6 +31,9 @@ func (v *viewFlags) declare(fs *flag.FlagSet) {
 
 // open returns the schema for an address, and the peer, which is nil for "-".
 func (v *viewFlags) open(ctx context.Context, address string) (*peer, *schema.Set, func(), error) {
+	if address == noAddress && len(v.named()) == 0 {
+		return nil, nil, nil, usagef("%q stands for no server: -proto, -protoset, -binary or -pid is needed then", noAddress)
+	}
 	ctx, cancel := within(ctx, v.limit())
 	if address == noAddress {
 		return nil, v.set(ctx, nil), cancel, nil
@@ -112,26 +116,54 @@ func (v *viewFlags) services(ctx context.Context, p *peer, set *schema.Set) ([]s
 	if err != nil {
 		return nil, err
 	}
-	var names []string
+	var names, untold []string
 	for _, sd := range all {
-		if p == nil || p.serves(ctx, string(sd.FullName())) {
-			names = append(names, string(sd.FullName()))
+		name := string(sd.FullName())
+		switch p.serves(ctx, name) {
+		case served:
+			names = append(names, name)
+		case servedUntold:
+			untold = append(untold, name)
 		}
 	}
-	if ctx.Err() != nil {
+	switch {
+	case p != nil && ctx.Err() != nil:
 		return names, p.timedOut(ctx.Err(), "whether it has a service", v.limit())
-	}
-	if len(names) == 0 {
+	case len(untold) != 0:
+		return nil, usagef("%s does not tell whether it has a service, as the blocking servers of the Rust crate. "+
+			"These were found, and can be tried: %s", p.address, strings.Join(untold, ", "))
+	case len(names) == 0:
 		return nil, &schema.NotFoundError{Name: "a service of it", Asked: set.Missing()}
 	}
 	return names, nil
 }
 
-// serves reports whether a server has a service. It calls a method that no service has: the answer
-// differs, by rules P26 and P27 of PROTOCOL.md, which all releases keep, v1.0 with code NotFound.
-// The blocking half of the Rust crate answers the same to both: its services are not told.
-func (p *peer) serves(ctx context.Context, service string) bool {
+// serving is what a server tells of a service.
+type serving int
+
+const (
+	notServed serving = iota
+	served
+	servedUntold // it answers the same, whether it has the service or not
+)
+
+// serves finds out whether a server has a service. It calls a method that no service has: the
+// answer differs, by rules P26 and P27 of PROTOCOL.md, which all releases keep, v1.0 with code
+// NotFound. The blocking half of the Rust crate knows methods alone, and answers the same to both.
+func (p *peer) serves(ctx context.Context, service string) serving {
+	if p == nil {
+		return served // nobody is asked
+	}
 	err := p.client.Call(ctx, service, "-", new(emptypb.Empty), new(emptypb.Empty))
-	st := ttrpc.StatusOf(err)
-	return (st.Code() == codes.Unimplemented || st.Code() == codes.NotFound) && st.Message() != "service "+service
+	switch st := ttrpc.StatusOf(err); st.Code() {
+	case codes.Unimplemented, codes.NotFound:
+		if st.Message() != "service "+service {
+			return served
+		}
+	case codes.InvalidArgument:
+		if st.Message() == "/"+service+"/- does not exist" {
+			return servedUntold
+		}
+	}
+	return notServed
 }

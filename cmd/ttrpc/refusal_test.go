@@ -46,3 +46,12 @@ func TestListOfV10(t *testing.T) {
 		}
 	}
 }
+
+// A blocking server of the Rust crate answers alike, whether it has the service or not.
+func TestListOfBlockingRust(t *testing.T) {
+	dir := tempDir(t)
+	refuse(t, filepath.Join(dir, "x.sock"), chatName, codes.InvalidArgument, "/"+chatName+"/- does not exist")
+	checkLines(t, dir, []line{
+		{name: "list blocking Rust", args: []string{"list", "DIR/x.sock", "-I", "testdata", "-proto", "chat.proto"}},
+	})
+}

@@ -68,15 +68,15 @@ func (s *schemaFlags) set(ctx context.Context, p *peer) *schema.Set {
 }
 
 // findMethod returns the method of a name such as pkg.Service/Method. The package may be left out
-// where one service alone has the rest of the name; prefer decides between versions of a package.
-func findMethod(set *schema.Set, name, prefer string) (protoreflect.MethodDescriptor, error) {
+// where one service alone has the rest of the name, by what choose leaves of those that have.
+func findMethod(set *schema.Set, name string, choose func([]string) []string) (protoreflect.MethodDescriptor, error) {
 	service, method, ok := cutMethod(name)
 	if !ok {
 		return nil, usagef("%q is no method: it has the form pkg.Service/Method", name)
 	}
 	full := protoreflect.FullName(service)
 	if !strings.Contains(service, ".") {
-		found, err := completeService(set, service, prefer)
+		found, err := completeService(set, service, choose)
 		if err != nil {
 			return nil, err
 		}
@@ -84,7 +84,7 @@ func findMethod(set *schema.Set, name, prefer string) (protoreflect.MethodDescri
 	}
 	d, err := set.Find(full)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, err // maybe the connection's
 	}
 	sd, ok := d.(protoreflect.ServiceDescriptor)
 	if !ok {
@@ -113,17 +113,17 @@ func cutMethod(name string) (service, method string, ok bool) {
 	return name[:i], name[i+1:], true
 }
 
-func completeService(set *schema.Set, short, prefer string) (protoreflect.FullName, error) {
+func completeService(set *schema.Set, short string, choose func([]string) []string) (protoreflect.FullName, error) {
 	all, err := set.Named(protoreflect.Name(short))
 	if err != nil {
 		return "", err
 	}
 	var fits []string
 	for _, sd := range all {
-		if string(sd.FullName()) == prefer {
-			return sd.FullName(), nil
-		}
 		fits = append(fits, string(sd.FullName()))
+	}
+	if len(fits) > 1 {
+		fits = choose(fits)
 	}
 	switch len(fits) {
 	case 0:
@@ -131,7 +131,7 @@ func completeService(set *schema.Set, short, prefer string) (protoreflect.FullNa
 	case 1:
 		return protoreflect.FullName(fits[0]), nil
 	}
-	return "", usagef("several services are named %s: %s", short, strings.Join(fits, ", "))
+	return "", usagef("several services are named %s, of which one has to be given: %s", short, strings.Join(fits, ", "))
 }
 
 func methodNames(sd protoreflect.ServiceDescriptor) string {

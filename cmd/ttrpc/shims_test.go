@@ -101,6 +101,8 @@ func TestShims(t *testing.T) {
 		{name: "shim call", args: []string{"call", "-root", "DIR/root", "-shim", "ns/new", "Task/State"}},
 		{name: "shim call input", args: []string{"call", "-root", "DIR/root", "-shim", "ns/new", "Task/State", "-d", `{"id":"x"}`}},
 		{name: "shim old", args: []string{"call", "-root", "DIR/root", "-shim", "ns/old", "containerd.task.v3.Task/State"}},
+		{name: "shim old short", args: []string{"call", "-root", "DIR/root", "-shim", "ns/old", "Task/State"}},
+		{name: "shim address", args: []string{"call", "DIR/s.sock", "Task/State", "-d", `{"id":"x"}`}},
 		{name: "shim unknown", args: []string{"call", "-root", "DIR/root", "-shim", "ns/none", "Task/State"}},
 		{name: "shim malformed", args: []string{"call", "-shim", "none", "Task/State"}},
 	})

@@ -122,6 +122,17 @@ func TestSetTolerates(t *testing.T) {
 	}
 }
 
+// A file that a server has made up does not stand in the way of another source's.
+func TestSetPlaceholder(t *testing.T) {
+	a := file("a.proto", "a", ".b.M")
+	a.Dependency = []string{"b.proto"}
+	madeUp := &descriptorpb.FileDescriptorProto{Name: proto.String("b.proto"), Syntax: proto.String("<unknown:0>")}
+	s := New(t.Context(), source("server", a, madeUp), source("user", file("b.proto", "b")))
+	if _, err := s.Find("b.M"); err != nil {
+		t.Error(err)
+	}
+}
+
 // A source that the user has named fails the search; another one is passed over.
 func TestSetErrors(t *testing.T) {
 	bad := Source{Name: "bad", Load: func(context.Context) (Files, error) { return nil, errors.New("is gone") }}

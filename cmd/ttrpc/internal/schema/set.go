@@ -232,7 +232,7 @@ func (s *Set) add(files Files, failure error) {
 
 func (s *Set) addLocked(files Files) {
 	for _, fd := range files {
-		if s.files[fd.GetName()] != nil {
+		if s.files[fd.GetName()] != nil || isPlaceholder(fd) {
 			continue
 		}
 		s.files[fd.GetName()] = fd
@@ -243,6 +243,12 @@ func (s *Set) addLocked(files Files) {
 			}
 		}
 	}
+}
+
+// isPlaceholder reports whether a file stands for one that its sender does not have: grpc-go's
+// reflection service made some of them up (grpc/grpc-go#6770).
+func isPlaceholder(fd *descriptorpb.FileDescriptorProto) bool {
+	return strings.HasPrefix(fd.GetSyntax(), "<unknown")
 }
 
 // declared returns the names of a file's outermost declarations, and of the messages, enums and

@@ -94,8 +94,9 @@ func Reflection(client *ttrpc.Client) Source {
 }
 
 func withoutReflection(err error) error {
-	if ttrpc.StatusOf(err).Code() == codes.Unimplemented {
-		return errors.New("the server does not have that service")
+	switch ttrpc.StatusOf(err).Code() {
+	case codes.Unimplemented, codes.NotFound, codes.InvalidArgument: // as releases and the Rust crate say it
+		return errors.New("the server does not have the service grpc.reflection.v1.ServerReflection")
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errors.New("the server has not answered in time")
