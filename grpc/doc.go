@@ -20,6 +20,33 @@
 // A server runs a handler by its registration. So a client must call a method as what it is: a
 // unary method called as a stream, which grpc-go allows, fails or loses messages.
 //
+// # Call options
+//
+//   - Peer, OnFinish, MaxCallSendMsgSize, MaxCallRecvMsgSize, PerRPCCredentials, ForceCodec,
+//     ForceCodecV2 and CallCustomCodec work. A codec's name does not reach the server, which
+//     decodes protobuf.
+//   - WaitForReady works on a client of [ttrpc.Dial].
+//   - Header and Trailer give an empty metadata.MD.
+//   - CallContentSubtype, but for proto, and CallAuthority fail the call with Unimplemented.
+//   - UseCompressor and MaxRetryRPCBufferSize are ignored: the result is the same. StaticMethod and
+//     EmptyCallOption have nothing to change.
+//
+// # What a handler may call
+//
+//   - grpc.Method, grpc.MethodFromServerStream, metadata.FromIncomingContext and peer.FromContext
+//     work, and grpc.ServerTransportStreamFromContext returns what they need.
+//   - grpc.SetHeader, grpc.SendHeader, grpc.SetTrailer, and SetHeader and SendHeader of a stream
+//     return [ErrNoResponseMetadata]. A stream's SetTrailer, which returns nothing, fails the call
+//     with it, unless the handler does. Without metadata, and with [DiscardResponseMetadata], they
+//     do nothing.
+//   - grpc.SetSendCompressor and grpc.ClientSupportedCompressors return an error.
+//
+// # Around calls
+//
+// Interceptors of grpc's are options of [NewClientConn] and [NewRegistrar], and a stats.Handler
+// becomes one of ttrpc's by [StatsHandler]. Other options of grpc.NewServer and grpc.NewClient are
+// of its own transport.
+//
 // # Errors
 //
 // All errors of a ClientConn are statuses for google.golang.org/grpc/status: a context's end is

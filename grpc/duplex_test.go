@@ -168,7 +168,7 @@ func TestBothStream(t *testing.T) {
 			w.say("%s %s %v %v", outcome(err), outcome(headerErr), header["k"], stream.Trailer()["k"])
 		}, differs: &difference{
 			grpc:  []string{"EOF ok [header] [trailer]", "ok", "ok", "ok"},
-			ttrpc: []string{"EOF ok [] []", "ok", "Unimplemented", "ok"},
+			ttrpc: []string{"Unimplemented ok [] []", "ok", "Unimplemented", "ok"},
 		}},
 		"OnFinish": {serve: echoes, run: func(w *wire) {
 			finished := make(chan error, 3)

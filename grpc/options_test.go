@@ -191,6 +191,15 @@ func TestCallOptions(t *testing.T) {
 				ttrpc: []string{"ok", "true, [], []", "ok", "Unimplemented", "Unimplemented", "ok"},
 			},
 		},
+		"compressors of a handler": {
+			serve: sees(func(w *wire, ctx context.Context) {
+				w.tell("%v", grpc.SetSendCompressor(ctx, "gzip") == nil)
+				_, err := grpc.ClientSupportedCompressors(ctx)
+				w.tell("%v", err == nil)
+			}),
+			run:     calls(),
+			differs: &difference{grpc: []string{"ok", "true", "true"}, ttrpc: []string{"ok", "false", "false"}},
+		},
 		"other encodings": {serve: echoes, run: calls(grpc.CallContentSubtype("json")), differs: &difference{
 			grpc:  []string{"Internal"}, // where no codec of that name is registered
 			ttrpc: []string{"Unimplemented"},

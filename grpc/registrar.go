@@ -57,7 +57,8 @@ func ChainStreamInterceptor(interceptors ...grpc.StreamServerInterceptor) Server
 
 // DiscardResponseMetadata has grpc.SetHeader, grpc.SendHeader, grpc.SetTrailer and the stream's
 // methods of these names do nothing and return nil, for services that fail with an error of theirs.
-// By default it is [ErrNoResponseMetadata].
+// By default it is [ErrNoResponseMetadata], and the status of a call whose handler has used the
+// stream's SetTrailer, which returns none.
 func DiscardResponseMetadata() ServerOption {
 	return func(r *Registrar) { r.discard = true }
 }

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/local"
 	"google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 )
 
@@ -111,6 +112,9 @@ func overGRPC(w *wire, s *service) {
 			clientOpts = append(clientOpts, grpc.WithChainStreamInterceptor(opt))
 		case grpc.CallOption:
 			clientOpts = append(clientOpts, grpc.WithDefaultCallOptions(opt))
+		case stats.Handler:
+			serverOpts = append(serverOpts, grpc.StatsHandler(opt))
+			clientOpts = append(clientOpts, grpc.WithStatsHandler(opt))
 		default:
 			w.Fatalf("no option: %T", opt)
 		}
@@ -127,6 +131,8 @@ func overGRPC(w *wire, s *service) {
 func overTTRPC(w *wire, s *service) {
 	var serverOpts []grpcttrpc.ServerOption
 	var clientOpts []grpcttrpc.ClientOption
+	var serverStats []ttrpc.ServerOpt
+	var clientStats []ttrpc.ClientOpts
 	for _, opt := range s.options {
 		switch opt := opt.(type) {
 		case grpc.UnaryServerInterceptor:
@@ -139,16 +145,19 @@ func overTTRPC(w *wire, s *service) {
 			clientOpts = append(clientOpts, grpcttrpc.WithChainStreamInterceptor(opt))
 		case grpc.CallOption:
 			clientOpts = append(clientOpts, grpcttrpc.WithDefaultCallOptions(opt))
+		case stats.Handler:
+			serverStats = append(serverStats, ttrpc.WithServerStats(grpcttrpc.StatsHandler(opt)))
+			clientStats = append(clientStats, ttrpc.WithClientStats(grpcttrpc.StatsHandler(opt)))
 		default:
 			w.Fatalf("no option: %T", opt)
 		}
 	}
-	server, err := ttrpc.NewServer()
+	server, err := ttrpc.NewServer(serverStats...)
 	check(w, err)
 	l := listen(w)
 	serve := func(l net.Listener) error { return server.Serve(bg, l) }
 	w.serve(serve, l, grpcttrpc.NewRegistrar(server, serverOpts...), s, func() { server.Close() })
-	client := dial(w, l)
+	client := dial(w, l, clientStats...)
 	w.dialed(grpcttrpc.NewClientConn(client, clientOpts...), func() { client.Close() })
 }
 

@@ -1,6 +1,7 @@
 package grpcttrpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -24,6 +25,7 @@ type serverStream struct {
 
 	mu      sync.Mutex // guards all below
 	answer  any        // of a server that does not stream: it goes out with the handler's return
+	refused error      // of SetTrailer: it is the call's status where the handler has none
 	failure error      // of the first SendMsg or RecvMsg that failed: it is the call's status
 }
 
@@ -63,6 +65,8 @@ func (s *serverStream) result(err error) (any, error) {
 		return nil, s.failure
 	case err != nil:
 		return nil, handlerError(err)
+	case s.refused != nil:
+		return nil, s.refused
 	case !s.desc.ServerStreams && s.answer == nil:
 		return nil, status.Error(codes.Internal, "grpcttrpc: cardinality violation: the handler has sent no response message")
 	}
@@ -115,8 +119,12 @@ func (s *serverStream) toStatus(err error) error {
 	return toStatus(err)
 }
 
-// SetTrailer implements grpc.ServerStream, whose method has no result: the metadata is dropped.
-func (s *serverStream) SetTrailer(metadata.MD) {}
+// SetTrailer implements grpc.ServerStream, whose method has no result: the call fails in its place.
+func (s *serverStream) SetTrailer(md metadata.MD) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = cmp.Or(s.refused, s.refuse(md))
+}
 
 // Context implements grpc.ServerStream.
 func (s *serverStream) Context() context.Context { return s.ctx }

@@ -173,7 +173,10 @@ func TestDiscardResponseMetadata(t *testing.T) {
 			}
 			return echo(ctx, in)
 		},
-		full: func(stream fullServer) error { return stream.SendHeader(metadata.Pairs("k", "v")) },
+		full: func(stream fullServer) error {
+			stream.SetTrailer(metadata.Pairs("k", "v"))
+			return stream.SendHeader(metadata.Pairs("k", "v"))
+		},
 	}, nil, grpcttrpc.DiscardResponseMetadata())
 	client := grpc_testing.NewTestServiceClient(grpcttrpc.NewClientConn(dial(t, l)))
 	_, err := client.UnaryCall(bg, request(1))
