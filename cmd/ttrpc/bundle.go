@@ -49,6 +49,9 @@ func (s *shimFlags) bundle() (*bundle, error) {
 		return nil, usagef("-shim %q has not the form NAMESPACE/ID; ttrpc shims lists them", s.shim)
 	}
 	b, err := readBundle(s.root, namespace, id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usagef("-shim %s: %s has no shim of that name; ttrpc shims lists them", s.shim, s.root)
+	}
 	if err != nil {
 		return nil, usagef("-shim %s: %w; ttrpc shims lists them", s.shim, err)
 	}

@@ -88,7 +88,7 @@ func (c *callFlags) run(ctx context.Context, args []string, std stdio) error {
 	if !slices.Contains(formats, c.format) {
 		return usagef("-o %s: the formats are %s", c.format, strings.Join(formats, ", "))
 	}
-	p, err := c.dial(ctx, args[0], c.trace || c.onlyTrace)
+	ctx, p, err := c.dial(ctx, args[0], c.trace || c.onlyTrace)
 	if err != nil {
 		return err
 	}
@@ -102,9 +102,6 @@ func (c *callFlags) call(ctx context.Context, p *peer, name, prefer string, std 
 	defer done()
 	md, err := findMethod(set, name, func(names []string) []string { return p.choose(ctx, names, prefer) })
 	if err != nil {
-		return err
-	}
-	if ctx, err = c.metadata(ctx); err != nil {
 		return err
 	}
 	std = c.watchFrames(p, set, std)

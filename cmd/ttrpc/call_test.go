@@ -7,12 +7,18 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/containerd/ttrpc"
+	"github.com/containerd/ttrpc/debug"
+	"github.com/containerd/ttrpc/health"
+	"github.com/containerd/ttrpc/reflection"
 )
 
 func TestCall(t *testing.T) {
@@ -148,6 +154,46 @@ func TestProtosetOut(t *testing.T) {
 	set := new(descriptorpb.FileDescriptorSet)
 	if err := proto.Unmarshal(data, set); err != nil || len(set.File) != 3 {
 		t.Errorf("%d files, %v", len(set.File), err)
+	}
+}
+
+// Metadata goes with all calls, those that ask what the server has too.
+func TestMetadataOfAllCalls(t *testing.T) {
+	dir := tempDir(t)
+	var missing atomic.Int64
+	check := func(ctx context.Context) {
+		if v, _ := ttrpc.GetMetadataValue(ctx, "token"); v != "secret" {
+			missing.Add(1)
+		}
+	}
+	server, err := ttrpc.NewServer(
+		ttrpc.WithUnaryServerInterceptor(func(
+			ctx context.Context, u ttrpc.Unmarshaler, _ *ttrpc.UnaryServerInfo, m ttrpc.Method,
+		) (any, error) {
+			check(ctx)
+			return m(ctx, u)
+		}),
+		ttrpc.WithStreamServerInterceptor(func(
+			ctx context.Context, s ttrpc.StreamServer, _ *ttrpc.StreamServerInfo, h ttrpc.StreamHandler,
+		) (any, error) {
+			check(ctx)
+			return h(ctx, s)
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chatServer{chat(t), server.Done()}.register(server)
+	reflection.Register(server)
+	health.NewServer().Register(server)
+	debug.Register(server)
+	serve(t, server, filepath.Join(dir, "x.sock"))
+	for _, args := range [][]string{
+		{"list"}, {"describe"}, {"ping"}, {"health"}, {"health", "-list"}, {"top", "-n", "1"},
+	} {
+		got := runLine(t, dir, "", append(args, "DIR/x.sock", "-H", "token:secret")...)
+		if n := missing.Swap(0); n != 0 || !strings.HasSuffix(got, "exit code 0\n") {
+			t.Errorf("%v: %d calls without metadata: %s", args, n, got)
+		}
 	}
 }
 

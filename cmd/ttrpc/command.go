@@ -143,6 +143,9 @@ func (c command) help(fs *flag.FlagSet, w io.Writer) {
 			first = false
 		}
 		arg, text := flag.UnquoteUsage(f)
+		if d := f.DefValue; d != "" && d != "0" && d != "false" && d != unset.String() {
+			text += " (default " + d + ")"
+		}
 		fmt.Fprintf(w, "  %-22s %s\n", strings.TrimSpace("-"+f.Name+" "+arg), strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", 25)))
 	})
 }

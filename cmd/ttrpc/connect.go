@@ -33,8 +33,9 @@ const unset = time.Duration(-1)
 
 func (c *connectFlags) declare(fs *flag.FlagSet) {
 	fs.DurationVar(&c.timeout, "timeout", unset,
-		"the `TIME` that a call may take, such as 1m30s; 0 is for ever.\n10s where this is not given; streams then have no end, but a word")
-	fs.Var(&c.headers, "H", "metadata, `KEY:VALUE`, that is sent with each call")
+		"the `TIME` that a call may take, such as 1m30s; 0 is for ever. By default a unary\n"+
+			"call has 10s, and a stream goes on, but says so when it has been silent for 10s")
+	fs.Var(&c.headers, "H", "metadata, `KEY:VALUE`, that is sent with each call; it may be given several times")
 }
 
 // limit is the time for a unary call; 0 is none.
@@ -86,16 +87,21 @@ func (h handshake) Handshake(ctx context.Context, conn net.Conn) (net.Conn, any,
 	return h(ctx, conn)
 }
 
-// dial returns a peer, which connects with its first call. With watch its frames can be seen.
-func (c *connectFlags) dial(ctx context.Context, address string, watch bool) (*peer, error) {
+// dial returns a peer, which connects with its first call, and the context for calls, which has the
+// headers. With watch the peer's frames can be seen.
+func (c *connectFlags) dial(ctx context.Context, address string, watch bool) (context.Context, *peer, error) {
+	ctx, err := c.metadata(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	p := &peer{address: address, watch: watch}
 	client, err := ttrpc.Dial(ctx, address,
 		ttrpc.WithClientHandshaker(handshake(p.handshake)), ttrpc.WithConnectTimeout(patience))
 	if err != nil {
-		return nil, usageError{err} // it names the address
+		return nil, nil, usageError{err} // it names the address
 	}
 	p.client = client
-	return p, nil
+	return ctx, p, nil
 }
 
 func (p *peer) close() { p.client.Close() }

@@ -26,8 +26,9 @@ type decodeFlags struct {
 func decodeCommand() command {
 	return command{
 		name: "decode", args: "[FILE]", short: "show the frames in captured bytes, or in what proxy has recorded",
-		long: `Without FILE it reads standard input. Captured bytes are those of one direction of a connection,
-from a frame's beginning on. Their replies are shown as digits: the requests are not among them.
+		long: `Without FILE, or with "-", it reads standard input. Captured bytes are those of one direction of a
+connection, from a frame's beginning on. Their replies are shown as digits: the requests are not
+among them.
 ` + traceHelp,
 		examples: []string{
 			"ttrpc decode calls.jsonl -binary ./server",
@@ -47,7 +48,7 @@ func (d *decodeFlags) run(ctx context.Context, args []string, std stdio) error {
 		return usagef("decode takes one file; ttrpc decode -help has examples")
 	}
 	in := std.in
-	if len(args) == 1 {
+	if len(args) == 1 && args[0] != "-" {
 		data, err := os.ReadFile(args[0])
 		if err != nil {
 			return usageError{err}

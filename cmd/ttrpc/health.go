@@ -25,7 +25,8 @@ type healthFlags struct {
 func healthCommand() command {
 	return command{
 		name: "health", args: "ADDRESS [SERVICE]", short: "ask a server, or one of its services, how it does",
-		long:     "The server needs the service grpc.health.v1.Health. The exit code is 0 for SERVING, and 78 for all else.",
+		long: "The server needs the service grpc.health.v1.Health. The exit code is 0 for SERVING, 78 for another\n" +
+			"status, and as always where there is none: 69 for a service that it does not know.",
 		examples: []string{"ttrpc health /run/x.sock", "ttrpc health /run/x.sock hello.Greeter -watch", "ttrpc health /run/x.sock -list"},
 		setup: func(fs *flag.FlagSet) action {
 			h := new(healthFlags)
@@ -41,7 +42,7 @@ func (h *healthFlags) run(ctx context.Context, args []string, std stdio) error {
 	if len(args) < 1 || len(args) > 2 || h.watch && h.list {
 		return usagef("health needs an address, and not both of -watch and -list; ttrpc health -help has examples")
 	}
-	p, err := h.dial(ctx, args[0], false)
+	ctx, p, err := h.dial(ctx, args[0], false)
 	if err != nil {
 		return err
 	}

@@ -34,16 +34,16 @@ func (v *viewFlags) open(ctx context.Context, address string) (*peer, *schema.Se
 	if address == noAddress && len(v.named()) == 0 {
 		return nil, nil, nil, usagef("%q stands for no server: -proto, -protoset, -binary or -pid is needed then", noAddress)
 	}
-	ctx, cancel := within(ctx, v.limit())
+	limited, cancel := within(ctx, v.limit())
 	if address == noAddress {
-		return nil, v.set(ctx, nil), cancel, nil
+		return nil, v.set(limited, nil), cancel, nil
 	}
-	p, err := v.dial(ctx, address, false)
+	limited, p, err := v.dial(limited, address, false)
 	if err != nil {
 		cancel()
 		return nil, nil, nil, err
 	}
-	return p, v.set(ctx, p), func() { p.close(); cancel() }, nil
+	return p, v.set(limited, p), func() { p.close(); cancel() }, nil
 }
 
 func listCommand() command {
@@ -101,6 +101,10 @@ func listMethods(set *schema.Set, name string, std stdio) error {
 
 // services returns the names of what the server serves, as far as that can be found out.
 func (v *viewFlags) services(ctx context.Context, p *peer, set *schema.Set) ([]string, error) {
+	ctx, err := v.metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := within(ctx, v.limit())
 	defer cancel()
 	if p != nil {
@@ -133,7 +137,7 @@ func (v *viewFlags) services(ctx context.Context, p *peer, set *schema.Set) ([]s
 		return nil, usagef("%s does not tell whether it has a service, as the blocking servers of the Rust crate. "+
 			"These were found, and can be tried: %s", p.address, strings.Join(untold, ", "))
 	case len(names) == 0:
-		return nil, &schema.NotFoundError{Name: "a service of it", Asked: set.Missing()}
+		return nil, &schema.NotFoundError{Name: "a service that the server has", Asked: set.Missing()}
 	}
 	return names, nil
 }

@@ -39,7 +39,7 @@ func (f *pingFlags) run(ctx context.Context, args []string, std stdio) error {
 	if len(args) != 1 || f.interval <= 0 {
 		return usagef("ping needs an address, and an interval above 0; ttrpc ping -help has examples")
 	}
-	p, err := f.dial(ctx, args[0], false)
+	ctx, p, err := f.dial(ctx, args[0], false)
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ func proxyCommand() command {
 		setup: func(fs *flag.FlagSet) action {
 			p := new(proxyFlags)
 			p.declare(fs)
+			fs.Lookup("H").Usage = "metadata, `KEY:VALUE`, of the calls that ask for the schema"
 			fs.StringVar(&p.record, "record", "", "write the frames to a `FILE`, a line of JSON each, for replay and decode")
 			return p.run
 		},

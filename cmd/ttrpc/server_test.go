@@ -214,6 +214,11 @@ func startServer(t *testing.T, path string, register func(*ttrpc.Server)) {
 		t.Fatal(err)
 	}
 	register(server)
+	serve(t, server, path)
+}
+
+func serve(t *testing.T, server *ttrpc.Server, path string) {
+	t.Helper()
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)

@@ -63,7 +63,7 @@ func (s *shimsFlags) ask(ctx context.Context, b *bundle) string {
 	}
 	ctx, cancel := within(ctx, s.limit())
 	defer cancel()
-	p, err := s.dial(ctx, b.Address, false)
+	ctx, p, err := s.dial(ctx, b.Address, false)
 	if err != nil {
 		return fmt.Sprintf("-\t%v", err)
 	}

@@ -42,7 +42,7 @@ func (t *topFlags) run(ctx context.Context, args []string, std stdio) error {
 	if len(args) != 1 || t.interval <= 0 {
 		return usagef("top needs an address, and an interval above 0; ttrpc top -help has examples")
 	}
-	p, err := t.dial(ctx, args[0], false)
+	ctx, p, err := t.dial(ctx, args[0], false)
 	if err != nil {
 		return err
 	}

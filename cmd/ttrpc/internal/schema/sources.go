@@ -95,7 +95,7 @@ func Reflection(client *ttrpc.Client) Source {
 
 func withoutReflection(err error) error {
 	switch ttrpc.StatusOf(err).Code() {
-	case codes.Unimplemented, codes.NotFound, codes.InvalidArgument: // as releases and the Rust crate say it
+	case codes.Unimplemented, codes.NotFound, codes.InvalidArgument: // of v1.0 and of the Rust crate
 		return errors.New("the server does not have the service grpc.reflection.v1.ServerReflection")
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
