@@ -3,8 +3,10 @@ package ttrpc
 import (
 	"context"
 	"errors"
+	"net"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/peercred"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
@@ -48,10 +50,11 @@ func defaultLimits() limits {
 
 type serverConfig struct {
 	limits
-	handshaker         Handshaker
+	handshake          serverHandshake // nil: none
 	unaryInterceptors  []UnaryServerInterceptor
 	streamInterceptors []StreamServerInterceptor
 	recovery           RecoveryFunc
+	describe           func(net.Conn) string // who a peer is, for the logger; nil without one
 	maxCalls           int
 	maxConns           int // 0: any number
 	requestBuffer      int
@@ -69,10 +72,10 @@ type ServerOpt func(*serverConfig) error
 // goroutine, so that a slow one holds up nobody else. A server takes one.
 func WithServerHandshaker(handshaker Handshaker) ServerOpt {
 	return func(c *serverConfig) error {
-		if c.handshaker != nil {
+		if c.handshake != nil {
 			return errors.New("only one handshaker allowed per server")
 		}
-		c.handshaker = handshaker
+		c.handshake = serverHandshakeBy(handshaker)
 		return nil
 	}
 }
@@ -165,7 +168,7 @@ func WithServerKeepalive(interval, timeout time.Duration) ServerOpt {
 // failing accepts, connections that ended otherwise than by closing. args are key-value pairs, as
 // log/slog has them. By default nothing is logged.
 func WithServerLogger(l Logger) ServerOpt {
-	return func(c *serverConfig) error { c.logger = l; return nil }
+	return func(c *serverConfig) error { c.logger, c.describe = l, peercred.Describe; return nil }
 }
 
 // WithServerMaxRecvMsgSize sets the largest frame accepted, in bytes of its data, which is the

@@ -46,6 +46,25 @@ func runHandshake(
 	return used, data, nil
 }
 
+// serverHandshake runs a server's handshaker on a connection, within a time. base is the context
+// that Serve was given, and running that of the connection, which cancel ends. It is a function so
+// that a program without a handshaker does not link it.
+type serverHandshake func(
+	base, running context.Context, cancel func(), conn net.Conn, timeout time.Duration,
+) (used net.Conn, data any, err error)
+
+// serverHandshakeBy returns the handshake by h; nil for none.
+func serverHandshakeBy(h Handshaker) serverHandshake {
+	if h == nil {
+		return nil
+	}
+	return func(base, running context.Context, cancel func(), conn net.Conn, timeout time.Duration) (net.Conn, any, error) {
+		ctx := &handshakeContext{Context: base, running: running}
+		defer ctx.over()
+		return runHandshake(ctx, cancel, h, conn, timeout)
+	}
+}
+
 // handshakeContext is Serve's context, which a handshaker may keep.
 // While the handshake runs it ends earlier.
 type handshakeContext struct {

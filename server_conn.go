@@ -8,7 +8,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/containerd/ttrpc/internal/peercred"
 	"github.com/containerd/ttrpc/internal/streamids"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
@@ -46,7 +45,7 @@ func newServerConn(s *Server, ctx context.Context, netConn net.Conn) *serverConn
 	sc := &serverConn{server: s, base: ctx, running: 1, since: time.Now()}
 	sc.netConn, sc.state = netConn, connHandshake
 	if s.logger != nil {
-		sc.peer = peercred.Describe(netConn)
+		sc.peer = s.describe(netConn)
 	}
 	return sc
 }
@@ -108,12 +107,10 @@ func (sc *serverConn) report(cause error) {
 func (sc *serverConn) start() error {
 	s, netConn := sc.server, sc.netConn
 	var data any
-	if s.handshaker != nil {
-		ctx := &handshakeContext{Context: sc.base, running: sc.context()}
+	if s.handshake != nil {
+		running := sc.context()
 		var err error
-		netConn, data, err = runHandshake(ctx, sc.cancel, s.handshaker, netConn, s.handshakeTimeout)
-		ctx.over()
-		if err != nil {
+		if netConn, data, err = s.handshake(sc.base, running, sc.cancel, netConn, s.handshakeTimeout); err != nil {
 			return err
 		}
 	}

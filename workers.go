@@ -30,7 +30,7 @@ type workers struct {
 
 // worker is a goroutine that runs calls.
 type worker struct {
-	line [80]byte // for threads.IsLocked
+	line [threads.LineSize]byte // for threads.IsLocked
 	runs int
 	wake chan errand // capacity 1: what to do; made when the worker first parks
 }
@@ -117,7 +117,7 @@ func (p *workers) runAlone(call *serverCall) {
 func (p *workers) work(e errand) {
 	w := new(worker)
 	for e.queue || e.read != nil {
-		call, locked := p.begin(e)
+		call, locked := p.begin(w, e)
 		for call != nil {
 			sc := call.sc
 			if w.run(call) {
@@ -136,7 +136,7 @@ func (p *workers) work(e errand) {
 
 // begin does an errand, and returns the call to begin with. locked says that a handler that the
 // loop has run has left the goroutine locked to its thread.
-func (p *workers) begin(e errand) (call *serverCall, locked bool) {
+func (p *workers) begin(w *worker, e errand) (call *serverCall, locked bool) {
 	if e.queue {
 		return p.take(true), false
 	}
@@ -147,7 +147,7 @@ func (p *workers) begin(e errand) (call *serverCall, locked bool) {
 		return call, false
 	case ended:
 		e.read.finished()
-	case threads.IsLocked(make([]byte, 80)):
+	case threads.IsLocked(w.line[:]):
 		return nil, true
 	}
 	return p.take(false), false

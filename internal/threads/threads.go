@@ -42,8 +42,11 @@ func (u *Use) Looked(locked bool) bool {
 	return locked
 }
 
+// LineSize is how many bytes of a stack's text are enough for IsLocked.
+const LineSize = 80
+
 // IsLocked reports whether this goroutine is locked to its thread, which its stack says in the
-// first line. It uses b, which has room for 80 bytes.
+// first line. It uses b, which has LineSize bytes.
 func IsLocked(b []byte) bool {
 	line, _, _ := bytes.Cut(b[:runtime.Stack(b, false)], []byte("\n"))
 	return bytes.Contains(line, []byte("locked to thread"))
