@@ -48,7 +48,7 @@ func TestAllocationsOfStreams(t *testing.T) {
 		within(t, 3, func() { check(t, cs.SendMsg(m)); check(t, cs.RecvMsg(m)) })
 	})
 	t.Run("open", func(t *testing.T) {
-		within(t, 9, func() { openAndClose(t, c, "chat") })
+		within(t, 7, func() { openAndClose(t, c, "chat") })
 	})
 }
 

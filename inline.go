@@ -81,14 +81,6 @@ type inlineConn struct {
 	turn      atomic.Uint64
 	unflushed transport.Unwritten // the last answer that is to be flushed
 	answers   int                 // how many are
-	line      []byte              // for threads.IsLocked; made when it is first asked
-}
-
-func (c *inlineConn) stackLine() []byte {
-	if c.line == nil {
-		c.line = make([]byte, threads.LineSize)
-	}
-	return c.line
 }
 
 // run runs a call on the loop, if it may. gone says that another goroutine is the loop now, and the
@@ -124,7 +116,7 @@ func (in *inline) run(sc *serverConn, call *serverCall) (ran, gone bool) {
 		return true, true
 	}
 	slot.sc.Store(nil)
-	locked := m.WorthLooking(took, int(turn/2)) && m.Looked(threads.IsLocked(sc.stackLine()))
+	locked := m.WorthLooking(took, int(turn/2)) && m.Looked(threads.IsLocked())
 	m.observe(took, size, locked)
 	sc.answered(posted)
 	if locked {

@@ -30,7 +30,6 @@ type workers struct {
 
 // worker is a goroutine that runs calls.
 type worker struct {
-	line [threads.LineSize]byte // for threads.IsLocked
 	runs int
 	wake chan errand // capacity 1: what to do; made when the worker first parks
 }
@@ -117,7 +116,7 @@ func (p *workers) runAlone(call *serverCall) {
 func (p *workers) work(e errand) {
 	w := new(worker)
 	for e.queue || e.read != nil {
-		call, locked := p.begin(w, e)
+		call, locked := p.begin(e)
 		for call != nil {
 			sc := call.sc
 			if w.run(call) {
@@ -136,7 +135,7 @@ func (p *workers) work(e errand) {
 
 // begin does an errand, and returns the call to begin with. locked says that a handler that the
 // loop has run has left the goroutine locked to its thread.
-func (p *workers) begin(w *worker, e errand) (call *serverCall, locked bool) {
+func (p *workers) begin(e errand) (call *serverCall, locked bool) {
 	if e.queue {
 		return p.take(true), false
 	}
@@ -147,7 +146,7 @@ func (p *workers) begin(w *worker, e errand) (call *serverCall, locked bool) {
 		return call, false
 	case ended:
 		e.read.finished()
-	case threads.IsLocked(w.line[:]):
+	case threads.IsLocked():
 		return nil, true
 	}
 	return p.take(false), false
@@ -183,7 +182,7 @@ func (w *worker) run(call *serverCall) (locked bool) {
 	took := transport.Clock() - began
 	posted.FlushBatched(true)
 	w.runs++
-	locked = m.WorthLooking(took, w.runs) && m.Looked(threads.IsLocked(w.line[:]))
+	locked = m.WorthLooking(took, w.runs) && m.Looked(threads.IsLocked())
 	m.observe(took, size, locked) //inline: else _, _, _ = m, size, took
 	return locked
 }

@@ -5,6 +5,7 @@ package threads
 import (
 	"bytes"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -42,12 +43,16 @@ func (u *Use) Looked(locked bool) bool {
 	return locked
 }
 
-// LineSize is how many bytes of a stack's text are enough for IsLocked.
-const LineSize = 80
+// stackLine has room for the first line of a stack.
+type stackLine [80]byte
+
+var stackLines = sync.Pool{New: func() any { return new(stackLine) }}
 
 // IsLocked reports whether this goroutine is locked to its thread, which its stack says in the
-// first line. It uses b, which has LineSize bytes.
-func IsLocked(b []byte) bool {
-	line, _, _ := bytes.Cut(b[:runtime.Stack(b, false)], []byte("\n"))
+// first line.
+func IsLocked() bool {
+	b := stackLines.Get().(*stackLine)
+	defer stackLines.Put(b)
+	line, _, _ := bytes.Cut(b[:runtime.Stack(b[:], false)], []byte("\n"))
 	return bytes.Contains(line, []byte("locked to thread"))
 }
