@@ -100,7 +100,11 @@ func (c *callFlags) run(ctx context.Context, args []string, std stdio) error {
 func (c *callFlags) call(ctx context.Context, p *peer, name, prefer string, std stdio) error {
 	set, done := c.discover(ctx, p)
 	defer done()
+	slow := time.AfterFunc(patience/2, func() {
+		fmt.Fprintf(std.err, "ttrpc: %s has not told its types in %v; waiting on\n", p.address, patience/2)
+	})
 	md, err := findMethod(set, name, func(names []string) []string { return p.choose(ctx, names, prefer) })
+	slow.Stop()
 	if err != nil {
 		return err
 	}

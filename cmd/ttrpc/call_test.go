@@ -231,6 +231,11 @@ func TestStrangers(t *testing.T) {
 	}
 	checkLines(t, dir, []line{
 		{name: "stranger silent", args: append(call("silent"), "-timeout", "2s")},
+		{name: "stranger silent list", args: []string{"list", "DIR/silent.sock", "-I", "testdata", "-proto", "chat.proto", "-timeout", "50ms"}},
+		{name: "stranger silent ping", args: []string{"ping", "DIR/silent.sock", "-timeout", "50ms"}},
+		{name: "stranger silent health", args: []string{"health", "DIR/silent.sock", "-timeout", "50ms"}},
+		{name: "stranger silent watch", args: []string{"health", "DIR/silent.sock", "-watch", "-timeout", "50ms"}},
+		{name: "stranger silent top", args: []string{"top", "DIR/silent.sock", "-timeout", "50ms"}},
 	})
 }
 

@@ -32,6 +32,7 @@ func complete(_ context.Context, args []string, std stdio) error {
 		names = append(names, c.name)
 		fmt.Fprintf(&cases, "\t%s) words=%q ;;\n", c.name, strings.Join(append(flagNames(c), c.words()...), " "))
 	}
+	fmt.Fprintf(&cases, "\thelp) words=%q ;;\n", strings.Join(names, " "))
 	fmt.Fprintf(std.out, bashScript, strings.Join(names, " "), cases.String())
 	return nil
 }

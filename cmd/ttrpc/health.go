@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -90,15 +91,21 @@ func listHealth(ctx context.Context, p *peer, std stdio) error {
 }
 
 func (h *healthFlags) watchAll(ctx context.Context, p *peer, service string, std stdio) error {
-	ctx, cancel := within(ctx, max(h.timeout, 0))
+	limit := max(h.timeout, 0)
+	ctx, cancel := within(ctx, limit)
 	defer cancel()
+	timer := notice(std.err, p.address, "health")
+	defer timer.Stop()
+	came := false
 	for got, err := range health.Watch(ctx, p.client, service) {
-		if ctx.Err() != nil {
+		if came && ctx.Err() != nil || errors.Is(ctx.Err(), context.Canceled) {
 			return nil // that is how a watch ends
 		}
 		if err != nil {
-			return callError(err, plainJSON)
+			return callError(p.timedOut(err, "how it does", limit), plainJSON)
 		}
+		came = true
+		timer.Stop()
 		fmt.Fprintln(std.out, got)
 	}
 	return nil

@@ -115,6 +115,9 @@ func (v *viewFlags) services(ctx context.Context, p *peer, set *schema.Set) ([]s
 		if isConnection(err) {
 			return nil, err
 		}
+		if ctx.Err() != nil {
+			return nil, v.timedOut(p, ctx.Err())
+		}
 	}
 	all, err := set.Services()
 	if err != nil {
@@ -132,7 +135,7 @@ func (v *viewFlags) services(ctx context.Context, p *peer, set *schema.Set) ([]s
 	}
 	switch {
 	case p != nil && ctx.Err() != nil:
-		return names, p.timedOut(ctx.Err(), "whether it has a service", v.limit())
+		return names, v.timedOut(p, ctx.Err())
 	case len(untold) != 0:
 		return nil, usagef("%s does not tell whether it has a service, as the blocking servers of the Rust crate. "+
 			"These were found, and can be tried: %s", p.address, strings.Join(untold, ", "))
@@ -140,6 +143,10 @@ func (v *viewFlags) services(ctx context.Context, p *peer, set *schema.Set) ([]s
 		return nil, &schema.NotFoundError{Name: "a service that the server has", Asked: set.Missing()}
 	}
 	return names, nil
+}
+
+func (v *viewFlags) timedOut(p *peer, err error) error {
+	return callError(p.timedOut(err, "which services it has", v.limit()), plainJSON)
 }
 
 // serving is what a server tells of a service.
