@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -293,7 +292,15 @@ func (s *Server) shutdownWithin(ctx context.Context, sc *serverConn) error {
 func (s *Server) openConns() []*serverConn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Collect(maps.Keys(s.conns))
+	return s.connsLocked()
+}
+
+func (s *Server) connsLocked() []*serverConn {
+	conns := make([]*serverConn, 0, len(s.conns))
+	for sc := range s.conns {
+		conns = append(conns, sc)
+	}
+	return conns
 }
 
 // Close closes listeners and connections at once. Calls in flight are cut: their clients get
@@ -320,7 +327,7 @@ func (s *Server) close() ([]*serverConn, error) {
 		close(s.done)
 		s.signalIdleLocked()
 	}
-	conns := slices.Collect(maps.Keys(s.conns))
+	conns := s.connsLocked()
 	listeners := s.listeners
 	s.listeners = nil
 	s.mu.Unlock()

@@ -82,9 +82,9 @@ func (sc *serverConn) noteRefused(request []byte, v wire.RequestView, m *method,
 	if by == nil {
 		return
 	}
-	ctx := sc.context()
+	var md MD
 	if v.Metadata > 0 {
-		ctx = WithMetadata(ctx, wire.RequestMetadata(request, v.Metadata))
+		md = wire.RequestMetadata(request, v.Metadata)
 	}
 	info := CallInfo{Unregistered: true}
 	if m != nil {
@@ -92,7 +92,7 @@ func (sc *serverConn) noteRefused(request []byte, v wire.RequestView, m *method,
 	} else {
 		info.FullMethod = fullMethod(string(v.Service), string(v.Method))
 	}
-	by.refused(ctx, info, sc.netConn, st.Err())
+	by.refused(sc.context(), info, md, sc.netConn, st.Err())
 }
 
 // dispatch has a call run: by the one that reads, when it is the last of a read and he is a worker,

@@ -52,15 +52,14 @@ type registry struct {
 func (r *registry) add(svc *service) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	services := map[string]*service{}
-	if old := r.services.Load(); old != nil {
-		services = maps.Clone(*old)
+	old := r.services.Load()
+	if old == nil {
+		old = new(map[string]*service)
 	}
-	if _, ok := services[svc.name]; ok {
+	if _, ok := (*old)[svc.name]; ok {
 		panic(fmt.Errorf("duplicate service %v registered", svc.name))
 	}
-	services[svc.name] = svc
-	r.services.Store(&services)
+	r.services.Store(withEntry(*old, svc.name, svc))
 }
 
 // find looks a method up by names that may alias a frame. The error is the status to answer.
@@ -110,10 +109,18 @@ func (svc *service) compose(name string, handler Method, stream Stream, of ident
 	}
 	svc.mu.Lock()
 	defer svc.mu.Unlock()
-	composed := maps.Clone(*svc.composed.Load())
-	composed[name] = m
-	svc.composed.Store(&composed)
+	svc.composed.Store(withEntry(*svc.composed.Load(), name, m))
 	return m
+}
+
+// withEntry returns a copy of a map that has one entry more, or another one.
+func withEntry[V any](old map[string]V, name string, v V) *map[string]V {
+	all := make(map[string]V, len(old)+1)
+	for name, v := range old {
+		all[name] = v
+	}
+	all[name] = v
+	return &all
 }
 
 // identity tells one function value from another, which Go's == does not do. Whoever keeps one

@@ -18,7 +18,7 @@ type teller interface {
 	// beginCall tags a call, and tells its begin.
 	beginCall(ctx context.Context, info CallInfo) (*callStats, context.Context)
 	// refused tells of a server's call that is answered without having run.
-	refused(ctx context.Context, info CallInfo, netConn net.Conn, err error)
+	refused(ctx context.Context, info CallInfo, md MD, netConn net.Conn, err error)
 	in(s *callStats, m any, n payloadSizes)
 	out(s *callStats, m any, n payloadSizes)
 	outFrame(s *callStats, m any, f *wire.Frame)

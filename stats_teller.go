@@ -45,7 +45,10 @@ func (t handlerTeller) beginCall(ctx context.Context, info CallInfo) (*callStats
 	return s, s.ctx
 }
 
-func (t handlerTeller) refused(ctx context.Context, info CallInfo, netConn net.Conn, err error) {
+func (t handlerTeller) refused(ctx context.Context, info CallInfo, md MD, netConn net.Conn, err error) {
+	if md != nil {
+		ctx = WithMetadata(ctx, md)
+	}
 	s, _ := t.beginCall(ctx, info)
 	s.on(netConn)
 	s.end(err)
