@@ -18,18 +18,20 @@ import (
 // TestMeasuresEveryRow runs all jobs that need no module from outside on tiny lengths, and looks
 // whether each peer has the figures that it can have.
 func TestMeasuresEveryRow(t *testing.T) {
-	b := newTestBench(t, "ours,netrpc,raw")
-	b.jobs = slices.DeleteFunc(b.jobs, func(j job) bool { return strings.Contains(j.name, "-v1.") })
+	b := newTestBench(t, "ours,netrpc,raw,raw-spin")
+	b.jobs = slices.DeleteFunc(b.jobs, func(j job) bool { return j.onRequest || strings.Contains(j.name, "-v1.") })
 	if err := b.build(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.measure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	contexts := "p50-deadline p50-metadata allocs-deadline allocs-metadata cancel price stuck paused "
 	lacks := map[string]string{
-		ours:     "",
-		"netrpc": "p50-deadline p50-metadata allocs-deadline allocs-metadata pingpong stream100 stream64k open open-server stuck",
-		"raw":    "p50-deadline p50-metadata allocs-deadline allocs-metadata blocked stuck",
+		ours:       "",
+		"netrpc":   contexts + "pingpong stream100 stream64k open open-server",
+		"raw":      contexts + "blocked behind",
+		"raw-spin": contexts + "blocked behind hello",
 	}
 	for _, j := range b.jobs {
 		for _, p := range b.peers {
@@ -186,6 +188,38 @@ func TestChoose(t *testing.T) {
 		if got, err := choose(items, patterns, self); err == nil {
 			t.Errorf("choose %q: %v, want an error", patterns, got)
 		}
+	}
+}
+
+// TestAJobOnRequest holds that a job that takes long to prepare is no part of a plain run.
+func TestAJobOnRequest(t *testing.T) {
+	for only, want := range map[string]bool{"*": false, "s*": false, "shim": true, "p50,shim": true} {
+		jobs, err := chooseJobs(only)
+		if got := slices.ContainsFunc(jobs, func(j job) bool { return j.name == "shim" }); err != nil || got != want {
+			t.Errorf("-only %s: the shim is run: %v, %v, want %v", only, got, err, want)
+		}
+	}
+}
+
+func TestShimsAreOfReleasesWithItsProtocol(t *testing.T) {
+	const original = "github.com/containerd/ttrpc v1.2.8"
+	for name, want := range map[string]string{"v1.2.8": original, "again": original, "v1.1.2": "", "grpc": ""} {
+		if got, ok := ttrpcOf(find(name)); got != want || ok != (want != "") {
+			t.Errorf("the shim of %s is built with %q, %v, want %q", name, got, ok, want)
+		}
+	}
+	if root, ok := ttrpcOf(find(ours)); !ok || filepath.Dir(sourceDir()) != root {
+		t.Errorf("the shim of ours is built with %q", root)
+	}
+}
+
+func TestAFigureThatAPeerLacks(t *testing.T) {
+	b := newTestBench(t, "raw")
+	b.jobs = []job{{name: "a", rows: []row{{"x", "first", "µs", none}, {"y", "second", "µs", none}}}}
+	b.values = map[cell][]float64{}
+	b.keep(b.jobs[0], b.peers[0], driver.Values{"x": 1})
+	if x, y := b.line(b.jobs[0], b.jobs[0].rows[0]), b.line(b.jobs[0], b.jobs[0].rows[1]); len(x.Figures) != 1 || len(y.Figures) != 0 {
+		t.Errorf("%v and %v, want one figure and none", x.Figures, y.Figures)
 	}
 }
 

@@ -1,5 +1,7 @@
 package main
 
+import "github.com/containerd/ttrpc/bench/driver"
+
 // job is one measurement that a pair of processes makes, and the rows of the table that come of it.
 type job struct {
 	name     string // for -only
@@ -8,6 +10,8 @@ type job struct {
 	oneProc  bool   // with GOMAXPROCS=1 in both processes
 	pairing  pairing
 	rows     []row
+
+	onRequest bool // it runs only where -only names it
 }
 
 // row is one figure.
@@ -53,6 +57,7 @@ const (
 	fromOld           // the baseline's client, its server
 	toOldGogo         // as the two before, with gogo messages
 	fromOldGogo
+	shims // this checkout's client, containerd's shim with the peer's ttrpc
 )
 
 // base is the peer that ratios are taken to.
@@ -80,6 +85,9 @@ func (p pairing) pair(of peer) (client, server program, ok bool) {
 		return of.gogo, oldGogo, of.gogo != (program{})
 	case fromOldGogo:
 		return oldGogo, of.gogo, of.gogo != (program{})
+	case shims:
+		_, ok := ttrpcOf(of)
+		return find(ours).main, program{}, ok
 	}
 	return of.main, of.main, true
 }
@@ -88,10 +96,12 @@ func (p pairing) pair(of peer) (client, server program, ok bool) {
 func (j job) programs(of peer) []program {
 	client, server, ok := j.pairing.pair(of)
 	switch {
-	case !ok:
+	case !ok || j.workload == "hello" && of.hello == (program{}):
 		return nil
 	case j.workload == "hello":
 		return []program{client, of.hello}
+	case driver.StartsServer(j.workload):
+		return []program{client}
 	}
 	return []program{client, server}
 }
@@ -134,6 +144,11 @@ func bodies(label string, rate, peak reach) []row {
 
 func perOne(label string, client, server reach) []row {
 	return []row{{"client", label + ", client", "KiB", client}, {"server", label + ", server", "KiB", server}}
+}
+
+// twoPercentiles are what the driver's Values.percentiles makes.
+func twoPercentiles(key, label string, p50, p99 reach) []row {
+	return []row{{key + "-p50", label + ": p50", "µs", p50}, {key + "-p99", label + ": p99", "µs", p99}}
 }
 
 var none reach
@@ -227,5 +242,36 @@ var allJobs = []job{
 		{"failures", "beside a stuck stream: failures", "%", noMoreThan(0)},
 		{"p99", "beside a stuck stream: p99", "µs", noMoreThan(1000)},
 		{"filling", "while it becomes stuck: longest call", "ms", none},
+	}},
+	{name: "paused", what: "calls beside a stream whose consumer makes a pause", workload: "paused", rows: append(
+		twoPercentiles("beside", "beside a paused stream", none, noMoreThan(1000)),
+		row{"failures", "beside a paused stream: failures", "%", noMoreThan(0)},
+		row{"lost", "after the pause: messages lost", "%", noMoreThan(0)},
+	)},
+	{name: "cancel", what: "calls that are given up", workload: "cancel", rows: append(
+		twoPercentiles("returned", "a cancelled call returns", none, none),
+		twoPercentiles("seen", "a cancelled call's handler notices", none, none)...,
+	)},
+	{name: "busy", what: "calls beside computing goroutines", workload: "busy", rows: latency(
+		"both processes compute", none, none, none,
+	)[:2]},
+	{name: "behind", what: "a quick call behind a computing one", workload: "behind", rows: twoPercentiles(
+		"quick", "behind a computing call", none, none,
+	)},
+	{name: "price", what: "a connection with extensions beside one without", workload: "price", rows: []row{
+		{"lone", "with extensions: p50, times that without", "", noMoreThan(1)},
+		{"64", "with extensions: 64 callers, times the time without", "", noMoreThan(1)},
+		{"client", "with extensions: more of a call, client", "allocs", noMoreThan(0)},
+		{"server", "with extensions: more of a call, server", "allocs", noMoreThan(0)},
+	}},
+	{name: "shim", what: "containerd's shim for runc (on request)", workload: "shim", pairing: shims, onRequest: true, rows: []row{
+		{"p50", "shim, 1 in flight: p50", "µs", none},
+		{"cpu", "shim, 1 in flight: its CPU a call", "µs", none},
+		{"rate16", "shim, 16 callers", "calls/s", none},
+		{"cpu16", "shim, 16 callers: its CPU a call", "µs", none},
+		{"rss", "shim: RSS after a call", "MiB", none},
+		{"dirty", "shim: private dirty after all calls", "MiB", none},
+		{"start", "shim: start to first answer", "ms", none},
+		{"size", "shim: stripped size", "MiB", none},
 	}},
 }

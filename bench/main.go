@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +52,7 @@ func run(ctx context.Context, o options) error {
 		list()
 		return nil
 	}
-	jobs, err := choose(allJobs, o.only, func(j job) string { return j.name })
+	jobs, err := chooseJobs(o.only)
 	if err != nil {
 		return err
 	}
@@ -122,6 +123,13 @@ func list() {
 	for _, j := range allJobs {
 		fmt.Printf("job   %-16s %s\n", j.name, j.what)
 	}
+}
+
+// chooseJobs keeps the jobs that match, and those on request only where their names stand there.
+func chooseJobs(only string) ([]job, error) {
+	jobs, err := choose(allJobs, only, func(j job) string { return j.name })
+	names := strings.Split(only, ",")
+	return slices.DeleteFunc(jobs, func(j job) bool { return j.onRequest && !slices.Contains(names, j.name) }), err
 }
 
 // choose keeps the items whose names match one of the patterns.

@@ -58,7 +58,7 @@ func (b *bench) build(ctx context.Context) error {
 					return err
 				}
 			}
-			if err := b.countPackages(ctx, j, p); err != nil {
+			if err := b.prepare(ctx, j, p); err != nil {
 				return err
 			}
 		}
@@ -66,13 +66,19 @@ func (b *bench) build(ctx context.Context) error {
 	return nil
 }
 
-func (b *bench) countPackages(ctx context.Context, j job, p peer) error {
-	if j.workload != "hello" {
-		return nil
+// prepare does what only one job needs.
+func (b *bench) prepare(ctx context.Context, j job, p peer) error {
+	switch {
+	case len(j.programs(p)) == 0:
+	case j.workload == "shim":
+		b.progress.say("building containerd's shim for %s", p.name)
+		return buildShim(ctx, b.dir, p)
+	case j.workload == "hello":
+		n, err := p.hello.packages(ctx)
+		b.packages[p.name] = float64(n)
+		return err
 	}
-	n, err := p.hello.packages(ctx)
-	b.packages[p.name] = float64(n)
-	return err
+	return nil
 }
 
 // measure runs everything, round by round, and within a round each job on all peers in turn, so
@@ -119,32 +125,51 @@ func (b *bench) tell(round, i int, j job, p peer) {
 
 // one measures one job of one peer and keeps its values.
 func (b *bench) one(ctx context.Context, j job, p peer) error {
-	client, server, ok := j.pairing.pair(p)
-	if !ok {
+	client, server, _ := j.pairing.pair(p)
+	if len(j.programs(p)) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	values, err := b.pair(ctx, j, client, server, p.hello)
+	started := b.startedBy(j, p)
+	values, err := b.pair(ctx, j, client, server, started)
 	if err != nil || len(values) == 0 {
 		return err
 	}
-	if j.workload == "hello" {
-		info, err := os.Stat(p.hello.file(b.dir))
+	if started != "" {
+		info, err := os.Stat(started)
 		if err != nil {
 			return err
 		}
 		values["size"], values["packages"] = float64(info.Size())/(1<<20), b.packages[p.name]
 	}
-	for _, r := range j.rows {
-		at := cell{j.name, r.key, p.name}
-		b.values[at] = append(b.values[at], values[r.key])
-	}
+	b.keep(j, p, values)
 	return nil
 }
 
+// keep notes a job's figures, of which a peer may lack some.
+func (b *bench) keep(j job, p peer, values driver.Values) {
+	for _, r := range j.rows {
+		if v, ok := values[r.key]; ok {
+			at := cell{j.name, r.key, p.name}
+			b.values[at] = append(b.values[at], v)
+		}
+	}
+}
+
+// startedBy is the server's program where the client starts it.
+func (b *bench) startedBy(j job, p peer) string {
+	switch j.workload {
+	case "hello":
+		return p.hello.file(b.dir)
+	case "shim":
+		return shimFile(b.dir, p)
+	}
+	return ""
+}
+
 // pair starts the server, runs the client to its end, and stops the server.
-func (b *bench) pair(ctx context.Context, j job, client, server, hello program) (values driver.Values, err error) {
+func (b *bench) pair(ctx context.Context, j job, client, server program, started string) (values driver.Values, err error) {
 	b.sockets++
 	address := filepath.Join(b.dir, strconv.Itoa(b.sockets))
 	var clientSaid, serverSaid strings.Builder // of interest only where something failed
@@ -153,7 +178,7 @@ func (b *bench) pair(ctx context.Context, j job, client, server, hello program) 
 			err = fmt.Errorf("%w\n%s%s", err, clientSaid.String(), serverSaid.String())
 		}
 	}()
-	if j.workload != "hello" {
+	if started == "" {
 		stop, err := b.startServer(ctx, j, server.file(b.dir), address, &serverSaid)
 		if err != nil {
 			return nil, err
@@ -161,7 +186,7 @@ func (b *bench) pair(ctx context.Context, j job, client, server, hello program) 
 		defer stop()
 	}
 	task := b.length
-	task.Workload, task.Hello = j.workload, hello.file(b.dir)
+	task.Workload, task.Hello = j.workload, started
 	encoded, err := json.Marshal(task)
 	if err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ type peer struct {
 	main program // its client and server
 	gogo program // the same with gogo messages, for the peers that have one of their own
 
-	hello program // its smallest server
+	hello program // its smallest server, if it has one of its own
 }
 
 // program is a main package in a module of its own. The originals' modules are outside the
@@ -49,7 +49,9 @@ var allPeers = []peer{
 	other("grpc", "google.golang.org/grpc"),
 	other("drpc", "storj.io/drpc"),
 	other("netrpc", "net/rpc of the standard library, gob messages"),
+	other("kitex", "github.com/cloudwego/kitex, its own protocol on one connection for all calls"),
 	other("raw", "a hand-written framed echo without protobuf: the floor"),
+	{name: "raw-spin", what: "the same, asking the socket before it sleeps, as ours does", main: program{"raw-spin", ".", false}},
 }
 
 func original(name, version, what string) peer {

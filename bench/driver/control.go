@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
+	"time"
 )
 
 // The control socket lies beside the measured one. The client asks there for what only the server's
@@ -15,6 +17,20 @@ type question struct {
 	Collect bool // collect garbage and return memory to the system before looking
 	Held    int  // first wait until so many calls are in their handlers
 	Release bool // let the held handlers return
+	Busy    bool // compute from now on, with as many goroutines as can run at once
+
+	// First wait until so many Await handlers have begun and have seen the end, at most so long.
+	Begun, Ended int
+	Patience     time.Duration
+	Times        bool // tell the times as well
+}
+
+// answer is what the server's process tells.
+type answer struct {
+	usage
+	Begun, Ended int             // Await handlers
+	Awaited      []time.Duration // when they saw their contexts end, by monotonic
+	Computed     []time.Duration // when the Compute handlers began
 }
 
 // serve listens on both sockets and writes a line to say so. It returns when the client's process
@@ -50,16 +66,29 @@ func answerAll(ctl net.Listener) error {
 		if err := in.Decode(&q); err != nil {
 			return err
 		}
-		if q.Held > 0 {
-			held.waitFor(q.Held)
-		}
-		if q.Release {
-			held.release()
-		}
-		if err := out.Encode(takeUsage(q.Collect)); err != nil {
+		if err := out.Encode(q.answer()); err != nil {
 			return err
 		}
 	}
+}
+
+func (q question) answer() (a answer) {
+	if q.Held > 0 {
+		held.waitFor(q.Held)
+	}
+	if q.Release {
+		held.release()
+	}
+	if q.Busy {
+		computeForever(runtime.GOMAXPROCS(0))
+	}
+	awaited.waitFor(q.Begun, q.Ended, q.Patience)
+	a.usage = takeUsage(q.Collect)
+	a.Begun, a.Ended = awaited.counts()
+	if q.Times {
+		a.Awaited, a.Computed = awaited.all(), computed.all()
+	}
+	return a
 }
 
 // control is the client's end of the control socket.
@@ -76,10 +105,9 @@ func dialControl(address string) (*control, error) {
 	return &control{in: json.NewDecoder(conn), out: json.NewEncoder(conn)}, nil
 }
 
-func (c *control) ask(q question) (usage, error) {
-	var u usage
+func (c *control) ask(q question) (a answer, err error) {
 	if err := c.out.Encode(q); err != nil {
-		return u, err
+		return a, err
 	}
-	return u, c.in.Decode(&u)
+	return a, c.in.Decode(&a)
 }

@@ -3,6 +3,8 @@ package driver
 import (
 	"context"
 	"errors"
+	"io"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +22,9 @@ func TestPercentile(t *testing.T) {
 	}
 	if got := percentile([]time.Duration{7}, 99); got != 7 {
 		t.Errorf("the only value is 7, not %d", got)
+	}
+	if got := percentile([]time.Duration{7, 8}, 99); got != 8 {
+		t.Errorf("the worst of two is 8, not %d", got)
 	}
 }
 
@@ -101,6 +106,72 @@ func TestFeedLengthGrows(t *testing.T) {
 	}
 	if got := next(100, 500*time.Millisecond, time.Second); got != 240 {
 		t.Errorf("a feed of half the time grows to %d, want 2.4 times 100", got)
+	}
+}
+
+// TestAwaitIsNoted has two handlers, one of which sees its context end.
+func TestAwaitIsNoted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNotes()
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _ = n.await(ctx) }()
+		go func() { _ = n.await(t.Context()) }()
+		began := time.Now()
+		n.waitFor(2, 0, time.Hour)
+		cancel()
+		n.waitFor(2, 1, time.Hour)
+		if waited := time.Since(began); waited != 0 {
+			t.Errorf("waited %v for what had come", waited)
+		}
+		n.waitFor(2, 2, time.Second)
+		if begun, noted := n.counts(); begun != 2 || noted != 1 || time.Since(began) != time.Second {
+			t.Errorf("%d have begun and %d have ended after %v, want 2 and 1 after 1s", begun, noted, time.Since(began))
+		}
+	})
+}
+
+func TestMonotonic(t *testing.T) {
+	before, first := time.Now(), monotonic()
+	inner := time.Now()
+	for time.Since(inner) < time.Millisecond {
+		compute(1000)
+	}
+	if d, most := monotonic()-first, time.Since(before); d < time.Millisecond || d > most {
+		t.Errorf("%v have passed, want 1ms to %v", d, most)
+	}
+}
+
+func TestOverlapping(t *testing.T) {
+	calls := []interval{{10, 20}, {30, 45}, {50, 60}}
+	times, err := overlapping(calls, []time.Duration{9, 31, 70})
+	if err != nil || !slices.Equal(times, []time.Duration{10, 15}) {
+		t.Errorf("%v, %v, want the two whose long calls began before they ended", times, err)
+	}
+	if _, err := overlapping(calls, []time.Duration{21, 46, 70}); err == nil {
+		t.Error("calls that have overtaken were measured")
+	}
+	if _, err := overlapping(calls, []time.Duration{9, 31}); err == nil {
+		t.Error("a call whose handler did not compute was measured")
+	}
+}
+
+type feedOf []int
+
+func (f *feedOf) Next() (int, error) {
+	if len(*f) == 0 {
+		return 0, io.EOF
+	}
+	n := (*f)[0]
+	*f = (*f)[1:]
+	return n, nil
+}
+
+func TestReadAll(t *testing.T) {
+	if got, err := readAll(&feedOf{5, 5}, 5); got != 2 || err != nil {
+		t.Errorf("%d messages, %v", got, err)
+	}
+	if _, err := readAll(&feedOf{5, 4}, 5); !errors.Is(err, errWrongSize) {
+		t.Errorf("%v for a message of another size", err)
 	}
 }
 

@@ -15,8 +15,11 @@ type Job struct {
 	Measure  time.Duration // of each load
 	Calls    int           // counted calls where allocations are counted
 	Conns    int           // connections where many are opened
-	Hello    string        // the program of the hello workload's server
+	Hello    string        // the server's program, where StartsServer
 }
+
+// StartsServer says whether a workload starts its servers itself.
+func StartsServer(workload string) bool { return workload == "hello" || workload == "shim" }
 
 // Values are a workload's figures by name.
 type Values map[string]float64
@@ -57,10 +60,10 @@ func measure(p Peer, address, encoded string) error {
 	return json.NewEncoder(os.Stdout).Encode(values)
 }
 
-// connect opens the control connection and the measured one. The hello workload starts its own
-// server.
+// connect opens the control connection and the measured one, unless the workload starts the servers
+// itself.
 func (r *running) connect() (err error) {
-	if r.Workload == "hello" {
+	if StartsServer(r.Workload) {
 		return nil
 	}
 	if r.ctl, err = dialControl(r.address); err != nil {

@@ -137,7 +137,8 @@ func (o outcome) cpuPerCall() float64 {
 
 func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// percentile expects sorted values.
+// percentile expects sorted values. It is the least one that p % of them do not exceed, so that
+// the worst of few counts.
 func percentile(sorted []time.Duration, p int) time.Duration {
-	return sorted[(len(sorted)-1)*p/100]
+	return sorted[max((len(sorted)*p+99)/100-1, 0)]
 }

@@ -37,6 +37,11 @@ type Peer struct {
 
 	Serial    bool // a connection carries one call at a time: nothing can go on beside a stuck one
 	NoContext bool // calls take no notice of a context
+
+	// DialPlain connects without what Dial has beyond the protocol of old, and Extended says whether
+	// a connection has that. They are nil where there is no such choice.
+	DialPlain func(address string) (Client, error)
+	Extended  func(Client) bool
 }
 
 // Client is one connection of a peer. Each method is one whole call with an answer that was
@@ -59,6 +64,16 @@ type BlobEchoer interface {
 // Holder makes calls whose handlers return when [Hold] does.
 type Holder interface {
 	Hold(ctx context.Context) error
+}
+
+// Awaiter makes calls whose handlers return what [Await] does.
+type Awaiter interface {
+	Await(ctx context.Context) error
+}
+
+// Computer makes calls whose handlers call [Compute].
+type Computer interface {
+	Compute(ctx context.Context) error
 }
 
 // Streamer opens streams.

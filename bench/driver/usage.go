@@ -92,5 +92,5 @@ func (u usage) since(earlier usage) usage {
 // figures twice.
 func (c *control) both(q question) (counted, error) {
 	server, err := c.ask(q)
-	return counted{client: takeUsage(q.Collect), server: server}, err
+	return counted{client: takeUsage(q.Collect), server: server.usage}, err
 }

@@ -43,6 +43,10 @@ func (c client) call(ctx context.Context, method string) error {
 
 func (c client) Echo(ctx context.Context) error { return c.call(ctx, "/bench.Echo/Echo") }
 
+func (c client) Await(ctx context.Context) error { return c.call(ctx, "/bench.Echo/Await") }
+
+func (c client) Compute(ctx context.Context) error { return c.call(ctx, "/bench.Echo/Compute") }
+
 func (c client) EchoMeta(ctx context.Context) error {
 	return c.call(drpcmetadata.Add(ctx, metadataKey, driver.Text), "/bench.Echo/EchoMeta")
 }

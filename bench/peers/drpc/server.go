@@ -38,6 +38,15 @@ func (service) EchoMeta(ctx context.Context, req *echo.Text) (*echo.Text, error)
 	return &echo.Text{Text: req.Text}, nil
 }
 
+func (service) Await(ctx context.Context, _ *echo.Text) (*echo.Text, error) {
+	return nil, driver.Await(ctx)
+}
+
+func (service) Compute(_ context.Context, req *echo.Text) (*echo.Text, error) {
+	driver.Compute()
+	return &echo.Text{Text: req.Text}, nil
+}
+
 func (service) EchoBlob(_ context.Context, req *echo.Blob) (*echo.Blob, error) {
 	return &echo.Blob{Data: req.Data}, nil
 }
@@ -71,7 +80,7 @@ func (service) Feed(req *echo.FeedRequest, stream drpc.Stream) error {
 // description tells the mux of the service; the mux looks at the type of each method.
 type description struct{}
 
-func (description) NumMethods() int { return 5 }
+func (description) NumMethods() int { return 7 }
 
 func (description) Method(n int) (string, drpc.Encoding, drpc.Receiver, any, bool) {
 	switch n {
@@ -95,6 +104,14 @@ func (description) Method(n int) (string, drpc.Encoding, drpc.Receiver, any, boo
 		return "/bench.Echo/Feed", encoding{}, func(srv any, _ context.Context, in1, in2 any) (drpc.Message, error) {
 			return nil, srv.(service).Feed(in1.(*echo.FeedRequest), in2.(drpc.Stream))
 		}, service.Feed, true
+	case 5:
+		return "/bench.Echo/Await", encoding{}, func(srv any, ctx context.Context, in1, _ any) (drpc.Message, error) {
+			return srv.(service).Await(ctx, in1.(*echo.Text))
+		}, service.Await, true
+	case 6:
+		return "/bench.Echo/Compute", encoding{}, func(srv any, ctx context.Context, in1, _ any) (drpc.Message, error) {
+			return srv.(service).Compute(ctx, in1.(*echo.Text))
+		}, service.Compute, true
 	}
 	return "", nil, nil, nil, false
 }

@@ -45,6 +45,10 @@ func (c client) EchoMeta(ctx context.Context) error {
 
 func (c client) Hold(ctx context.Context) error { return c.call(ctx, "/bench.Echo/Hold") }
 
+func (c client) Await(ctx context.Context) error { return c.call(ctx, "/bench.Echo/Await") }
+
+func (c client) Compute(ctx context.Context) error { return c.call(ctx, "/bench.Echo/Compute") }
+
 func (c client) EchoBlob(ctx context.Context, body []byte) error {
 	resp := new(echo.Blob)
 	if err := c.Invoke(ctx, "/bench.Echo/EchoBlob", &echo.Blob{Data: body}, resp); err != nil {

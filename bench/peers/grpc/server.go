@@ -30,6 +30,8 @@ func serve(l net.Listener) error {
 			{MethodName: "EchoMeta", Handler: unary(echoMeta)},
 			{MethodName: "Hold", Handler: unary(hold)},
 			{MethodName: "EchoBlob", Handler: echoBlob},
+			{MethodName: "Await", Handler: unary(await)},
+			{MethodName: "Compute", Handler: unary(compute)},
 		},
 		Streams: []grpc.StreamDesc{chatDesc, feedDesc},
 	}, struct{}{})
@@ -61,6 +63,13 @@ func echoMeta(ctx context.Context, req *echo.Text) (*echo.Text, error) {
 
 func hold(_ context.Context, req *echo.Text) (*echo.Text, error) {
 	driver.Hold()
+	return &echo.Text{Text: req.Text}, nil
+}
+
+func await(ctx context.Context, _ *echo.Text) (*echo.Text, error) { return nil, driver.Await(ctx) }
+
+func compute(_ context.Context, req *echo.Text) (*echo.Text, error) {
+	driver.Compute()
 	return &echo.Text{Text: req.Text}, nil
 }
 

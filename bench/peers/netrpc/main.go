@@ -36,6 +36,12 @@ func (Echo) Hold(req *Text, resp *Text) error {
 	return nil
 }
 
+func (Echo) Compute(req *Text, resp *Text) error {
+	driver.Compute()
+	resp.Text = req.Text
+	return nil
+}
+
 func serve(l net.Listener) error {
 	s := rpc.NewServer()
 	if err := s.Register(Echo{}); err != nil {
@@ -71,6 +77,8 @@ func (c client) call(method string) error {
 func (c client) Echo(context.Context) error { return c.call("Echo.Echo") }
 
 func (c client) Hold(context.Context) error { return c.call("Echo.Hold") }
+
+func (c client) Compute(context.Context) error { return c.call("Echo.Compute") }
 
 func (c client) EchoBlob(_ context.Context, body []byte) error {
 	resp := new(Blob)

@@ -1,16 +1,9 @@
-// Command raw is the floor: length-prefixed frames that are echoed in order, on buffers that live
-// as long as the connection. No protobuf, no ids, no contexts, no errors for the peer; nobody would
-// use it.
+// Command raw is the floor for a program that sleeps until something comes.
 package main
 
-import "github.com/containerd/ttrpc/bench/driver"
-
-func main() { driver.Main(driver.Peer{Serve: serve, Dial: dial, Serial: true, NoContext: true}) }
-
-// A frame is its body's length (4 bytes), its kind (1 byte), and its body.
-const headerLen = 5
-
-const (
-	kindEcho = iota // the body comes back
-	kindFeed        // count and size, 8 bytes each: so many frames of that size come back
+import (
+	"github.com/containerd/ttrpc/bench/driver"
+	"github.com/containerd/ttrpc/bench/peers/frames"
 )
+
+func main() { driver.Main(frames.Peer(frames.Sleeping)) }

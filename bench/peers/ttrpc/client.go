@@ -20,12 +20,15 @@ var (
 
 type client struct{ *ttrpc.Client }
 
-func dial(address string) (driver.Client, error) {
-	conn, err := net.Dial("unix", address)
-	if err != nil {
-		return nil, err
+// Dialer connects with options.
+func Dialer(opts ...ttrpc.ClientOpts) func(address string) (driver.Client, error) {
+	return func(address string) (driver.Client, error) {
+		conn, err := net.Dial("unix", address)
+		if err != nil {
+			return nil, err
+		}
+		return client{ttrpc.NewClient(conn, opts...)}, nil
 	}
-	return client{ttrpc.NewClient(conn)}, nil
 }
 
 func (c client) call(ctx context.Context, method string) error {
@@ -46,6 +49,18 @@ func (c client) EchoMeta(ctx context.Context) error {
 }
 
 func (c client) Hold(ctx context.Context) error { return c.call(ctx, "Hold") }
+
+func (c client) Await(ctx context.Context) error { return c.call(ctx, "Await") }
+
+func (c client) Compute(ctx context.Context) error { return c.call(ctx, "Compute") }
+
+// ConnectShim has messages of the same form on the wire: the container's id is the request's first
+// field, and the shim's process id the answer's.
+func (c client) ConnectShim(ctx context.Context) (pid int, err error) {
+	resp := new(echo.FeedRequest)
+	err = c.Call(ctx, "containerd.task.v3.Task", "Connect", &echo.Text{Text: "bench"}, resp)
+	return int(resp.Count), err
+}
 
 func (c client) EchoBlob(ctx context.Context, body []byte) error {
 	resp := new(echo.Blob)

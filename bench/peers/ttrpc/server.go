@@ -21,7 +21,7 @@ const service = "bench.Echo"
 const metadataKey = "containerd-namespace-ttrpc"
 
 // Peer is what the main packages hand to the driver.
-func Peer() driver.Peer { return driver.Peer{Serve: serve, Dial: dial} }
+func Peer() driver.Peer { return driver.Peer{Serve: serve, Dial: Dialer()} }
 
 func serve(l net.Listener) error {
 	s, err := ttrpc.NewServer()
@@ -31,6 +31,7 @@ func serve(l net.Listener) error {
 	s.RegisterService(service, &ttrpc.ServiceDesc{
 		Methods: map[string]ttrpc.Method{
 			"Echo": unary(echoText), "EchoMeta": unary(echoMeta), "Hold": unary(hold), "EchoBlob": echoBlob,
+			"Await": unary(await), "Compute": unary(compute),
 		},
 		Streams: map[string]ttrpc.Stream{
 			"Chat": {Handler: chat, StreamingClient: true, StreamingServer: true},
@@ -63,6 +64,13 @@ func echoMeta(ctx context.Context, req *echo.Text) (*echo.Text, error) {
 
 func hold(_ context.Context, req *echo.Text) (*echo.Text, error) {
 	driver.Hold()
+	return &echo.Text{Text: req.Text}, nil
+}
+
+func await(ctx context.Context, _ *echo.Text) (*echo.Text, error) { return nil, driver.Await(ctx) }
+
+func compute(_ context.Context, req *echo.Text) (*echo.Text, error) {
+	driver.Compute()
 	return &echo.Text{Text: req.Text}, nil
 }
 

@@ -33,6 +33,7 @@ func serve(l net.Listener) error {
 	}
 	s.Register(service, map[string]ttrpc.Method{
 		"Echo": unary(echoText), "EchoMeta": unary(echoMeta), "Hold": unary(hold), "EchoBlob": echoBlob,
+		"Await": unary(await), "Compute": unary(compute),
 	})
 	return s.Serve(context.Background(), l)
 }
@@ -60,6 +61,15 @@ func echoMeta(ctx context.Context, req *messages.Text) (*messages.Text, error) {
 
 func hold(_ context.Context, req *messages.Text) (*messages.Text, error) {
 	driver.Hold()
+	return &messages.Text{Text: req.Text}, nil
+}
+
+func await(ctx context.Context, _ *messages.Text) (*messages.Text, error) {
+	return nil, driver.Await(ctx)
+}
+
+func compute(_ context.Context, req *messages.Text) (*messages.Text, error) {
+	driver.Compute()
 	return &messages.Text{Text: req.Text}, nil
 }
 
@@ -99,6 +109,10 @@ func (c client) EchoMeta(ctx context.Context) error {
 }
 
 func (c client) Hold(ctx context.Context) error { return c.call(ctx, "Hold") }
+
+func (c client) Await(ctx context.Context) error { return c.call(ctx, "Await") }
+
+func (c client) Compute(ctx context.Context) error { return c.call(ctx, "Compute") }
 
 func (c client) EchoBlob(ctx context.Context, body []byte) error {
 	resp := new(messages.Blob)

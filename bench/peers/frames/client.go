@@ -1,4 +1,4 @@
-package main
+package frames
 
 import (
 	"bufio"
@@ -27,14 +27,14 @@ type client struct {
 
 var request = newFrame(kindEcho, []byte(driver.Text))
 
-func dial(address string) (driver.Client, error) {
+func dial(address string, reader Reader) (driver.Client, error) {
 	conn, err := net.Dial("unix", address)
 	if err != nil {
 		return nil, err
 	}
 	first := make(chan struct{})
 	close(first)
-	return &client{conn: conn, in: bufio.NewReader(conn), last: first}, nil
+	return &client{conn: conn, in: bufio.NewReader(reader(conn)), last: first}, nil
 }
 
 func (c *client) Close() error { return c.conn.Close() }

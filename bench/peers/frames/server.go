@@ -1,4 +1,4 @@
-package main
+package frames
 
 import (
 	"bufio"
@@ -7,7 +7,7 @@ import (
 	"net"
 )
 
-func serve(l net.Listener) error {
+func serve(l net.Listener, reader Reader) error {
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -15,13 +15,13 @@ func serve(l net.Listener) error {
 		}
 		go func() {
 			defer conn.Close()
-			_ = answer(conn) // ends with the connection
+			_ = answer(conn, reader(conn)) // ends with the connection
 		}()
 	}
 }
 
-func answer(conn net.Conn) error {
-	in := bufio.NewReader(conn)
+func answer(conn net.Conn, received io.Reader) error {
+	in := bufio.NewReader(received)
 	var frame []byte
 	for {
 		var err error
