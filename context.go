@@ -18,6 +18,7 @@ type connContext struct {
 type (
 	handshakeKey struct{}
 	connKey      struct{}
+	callKey      struct{}
 )
 
 // Value implements [context.Context].
@@ -59,18 +60,22 @@ func LocalAddr(ctx context.Context) net.Addr {
 // metadata, an end of its own.
 type callContext struct {
 	callctx.Context
-	md MD
+	md         MD
+	inShutdown int // how many goroutines wait in Shutdown with it; guarded by the conn's lock
 }
 
 // Value implements [context.Context].
 func (c *callContext) Value(key any) any {
-	if key != (metadataKey{}) {
-		return c.Context.Value(key)
+	switch key.(type) {
+	case metadataKey:
+		if c.md == nil {
+			return nil
+		}
+		return c.md
+	case callKey:
+		return c
 	}
-	if c.md == nil {
-		return nil
-	}
-	return c.md
+	return c.Context.Value(key)
 }
 
 // contextBatch is contexts that are allocated at once: one that a user keeps keeps the others, too.

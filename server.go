@@ -272,8 +272,9 @@ func (s *Server) isAnswered() (answered, written bool) {
 // shutdownWithin waits, for a handler of the connection,
 // for all calls but those whose handlers do the same.
 func (s *Server) shutdownWithin(ctx context.Context, sc *serverConn) error {
-	sc.waitsForSelf(1)
-	defer sc.waitsForSelf(-1)
+	own, _ := ctx.Value(callKey{}).(*callContext)
+	sc.waitsForSelf(own, 1)
+	defer sc.waitsForSelf(own, -1)
 	s.progress.signal()
 	for {
 		more := s.progress.wait()
@@ -314,9 +315,19 @@ func (s *Server) Close() error {
 }
 
 // Done returns a channel that is closed when Shutdown or Close has begun. The handler of a call
-// that has no end of its own, such as a watch, returns then: Shutdown waits for it. A call that
-// comes at that moment may still begin, and finds the channel closed.
+// that has no end of its own, such as a watch, returns then: Shutdown waits for it. No call begins
+// any more then, so a watch that is opened again at once is refused; one that has begun just before
+// finds the channel closed.
 func (s *Server) Done() <-chan struct{} { return s.done }
+
+func (s *Server) isDone() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
 
 // close stops the accepting and returns the connections there are,
 // and the first error of a listener.

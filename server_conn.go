@@ -34,7 +34,7 @@ type serverConn struct {
 	requests   int    // bytes of the handlers' requests
 	lastID     uint32 // the highest id of a call so far
 	marked     bool   // the first Response or Data is posted
-	inShutdown int    // handlers that have called Shutdown, and wait
+	inShutdown int    // goroutines of handlers that have called Shutdown, and wait
 	ctx        *connContext
 	cancel     context.CancelFunc // ends ctx, the parent of calls' contexts; nil until one is needed
 	handshake  any                // what the handshake has returned beside the conn
@@ -156,7 +156,7 @@ func (sc *serverConn) begin(call *serverCall) *status.Status {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	switch {
-	case sc.state != connOpen:
+	case sc.state != connOpen, sc.server.isDone():
 		return status.New(codes.Unavailable, ErrServerClosed.Error())
 	case sc.running > sc.server.maxCalls:
 		return status.Newf(codes.ResourceExhausted, "ttrpc: more than %d calls in flight", sc.server.maxCalls)
@@ -325,16 +325,29 @@ func (sc *serverConn) isAnswered() (answered, written bool) {
 }
 
 // waitsForSelf counts a handler that is in Shutdown, or has left it:
-// its own call is not waited for there.
-func (sc *serverConn) waitsForSelf(n int) {
+// its own call is not waited for there. own is nil where the call has the connection's context.
+func (sc *serverConn) waitsForSelf(own *callContext, n int) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	sc.inShutdown += n
+	if own != nil {
+		own.inShutdown += n
+	}
 }
 
-// isQuiet reports whether nothing is in flight but calls whose handlers are in Shutdown.
+// isQuiet reports whether nothing is in flight but calls whose handlers are in Shutdown. Of these
+// some calls may be in flight no more (cancelled), and some count twice, so their number alone
+// does not say it.
 func (sc *serverConn) isQuiet() bool {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	return sc.state != connHandshake && len(sc.calls) <= sc.inShutdown
+	if sc.state == connHandshake || len(sc.calls) > sc.inShutdown {
+		return false
+	}
+	for _, c := range sc.calls {
+		if own := c.(*serverCall).own; own != nil && own.inShutdown == 0 {
+			return false
+		}
+	}
+	return true
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,4 +111,37 @@ func TestShutdownWaitsForAnswers(t *testing.T) {
 		check(t, r.Shutdown(bg))
 		p.wantEnd()
 	})
+}
+
+// lateListener is a listener whose Close waits.
+type lateListener struct {
+	net.Listener
+	closing, goOn chan struct{}
+}
+
+func (l *lateListener) Close() error {
+	l.closing <- struct{}{}
+	<-l.goOn
+	return l.Listener.Close()
+}
+
+// Once Done's channel is closed no call begins, though the connections do not drain yet: a watch
+// that ends for it, and is opened again at once, would be served once more.
+func TestNoCallBeginsOnceDoneIsClosed(t *testing.T) {
+	l := &lateListener{listen(t, "unix"), make(chan struct{}, 2), make(chan struct{})}
+	r := serve(t, l, withMethod("hang up", unary(func(context.Context, string) (string, error) { return "begun", nil })))
+	p := r.raw()
+	p.send(request(1, "echo", "x"))
+	p.wantAnswer(1, "x")
+	done := make(chan error, 1)
+	go func() { done <- r.Shutdown(bg) }()
+	wait(t, l.closing, "the listener's Close")
+	<-r.Done()
+	p.send(request(3, "hang up", "x"))
+	p.wantStatus(3, codes.Unavailable, ttrpc.ErrServerClosed.Error())
+	p.send(opening(5, "chat"))
+	p.wantStatus(5, codes.Unavailable, ttrpc.ErrServerClosed.Error())
+	close(l.goOn)
+	p.wantEnd()
+	check(t, wait(t, done, "Shutdown"))
 }

@@ -6,7 +6,9 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/containerd/ttrpc"
@@ -122,6 +124,55 @@ func TestShutdownWithinAHandlerBesideOthers(t *testing.T) {
 			if g.early.Load() {
 				t.Error("Shutdown has not waited for the other call")
 			}
+		})
+	}
+}
+
+// A handler whose own call has been cancelled, and one that calls Shutdown twice at once, wait for
+// the others all the same.
+func TestShutdownWithinACancelledCall(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		cancelled bool
+		callers   int
+	}{{"cancelled", true, 1}, {"twice", false, 2}, {"both", true, 3}} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var s *ttrpc.Server
+				ended, release := make(chan error, test.callers), make(chan struct{})
+				r := onPipe(t, &ttrpc.ServiceDesc{Methods: map[string]ttrpc.Method{
+					"wait": unary(func(context.Context, string) (string, error) { <-release; return "released", nil }),
+					"stop": unary(func(ctx context.Context, _ string) (string, error) {
+						if test.cancelled {
+							<-ctx.Done()
+							ctx = context.WithoutCancel(ctx)
+						}
+						var all sync.WaitGroup
+						for range test.callers {
+							all.Go(func() { ended <- s.Shutdown(ctx) })
+						}
+						all.Wait()
+						return "stopped", nil
+					}),
+				}})
+				s = r.Server
+				p := newRawPeer(t, pipeTo(t, r))
+				p.send(request(1, "wait", ""), request(3, "stop", ""))
+				if test.cancelled {
+					p.send(cancel(3))
+				}
+				synctest.Wait()
+				equal(t, len(ended), 0)
+				close(release)
+				p.wantAnswer(1, "released")
+				for range test.callers {
+					check(t, <-ended)
+				}
+				if !test.cancelled {
+					p.wantAnswer(3, "stopped")
+				}
+				p.wantEnd()
+			})
 		})
 	}
 }
