@@ -2,6 +2,7 @@ package ttrpc
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
@@ -58,32 +59,38 @@ func (c *Client) handleLimit(in *transport.Inbound) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.firstLimit = limitDue{limit, limit != noLimit}
-	for _, call := range c.calls {
-		if w := &call.receiver().outgoing; w.first {
-			w.begin(c.firstLimit)
-		}
-	}
+	c.firstLimit = c.firstLimit.next(limit)
 }
 
 // goAway begins no further calls, for the server shuts down, and ends those that it will not begin.
 // The others go on, and then the server closes the connection.
 func (c *Client) goAway(last uint32) {
-	c.mu.Lock()
-	if c.state == connOpen {
-		c.state = connDraining
+	for _, s := range c.dropAbove(last) {
+		s.closeRecv(nil, errGoneAway)
 	}
-	var late []*stream
+}
+
+// dropAbove claims the calls above an id. It looks through them only where there are some: GoAways
+// without end cost nothing.
+func (c *Client) dropAbove(last uint32) (late []*stream) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == connOpen {
+		c.state, c.highest = connDraining, math.MaxUint32
+	}
+	if last >= c.highest {
+		return nil
+	}
+	c.highest = 0
 	for id, call := range c.calls {
 		if id > last {
 			delete(c.calls, id)
 			late = append(late, call.receiver())
+		} else {
+			c.highest = max(c.highest, id)
 		}
 	}
-	c.mu.Unlock()
-	for _, s := range late {
-		s.closeRecv(nil, errGoneAway)
-	}
+	return late
 }
 
 // handleOversized ends the call of a frame that was dropped. One that is no answer may have others

@@ -156,22 +156,28 @@ func (c *conn) handleWindow(in *transport.Inbound) {
 // awaitWindow waits until a stream may send, or is over.
 func (c *conn) awaitWindow(ctx context.Context, s *stream) error {
 	for {
-		moved := s.outgoing.moved.wait()
-		if !c.isShut(s) {
+		moved, firstMoved := c.windowChanges(s)
+		if moved == nil {
 			return nil
 		}
 		select {
 		case <-moved:
+		case <-firstMoved:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-func (c *conn) isShut(s *stream) bool {
+// windowChanges returns what to wait for where a stream may not send, and nil where it may, or is
+// over.
+func (c *conn) windowChanges(s *stream) (moved, firstMoved <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return s.outgoing.isShut() && c.isLiveLocked(s)
+	if !s.outgoing.isShut() || !c.isLiveLocked(s) {
+		return nil, nil
+	}
+	return s.outgoing.changes()
 }
 
 // isLiveLocked reports whether a stream is in flight.

@@ -188,10 +188,10 @@ func kindOfCall(stream, client, server bool) string {
 
 // progress is how far a stream has come. The conn's lock is held.
 func (s *stream) progress() *StreamSnapshot {
-	out := &s.outgoing
-	p := &StreamSnapshot{Sent: WindowSnapshot{Bytes: out.sent, Limited: out.told && out.limit != noLimit}}
+	limit, told := s.outgoing.current()
+	p := &StreamSnapshot{Sent: WindowSnapshot{Bytes: s.outgoing.sent, Limited: told && limit != noLimit}}
 	if p.Sent.Limited {
-		p.Sent.Limit = out.limit
+		p.Sent.Limit = limit
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -149,31 +149,73 @@ func (w *recvWindow) close(b *budget) {
 // noLimit is the limit that lifts the control.
 const noLimit = math.MaxUint64
 
+// firstLimit is a limit with which streams begin. It is that of all that have begun under it and
+// were told none of their own: that their receiver has seen them begin before it told the limit
+// which it has now, or after it, can't be known here. The conn's lock guards it, but for moved.
+type firstLimit struct {
+	limit uint64    // the latest; noLimit: it is lifted, for those who have it
+	moved broadcast // it has
+}
+
+// next takes a limit, and returns what streams begin with from now on. l may be nil.
+func (l *firstLimit) next(limit uint64) *firstLimit {
+	if l == nil {
+		if limit == noLimit {
+			return nil
+		}
+		return &firstLimit{limit: limit}
+	}
+	rises := limit > l.limit
+	if l.limit = limit; rises {
+		l.moved.signal()
+	}
+	if limit == noLimit {
+		return nil
+	}
+	return l
+}
+
 // sendWindow is what a stream may send. It is guarded by the conn's lock, but for moved.
 type sendWindow struct {
 	told  bool
-	first bool      // limit is the one with which streams began: none was told for this one
-	sent  uint64    // bytes so far
-	limit uint64    // the highest that was told
-	moved broadcast // the limit has, or the stream is over
+	sent  uint64      // bytes so far
+	limit uint64      // the highest that was told
+	first *firstLimit // holds as long as no limit was told for this stream; nil: none does
+	moved broadcast   // the limit has, or the stream is over
 }
 
-// begin takes the limit with which streams begin from now on, if there is one. It holds for those,
-// too, that have begun under another one and were told none of their own: that their receiver has
-// seen them begin before it told this limit, or after it, can't be known here.
-func (w *sendWindow) begin(l limitDue) {
-	if w.first = l.due; !l.due {
-		l.limit = 0
+// begin takes the limit with which streams begin.
+func (w *sendWindow) begin(l *firstLimit) {
+	w.told, w.limit, w.first = false, 0, l
+}
+
+// current returns the limit that holds, if one does.
+func (w *sendWindow) current() (limit uint64, told bool) {
+	if w.first != nil {
+		return w.first.limit, w.first.limit != noLimit
 	}
-	w.told, w.limit = l.due, l.limit
-	w.moved.signal()
+	return w.limit, w.told
 }
 
 // isShut reports whether no message may be begun.
-func (w *sendWindow) isShut() bool { return w.told && w.sent >= w.limit }
+func (w *sendWindow) isShut() bool {
+	limit, told := w.current()
+	return told && w.sent >= limit
+}
 
 // raise takes a limit. A lower one than before changes nothing.
 func (w *sendWindow) raise(limit uint64) {
-	w.told, w.first, w.limit = true, false, max(w.limit, limit)
+	if before, told := w.current(); told {
+		limit = max(limit, before)
+	}
+	w.told, w.first, w.limit = true, nil, limit
 	w.moved.signal()
+}
+
+// changes returns what is closed when the limit has moved: its own, and the one it began with.
+func (w *sendWindow) changes() (own, first <-chan struct{}) {
+	if w.first != nil {
+		first = w.first.moved.wait()
+	}
+	return w.moved.wait(), first
 }

@@ -2,7 +2,12 @@
 
 package ttrpc
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/containerd/ttrpc/internal/transport"
+	"github.com/containerd/ttrpc/internal/wire"
+)
 
 // A consumer that waits still waits when Data without a message has come: a stream that is stopped
 // then may send one all the same.
@@ -28,4 +33,60 @@ func TestWindowOfAConsumerThatWaits(t *testing.T) {
 	if open := b.open.Load(); open != 0 {
 		t.Error(open)
 	}
+}
+
+// counted is a call in flight that counts how often it is looked at.
+type counted struct{ looks int }
+
+func (c *counted) receiver() *stream { c.looks++; return new(stream) }
+
+// Limits with which streams begin, and GoAways, cost no look at each call: a server may send them
+// without end.
+func TestFloodOfLimitsAndGoAways(t *testing.T) {
+	c := new(Client)
+	call := new(counted)
+	for id := range uint32(100) {
+		c.registerLocked(2*id+1, call)
+	}
+	for i := range 100 {
+		limit := []uint64{0, noLimit, 5, 3}[i%4]
+		h := wire.ParseHeader(wire.WindowFrame(0, limit).Bytes())
+		c.handleLimit(&transport.Inbound{Header: h, Raw: wire.WindowFrame(0, limit).Bytes()})
+	}
+	equal(t, call.looks, 0)
+	equal(t, len(c.dropAbove(180)), 10)
+	equal(t, call.looks, 10)
+	c.registerLocked(185, call) // which no client does: looked at, it would be dropped
+	for last := uint32(179); last < 300; last++ {
+		equal(t, len(c.dropAbove(last)), 0)
+	}
+	equal(t, len(c.dropAbove(178)), 2)
+}
+
+// A stream has the limit with which streams begin until it is told one of its own, or that limit is
+// lifted: a later one is for later streams.
+func TestLimitWithWhichStreamsBegin(t *testing.T) {
+	var first *firstLimit
+	var free, held, own, later sendWindow
+	free.begin(first)
+	first = first.next(10)
+	held.begin(first)
+	own.begin(first)
+	for _, w := range []*sendWindow{&free, &held, &own} {
+		w.sent = 10
+	}
+	own.raise(5)
+	equal(t, own.isShut(), true)
+	first = first.next(0)
+	own.raise(11)
+	_, moved := held.changes()
+	equal(t, [...]bool{free.isShut(), held.isShut(), own.isShut()}, [...]bool{false, true, false})
+	first = first.next(noLimit)
+	<-moved
+	equal(t, [...]bool{free.isShut(), held.isShut(), own.isShut()}, [...]bool{false, false, false})
+	first = first.next(0)
+	later.begin(first)
+	equal(t, [...]bool{held.isShut(), later.isShut()}, [...]bool{false, true})
+	held.raise(3)
+	equal(t, held.isShut(), true)
 }
