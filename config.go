@@ -158,8 +158,9 @@ func WithServerExtensions(on bool) ServerOpt {
 
 // WithServerKeepalive has the server ping clients that know the protocol's extensions, an interval
 // after the connection's begin or the last answer. A connection without an answer within timeout
-// fails with [ErrKeepalive]. By default, and with an interval of 0, nobody is pinged. A peer that
-// has ended is noticed without that; one that has vanished, as a machine or a network does, is not.
+// fails with [ErrKeepalive], unless the client is still taking, slowly, what it was sent before. By
+// default, and with an interval of 0, nobody is pinged. A peer that has ended is noticed without
+// that; one that has vanished, as a machine or a network does, is not.
 func WithServerKeepalive(interval, timeout time.Duration) ServerOpt {
 	return func(c *serverConfig) error { c.keepalive = keepalive{interval, timeout}; return nil }
 }

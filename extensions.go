@@ -40,9 +40,10 @@ const (
 type extensions struct {
 	state atomic.Int32 // an extState; the conn's lock is held where it changes
 
-	// The conn's lock guards these two.
-	pings pings
-	timer *time.Timer // of the next keepalive ping; nil: none
+	// The conn's lock guards these three.
+	pings   pings
+	timer   *time.Timer // of the next keepalive ping; nil: none
+	written uint64      // how far writing had come at the last one
 }
 
 func (e *extensions) is(s extState) bool { return extState(e.state.Load()) == s }

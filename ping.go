@@ -110,25 +110,46 @@ func (c *conn) checkAlive(k keepalive) {
 }
 
 // pingWithin returns an error where a peer that knows extensions gives no sign of life in time,
-// which is whatever comes from it. That it does not read what it is answered, or that what has come
-// lies unread behind what a consumer has to take first, says nothing. The end of the time counts
-// only awake: a process that stood still has an answer before it that it has not read.
+// which is whatever comes from it. Behind a backlog a ping is late: there it is enough that some of
+// that has been written since the check before. That what has come lies unread behind what a
+// consumer has to take first says nothing.
 func (c *conn) pingWithin(timeout time.Duration) error {
 	if !c.ext.peerKnows() {
 		return nil
 	}
-	before := c.t.LastRead()
+	read, behind := c.t.LastRead(), c.t.Unwritten() > 0
 	number, answered, err := c.sendPing()
 	if err != nil {
 		return nil // the connection has ended
 	}
 	defer c.forgetPing(number)
-	for _, d := range []time.Duration{timeout - stallGrace, stallGrace} {
-		if c.isAnsweredWithin(d, answered) || c.t.LastRead() != before || c.inflow.waiting.Load() || c.t.Full() {
-			return nil
-		}
+	alive := c.isAliveWithin(timeout, answered, read)
+	behind = behind || c.t.Unwritten() > 0 // a moment without is chance
+	if moves := c.hasWritten(); alive || behind && moves {
+		return nil
 	}
 	return fmt.Errorf("%w: none within %v", ErrKeepalive, timeout)
+}
+
+// isAliveWithin waits for a Pong, or whatever has been read since. The end of the time counts only
+// awake: a process that stood still has an answer before it that it has not read.
+func (c *conn) isAliveWithin(timeout time.Duration, answered chan struct{}, lastRead time.Duration) bool {
+	for _, d := range []time.Duration{timeout - stallGrace, stallGrace} {
+		if c.isAnsweredWithin(d, answered) || c.t.LastRead() != lastRead || c.inflow.waiting.Load() {
+			return true
+		}
+	}
+	return false
+}
+
+// hasWritten reports whether anything was written since it was asked last.
+func (c *conn) hasWritten() bool {
+	now := c.t.WriteProgress()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := c.ext.written
+	c.ext.written = now
+	return now != before
 }
 
 func (c *conn) isAnsweredWithin(d time.Duration, answered chan struct{}) bool {

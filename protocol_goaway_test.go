@@ -5,6 +5,9 @@ package ttrpc_test
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
+	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,6 +88,59 @@ func TestP66ClientGoesAway(t *testing.T) {
 	wantTexts(t, cs, "z")
 	p.Close()
 	check(t, c.UserOnCloseWait(bg))
+}
+
+// NotSent holds for what the server has not begun, and for nothing else that a call can end in.
+func TestP66NotSentSaysWhatHasHappened(t *testing.T) {
+	c, p := known(t, ttrpc.WithClientMaxRecvMsgSize(5000))
+	type result struct {
+		name    string
+		err     error
+		notSent bool
+	}
+	var results []result
+	add := func(name string, err error, notSent bool) { results = append(results, result{name, err, notSent}) }
+	ctx, stop := context.WithCancel(bg)
+	begun := goCall(bg, c, "echo", "x")
+	first, _ := p.recvRequest()
+	answered := goCall(bg, c, "echo", "x")
+	second, _ := p.recvRequest()
+	given := goCall(ctx, c, "echo", "x")
+	p.recvRequest()
+	givenStream := open(t, ctx, c, both, "chat", nil)
+	p.recvRequest()
+	stream := open(t, bg, c, both, "chat", nil)
+	last, _ := p.recvRequest()
+	lateStream := open(t, bg, c, both, "chat", nil)
+	p.recvRequest()
+	late := goCall(bg, c, "echo", "x")
+	p.recvRequest()
+	p.send(goAway(last.id), refusal(second.id, codes.Unavailable, "ttrpc: server closed but not quite"))
+	stop()
+	add("above the last id", wait(t, late, "call"), true)
+	_, err := recvText(lateStream)
+	add("a stream above the last id", err, true)
+	_, err = call(bg, c, "echo", "x")
+	add("after GoAway", err, true)
+	_, err = call(ctx, c, "echo", "x")
+	add("after GoAway, without a context", err, false)
+	add("given up", wait(t, given, "call"), false)
+	_, err = recvText(givenStream)
+	add("a stream given up", err, false)
+	add("a handler's own Unavailable", wait(t, answered, "call"), false)
+	_, err = call(bg, c, "echo", of(5*kib)+strings.Repeat("x", 4<<20))
+	add("too large to send", err, false)
+	p.send(rawFrame{id: first.id, typ: 2, data: make([]byte, 6000)})
+	add("too large to receive", wait(t, begun, "call"), false)
+	p.Close()
+	_, err = recvText(stream)
+	add("cut", err, false)
+	add("cut, sending", stream.SendMsg(text("x")), false)
+	for _, r := range results {
+		if r.err == nil || ttrpc.NotSent(r.err) != r.notSent {
+			t.Errorf("%s: NotSent is %t for %v", r.name, !r.notSent, r.err)
+		}
+	}
 }
 
 // A second GoAway may lower the id, and not raise it.
@@ -248,4 +304,41 @@ func pipePair(t testing.TB) (a, b *pipe.Conn) {
 	a, b = pipe.New(pipe.Options{}, pipe.Options{})
 	t.Cleanup(func() { a.Close(); b.Close() })
 	return a, b
+}
+
+// A peer that takes nothing of what it is sent has vanished, too; one that takes it slowly has not.
+func TestP68KeepaliveBesideABacklog(t *testing.T) {
+	const interval, timeout = time.Minute, 10 * time.Second
+	for _, slow := range []bool{false, true} {
+		t.Run(fmt.Sprint("slow ", slow), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ended := make(chan error, 1)
+				r := onPipe(t, waiters(ended), ttrpc.WithServerKeepalive(interval, timeout), ttrpc.WithServerWriteBacklog(8*kib))
+				conn := pipeTo(t, r)
+				p := newRawPeer(t, conn)
+				start := time.Now()
+				p.send(opening(1, "sends"), hello(1))
+				if !slow {
+					for id := uint32(3); id < 203; id += 2 {
+						p.send(request(id, "echo", of(kib))) // whose answers fill the backlog
+					}
+				}
+				synctest.Wait()
+				if slow {
+					buf := make([]byte, kib)
+					for time.Since(start) < time.Hour {
+						_, err := io.ReadFull(conn, buf)
+						check(t, err)
+						elapse(timeout/2 - time.Millisecond) // never when a check is due
+					}
+					equal(t, len(ended), 0)
+				}
+				start = time.Now()
+				<-ended
+				if took := time.Since(start); took > 2*(interval+timeout) {
+					t.Error("it took", took)
+				}
+			})
+		})
+	}
 }

@@ -159,6 +159,13 @@ func (b *backlog) Posted() uint64 {
 	return b.posted
 }
 
+// allWritten is how many bytes were ever written, up to the buffer that is being written.
+func (b *backlog) allWritten() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.posted - uint64(b.unwritten)
+}
+
 // Full reports whether the backlog's limit is reached.
 func (b *backlog) Full() bool { return b.full.Load() }
 

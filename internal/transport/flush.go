@@ -119,6 +119,10 @@ func (t *Transport) CloseWhenFlushed() {
 	}
 }
 
+// WriteProgress is a number that changes whenever the peer, or the kernel for it, has taken bytes;
+// without a descriptor, a whole piece of them.
+func (t *Transport) WriteProgress() uint64 { return t.allWritten() + t.attempt.inPart.Load() }
+
 // hangUp ends a connection whose last answers may still be on their way.
 func (t *Transport) hangUp() {
 	go t.closeWrite() // a conn of the user's may take its time, as TLS does with a stuck peer

@@ -3,6 +3,7 @@ package transport
 import (
 	"io"
 	"net"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/containerd/ttrpc/internal/wire"
@@ -17,6 +18,8 @@ type attempt struct {
 
 	once, toEnd func(fd uintptr) bool // tryOnce and tryToEnd, for raw
 	growSndbuf  func(fd uintptr)      // called once, for a large frame that does not fit; then nil
+
+	inPart atomic.Uint64 // bytes that were written in part, ever
 
 	size int    // of what is to be written
 	b    []byte // what is left of it
@@ -79,9 +82,11 @@ func (a *attempt) tryOnce(fd uintptr) bool {
 // tryToEnd writes until all is written, and has the runtime wait whenever nothing more fits.
 func (a *attempt) tryToEnd(fd uintptr) bool {
 	for len(a.b) > 0 && a.err == nil {
-		if a.try(fd) == 0 && a.err == nil && !a.enlarge(fd) {
+		n := a.try(fd)
+		if n == 0 && a.err == nil && !a.enlarge(fd) {
 			return false
 		}
+		a.inPart.Add(uint64(n))
 	}
 	return true
 }
@@ -108,7 +113,7 @@ func (a *attempt) enlarge(fd uintptr) bool {
 // that peers expect.
 func (a *attempt) writeConn(b []byte) error {
 	if a.kind != kindMessages {
-		return writeFull(a.conn, b)
+		return a.writePieces(b)
 	}
 	for len(b) > 0 {
 		n := wire.FramesWithin(b, messageSize)
@@ -125,6 +130,21 @@ func (a *attempt) writeConn(b []byte) error {
 		b = b[n:]
 	}
 	return nil
+}
+
+// writePiece is how much one Write of a conn without a descriptor is given, so that one sees large
+// buffers go.
+const writePiece = 64 << 10
+
+func (a *attempt) writePieces(b []byte) error {
+	for len(b) > writePiece {
+		if err := writeFull(a.conn, b[:writePiece]); err != nil {
+			return err
+		}
+		a.inPart.Add(writePiece)
+		b = b[writePiece:]
+	}
+	return writeFull(a.conn, b)
 }
 
 // writeFull makes a write that is short without an error one:
