@@ -302,6 +302,33 @@ func TestEndWhileTheLoopRuns(t *testing.T) {
 	}
 }
 
+// The client cancels a call that the loop runs: the handler hears it, though the frame has come
+// behind its request, to the reader that it keeps busy.
+func TestP61CancelWhileTheLoopRuns(t *testing.T) {
+	b := newBrisk(t)
+	c := b.client()
+	var result <-chan error
+	var stop context.CancelFunc
+	eventually(t, "the loop to run it", func() bool {
+		b.trust(c)
+		ttrpc.ForceInline(b.Server)
+		var ctx context.Context
+		ctx, stop = context.WithCancel(bg)
+		result = goCall(ctx, c, "work", "wait")
+		if wait(t, b.started, "the call's start") == byLoop {
+			return true
+		}
+		stop()
+		wantExactly(t, wait(t, b.ended, "the context's end"), context.Canceled)
+		wantExactly(t, wait(t, result, "the call"), context.Canceled)
+		return false
+	})
+	stop()
+	wantExactly(t, wait(t, b.ended, "the context's end"), context.Canceled)
+	wantExactly(t, wait(t, result, "the call"), context.Canceled)
+	b.call(c, "")
+}
+
 // Shutdown waits for a call that the loop runs, though nobody has come to take over yet,
 // and it is answered.
 func TestShutdownWhileTheLoopRuns(t *testing.T) {

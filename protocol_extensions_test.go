@@ -235,14 +235,31 @@ func TestP60CancelIsTheLastFrameOfACall(t *testing.T) {
 	t.Run("not what has ended", func(t *testing.T) {
 		c, p := known(t)
 		ctx, stop := context.WithCancel(bg)
-		result := goCall(ctx, c, "echo", "x")
-		f, _ := p.recvRequest()
-		p.send(answer(f.id, "x"))
-		check(t, wait(t, result, "call"))
-		cs := open(t, ctx, c, both, "chat", nil)
-		f, _ = p.recvRequest()
-		p.send(closing(f.id))
-		wantTexts(t, cs)
+		timed, stopTimed := context.WithTimeout(ctx, time.Hour)
+		defer stopTimed()
+		for _, ctx := range []context.Context{ctx, timed} {
+			result := goCall(ctx, c, "echo", "x")
+			f, _ := p.recvRequest()
+			p.send(answer(f.id, "x"))
+			check(t, wait(t, result, "call"))
+			result = goCall(ctx, c, "echo", "x")
+			f, _ = p.recvRequest()
+			p.send(refusal(f.id, codes.DeadlineExceeded, "by the server's clock"))
+			wantStatus(t, wait(t, result, "call"), codes.DeadlineExceeded, "by the server's clock")
+			for _, last := range []rawFrame{{typ: 3, flags: 5}, refusal(0, codes.Aborted, "aborted"), answer(0, "x")} {
+				cs := open(t, ctx, c, both, "chat", nil)
+				f, _ = p.recvRequest()
+				last.id = f.id
+				p.send(last)
+				_, _ = recvText(cs)
+				unread := open(t, ctx, c, both, "chat", nil) // whose user does not look at its end
+				f, _ = p.recvRequest()
+				last.id = f.id
+				p.send(data(f.id, 0, "x"), last)
+				_ = unread
+			}
+		}
+		wantAnswered(t, c, p) // so the last end has been read
 		stop()
 		wantAnswered(t, c, p)
 	})

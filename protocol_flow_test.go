@@ -3,11 +3,14 @@
 package ttrpc_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"math"
+	"net"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,7 +102,11 @@ func TestP63SenderKeepsToTheLimit(t *testing.T) {
 				p.send(window(id, 4*kib+1))
 				p.want(data(id, 0, of(kib)))
 				nothing("at the next limit")
-				p.send(window(id, math.MaxUint64))
+				p.send(window(id, math.MaxUint64-1))
+				for range 100 {
+					p.want(data(id, 0, of(kib)))
+				}
+				p.send(window(id, math.MaxUint64), window(id, math.MaxUint64-1), window(id, 1<<63), window(id, 0))
 				for range 100 {
 					p.want(data(id, 0, of(kib)))
 				}
@@ -191,10 +198,87 @@ func TestP64WindowComesWithHalfOfItUnread(t *testing.T) {
 	})
 }
 
+// Streams whose consumers keep up cause no frame that there would not be without windows: many of
+// them at once, both ways, of small messages and large ones. Frames are counted on the wire.
+func TestP64ConsumersThatKeepUpCauseNoWindow(t *testing.T) {
+	r := serve(t)
+	conn := &recorder{Conn: r.conn()}
+	read := &readRecorder{Conn: conn}
+	c := ttrpc.NewClient(read, ttrpc.WithClientExtensions(ttrpc.ExtensionsAssumed))
+	t.Cleanup(func() { c.Close() })
+	const streams, rounds = 20, 200
+	var all sync.WaitGroup
+	for i := range streams {
+		all.Go(func() {
+			in := of(200 + 700*i)
+			cs, err := c.NewStream(bg, both, svc, "chat", nil)
+			for range rounds {
+				if err == nil {
+					err = cs.SendMsg(text(in))
+				}
+				if err == nil {
+					_, err = recvText(cs)
+				}
+			}
+			if err == nil {
+				err = cs.CloseSend()
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	check(t, c.Close())
+	check(t, c.UserOnCloseWait(bg))
+	conn.mu.Lock()
+	defer conn.mu.Unlock()
+	equal(t, fmt.Sprint(countTypes(bytes.Join(conn.writes, nil))), fmt.Sprint(map[byte]int{1: streams, 3: streams * (rounds + 1), 0x40: 1}))
+	read.mu.Lock()
+	defer read.mu.Unlock()
+	down := countTypes(read.got)
+	if down[3] < streams*rounds || len(down) != 1 {
+		t.Error("to the client:", down)
+	}
+}
+
+// readRecorder is a conn that keeps what was read.
+type readRecorder struct {
+	net.Conn
+	mu  sync.Mutex // guards got
+	got []byte
+}
+
+func (r *readRecorder) Read(b []byte) (int, error) {
+	n, err := r.Conn.Read(b)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.got = append(r.got, b[:n]...)
+	return n, err
+}
+
+// countTypes counts the frames of each type.
+func countTypes(b []byte) map[byte]int {
+	counts := make(map[byte]int)
+	for len(b) >= 10 {
+		counts[b[8]]++
+		b = b[min(10+int(binary.BigEndian.Uint32(b)), len(b)):]
+	}
+	return counts
+}
+
 // Any number of streams that nobody reads fits into a connection's buffer, all of them can be read
 // later, and calls beside them go on.
 func TestP65UnreadStreamsFit(t *testing.T) {
-	const streams, messages, size = 300, 10, 10 * kib // 30 MB, where 8 MiB fit
+	const streams, messages, size = 1000, 10, 3 * kib // 30 MB, where 8 MiB fit
+	within := func(t *testing.T, side string, s ttrpc.Snapshot) {
+		t.Helper()
+		for _, conn := range s.Conns {
+			if conn.Unread > 8<<20 || conn.Backlog > 1<<20+64*kib {
+				t.Errorf("%s holds %d bytes unread, %d unwritten", side, conn.Unread, conn.Backlog)
+			}
+		}
+	}
 	buffers := []any{ttrpc.WithServerStreamBuffer(1<<20, 8<<20), ttrpc.WithClientStreamBuffer(1<<20, 8<<20)}
 	for _, assumed := range []ttrpc.Extensions{ttrpc.ExtensionsAuto, ttrpc.ExtensionsAssumed} {
 		t.Run(fmt.Sprint("down ", assumed), func(t *testing.T) {
@@ -213,6 +297,8 @@ func TestP65UnreadStreamsFit(t *testing.T) {
 			for range streams {
 				all = append(all, open(t, bg, c, down, "send", nil))
 				wantEcho(t, c)
+				within(t, "the client", c.Snapshot())
+				within(t, "the server", r.Snapshot())
 			}
 			for _, cs := range all {
 				wantNumbered(t, cs, messages, size)
@@ -245,6 +331,8 @@ func TestP65UnreadStreamsFit(t *testing.T) {
 				results <- err
 			}()
 			wantEcho(t, c)
+			within(t, "the client", c.Snapshot())
+			within(t, "the server", r.Snapshot())
 		}
 		close(read)
 		for range streams {
