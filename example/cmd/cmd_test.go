@@ -56,9 +56,11 @@ var wantLines = []string{
 	`^client: STUBS +status +Kill\(nobody\) +NotFound "task nobody: no such task", detail task nobody +TIME$`,
 	`^client: STUBS +deadline +Wait, deadline in 50ms +.*context deadline exceeded +TIME$`,
 	`^client: STUBS +cancel +Wait, cancelled on the way +context canceled +TIME$`,
+	`^client: STUBS +cancel +Wait, as its handler has it +TaskGivenUp\{context canceled\} +TIME$`,
 	`^client: STUBS +oversized +Create\(5 MiB\) +not sent: 52\d{5} bytes of at most 4194304 +TIME$`,
 	`^client: STUBS +oversized +Logs\(5 MiB\) +ResourceExhausted +TIME$`,
 	`^client: STUBS +oversized +Logs\(4,000,000\), same connection +4000000 bytes +TIME$`,
+	`^client: google +restart +Create, and Shutdown meanwhile +\d+ calls at two servers, none failed +TIME$`,
 	`^client: google +shutdown +Shutdown +under way; 2 calls in flight +TIME$`,
 	`^client: google +shutdown +Wait, in flight +exit status 143 +TIME$`,
 	`^client: google +shutdown +Events, in flight +TaskExited\{status 143\} +TIME$`,
@@ -96,8 +98,9 @@ func TestDemo(t *testing.T) {
 	}
 	checkLines(t, string(out), wantLines, "google")
 	checkLines(t, string(out), wantLines, "gogo  ")
-	checkLines(t, string(out), []string{`^server: ended in good order$`, `^demo:   all as it should be, after TIME$`}, "")
-	if n := strings.Count(string(out), "\n"); n != 2*len(wantLines)-5+2 {
+	ends := []string{`^server: ended in good order$`, `^server: listening on `, `^server: ended in good order$`, `^demo:   all as it should be, after TIME$`}
+	checkLines(t, string(out), ends, "")
+	if n := strings.Count(string(out), "\n"); n != 2*len(wantLines)-6+4 {
 		t.Errorf("%d lines; some say something unexpected:\n%s", n, out)
 	}
 	left, err := filepath.Glob(filepath.Join(tmpdir(cmd), "*"))

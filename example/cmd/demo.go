@@ -16,7 +16,8 @@ import (
 // demoTime bounds the whole demo, which takes about a second.
 const demoTime = 5 * time.Minute
 
-// runDemo starts this program twice more, as a server and as a client, and shows what both say.
+// runDemo starts this program thrice more, as a server, its client, and a server that takes the
+// first one's place, and shows what they say.
 func runDemo(ctx context.Context, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, demoTime)
 	defer cancel()
@@ -36,7 +37,8 @@ func runDemo(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// runBoth returns when both processes have ended. The client, in its last step, ends the server.
+// runBoth returns when all processes have ended. The client ends the server, finds another one in
+// its place, and, in its last step, ends that as well.
 func runBoth(ctx context.Context, out io.Writer, addr string) error {
 	out = &lockedWriter{w: out}
 	server, err := startChild(ctx, out, "server", "-addr", addr)
@@ -47,14 +49,28 @@ func runBoth(ctx context.Context, out io.Writer, addr string) error {
 	if err := server.waitListening(); err != nil {
 		return err
 	}
-	client, err := startChild(ctx, out, "client", "-addr", addr, "-shutdown")
+	client, err := startChild(ctx, out, "client", "-addr", addr, "-restart", "-shutdown")
 	if err != nil {
 		return err
 	}
+	defer client.kill()
+	select {
+	case <-client.ended: // too early
+		return client.wait()
+	case <-server.ended:
+	}
+	if err := server.wait(); err != nil {
+		return err
+	}
+	next, err := startChild(ctx, out, "server", "-addr", addr)
+	if err != nil {
+		return err
+	}
+	defer next.kill()
 	if err := client.wait(); err != nil {
 		return err
 	}
-	return server.wait()
+	return next.wait()
 }
 
 // lockedWriter lets both children's lines through one at a time.

@@ -79,6 +79,7 @@ func runClient(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("client", flag.ContinueOnError)
 	addr := addressFlag(flags)
 	shutdown := flags.Bool("shutdown", false, "ask the server to end, as the last step")
+	restart := flags.Bool("restart", false, "before that, ask the server to end and await another one at the address")
 	flags.Usage = func() {
 		fmt.Fprintf(flags.Output(), "client [flags] [step...]\nsteps: %s\n", strings.Join(walk.StepNames(), " "))
 		flags.PrintDefaults()
@@ -91,7 +92,11 @@ func runClient(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer client.Close()
-	return walk.Run(ctx, client, walk.Config{Out: out, Steps: flags.Args(), Shutdown: *shutdown})
+	config := walk.Config{Out: out, Steps: flags.Args(), Shutdown: *shutdown}
+	if *restart {
+		config.Restart = *addr
+	}
+	return walk.Run(ctx, client, config)
 }
 
 func addressFlag(flags *flag.FlagSet) *string {

@@ -69,6 +69,8 @@ func gogoEvent(e event) any {
 		return &gogotasks.TaskCreated{Id: e.id, Pid: e.pid, Namespace: e.namespace}
 	case topicWait:
 		return &gogotasks.TaskAwaited{Id: e.id}
+	case topicGiveUp:
+		return &gogotasks.TaskGivenUp{Id: e.id, Why: e.why}
 	default:
 		return &gogotasks.TaskExited{Id: e.id, Pid: e.pid, ExitStatus: e.exitStatus}
 	}

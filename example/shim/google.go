@@ -70,6 +70,8 @@ func googleEvent(e event) any {
 		return &tasks.TaskCreated{Id: e.id, Pid: e.pid, Namespace: e.namespace}
 	case topicWait:
 		return &tasks.TaskAwaited{Id: e.id}
+	case topicGiveUp:
+		return &tasks.TaskGivenUp{Id: e.id, Why: e.why}
 	default:
 		return &tasks.TaskExited{Id: e.id, Pid: e.pid, ExitStatus: e.exitStatus}
 	}

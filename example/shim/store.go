@@ -27,6 +27,7 @@ const endTime = 300 * time.Millisecond
 const (
 	topicCreate = "/tasks/create"
 	topicWait   = "/tasks/wait"
+	topicGiveUp = "/tasks/give-up"
 	topicExit   = "/tasks/exit"
 )
 
@@ -37,6 +38,7 @@ type event struct {
 	namespace  string
 	pid        uint32
 	exitStatus uint32
+	why        string
 }
 
 // store holds the tasks, whichever kind of stub they are reached through.
@@ -90,7 +92,8 @@ func (s *store) find(id string) (*task, error) {
 	return t, nil
 }
 
-// wait returns a task's exit status once it has ended, or the context's error.
+// wait returns a task's exit status once it has ended, or the context's error, of which it tells
+// those who follow the task: the caller may be gone by then.
 func (s *store) wait(ctx context.Context, id string) (uint32, error) {
 	t, err := s.find(id)
 	if err != nil {
@@ -101,6 +104,7 @@ func (s *store) wait(ctx context.Context, id string) (uint32, error) {
 	case <-t.done:
 		return t.status(), nil
 	case <-ctx.Done():
+		t.publish(event{topic: topicGiveUp, why: ctx.Err().Error()})
 		return 0, ctx.Err()
 	}
 }

@@ -624,6 +624,60 @@ func (x *TaskAwaited) GetId() string {
 	return ""
 }
 
+// TaskGivenUp is the event of topic /tasks/give-up: a Wait's context has ended before the task.
+type TaskGivenUp struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The context's error, as the handler has it.
+	Why           string `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskGivenUp) Reset() {
+	*x = TaskGivenUp{}
+	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskGivenUp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskGivenUp) ProtoMessage() {}
+
+func (x *TaskGivenUp) ProtoReflect() protoreflect.Message {
+	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskGivenUp.ProtoReflect.Descriptor instead.
+func (*TaskGivenUp) Descriptor() ([]byte, []int) {
+	return file_github_com_containerd_ttrpc_example_tasks_tasks_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *TaskGivenUp) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *TaskGivenUp) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
 // TaskExited is the event of topic /tasks/exit.
 type TaskExited struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -636,7 +690,7 @@ type TaskExited struct {
 
 func (x *TaskExited) Reset() {
 	*x = TaskExited{}
-	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[12]
+	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -648,7 +702,7 @@ func (x *TaskExited) String() string {
 func (*TaskExited) ProtoMessage() {}
 
 func (x *TaskExited) ProtoReflect() protoreflect.Message {
-	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[12]
+	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -661,7 +715,7 @@ func (x *TaskExited) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskExited.ProtoReflect.Descriptor instead.
 func (*TaskExited) Descriptor() ([]byte, []int) {
-	return file_github_com_containerd_ttrpc_example_tasks_tasks_proto_rawDescGZIP(), []int{12}
+	return file_github_com_containerd_ttrpc_example_tasks_tasks_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TaskExited) GetId() string {
@@ -694,7 +748,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[13]
+	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -706,7 +760,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[13]
+	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +773,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_github_com_containerd_ttrpc_example_tasks_tasks_proto_rawDescGZIP(), []int{13}
+	return file_github_com_containerd_ttrpc_example_tasks_tasks_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Chunk) GetData() []byte {
@@ -739,7 +793,7 @@ type ImportResponse struct {
 
 func (x *ImportResponse) Reset() {
 	*x = ImportResponse{}
-	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[14]
+	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -751,7 +805,7 @@ func (x *ImportResponse) String() string {
 func (*ImportResponse) ProtoMessage() {}
 
 func (x *ImportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[14]
+	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -764,7 +818,7 @@ func (x *ImportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportResponse.ProtoReflect.Descriptor instead.
 func (*ImportResponse) Descriptor() ([]byte, []int) {
-	return file_github_com_containerd_ttrpc_example_tasks_tasks_proto_rawDescGZIP(), []int{14}
+	return file_github_com_containerd_ttrpc_example_tasks_tasks_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ImportResponse) GetTotal() uint64 {
@@ -790,7 +844,7 @@ type Input struct {
 
 func (x *Input) Reset() {
 	*x = Input{}
-	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[15]
+	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -802,7 +856,7 @@ func (x *Input) String() string {
 func (*Input) ProtoMessage() {}
 
 func (x *Input) ProtoReflect() protoreflect.Message {
-	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[15]
+	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -815,7 +869,7 @@ func (x *Input) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Input.ProtoReflect.Descriptor instead.
 func (*Input) Descriptor() ([]byte, []int) {
-	return file_github_com_containerd_ttrpc_example_tasks_tasks_proto_rawDescGZIP(), []int{15}
+	return file_github_com_containerd_ttrpc_example_tasks_tasks_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Input) GetLine() string {
@@ -834,7 +888,7 @@ type Output struct {
 
 func (x *Output) Reset() {
 	*x = Output{}
-	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[16]
+	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -846,7 +900,7 @@ func (x *Output) String() string {
 func (*Output) ProtoMessage() {}
 
 func (x *Output) ProtoReflect() protoreflect.Message {
-	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[16]
+	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -859,7 +913,7 @@ func (x *Output) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Output.ProtoReflect.Descriptor instead.
 func (*Output) Descriptor() ([]byte, []int) {
-	return file_github_com_containerd_ttrpc_example_tasks_tasks_proto_rawDescGZIP(), []int{16}
+	return file_github_com_containerd_ttrpc_example_tasks_tasks_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Output) GetLine() string {
@@ -877,7 +931,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[17]
+	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -889,7 +943,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[17]
+	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -902,7 +956,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_github_com_containerd_ttrpc_example_tasks_tasks_proto_rawDescGZIP(), []int{17}
+	return file_github_com_containerd_ttrpc_example_tasks_tasks_proto_rawDescGZIP(), []int{18}
 }
 
 type ShutdownResponse struct {
@@ -913,7 +967,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[18]
+	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +979,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[18]
+	mi := &file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +992,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_github_com_containerd_ttrpc_example_tasks_tasks_proto_rawDescGZIP(), []int{18}
+	return file_github_com_containerd_ttrpc_example_tasks_tasks_proto_rawDescGZIP(), []int{19}
 }
 
 var File_github_com_containerd_ttrpc_example_tasks_tasks_proto protoreflect.FileDescriptor
@@ -980,7 +1034,10 @@ const file_github_com_containerd_ttrpc_example_tasks_tasks_proto_rawDesc = "" +
 	"\x03pid\x18\x02 \x01(\rR\x03pid\x12\x1c\n" +
 	"\tnamespace\x18\x03 \x01(\tR\tnamespace\"\x1d\n" +
 	"\vTaskAwaited\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"O\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"/\n" +
+	"\vTaskGivenUp\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\"O\n" +
 	"\n" +
 	"TaskExited\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
@@ -1020,7 +1077,7 @@ func file_github_com_containerd_ttrpc_example_tasks_tasks_proto_rawDescGZIP() []
 	return file_github_com_containerd_ttrpc_example_tasks_tasks_proto_rawDescData
 }
 
-var file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_github_com_containerd_ttrpc_example_tasks_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_github_com_containerd_ttrpc_example_tasks_tasks_proto_goTypes = []any{
 	(*CreateRequest)(nil),    // 0: ttrpc.example.tasks.v1.CreateRequest
 	(*CreateResponse)(nil),   // 1: ttrpc.example.tasks.v1.CreateResponse
@@ -1034,33 +1091,34 @@ var file_github_com_containerd_ttrpc_example_tasks_tasks_proto_goTypes = []any{
 	(*Envelope)(nil),         // 9: ttrpc.example.tasks.v1.Envelope
 	(*TaskCreated)(nil),      // 10: ttrpc.example.tasks.v1.TaskCreated
 	(*TaskAwaited)(nil),      // 11: ttrpc.example.tasks.v1.TaskAwaited
-	(*TaskExited)(nil),       // 12: ttrpc.example.tasks.v1.TaskExited
-	(*Chunk)(nil),            // 13: ttrpc.example.tasks.v1.Chunk
-	(*ImportResponse)(nil),   // 14: ttrpc.example.tasks.v1.ImportResponse
-	(*Input)(nil),            // 15: ttrpc.example.tasks.v1.Input
-	(*Output)(nil),           // 16: ttrpc.example.tasks.v1.Output
-	(*ShutdownRequest)(nil),  // 17: ttrpc.example.tasks.v1.ShutdownRequest
-	(*ShutdownResponse)(nil), // 18: ttrpc.example.tasks.v1.ShutdownResponse
-	(*anypb.Any)(nil),        // 19: google.protobuf.Any
+	(*TaskGivenUp)(nil),      // 12: ttrpc.example.tasks.v1.TaskGivenUp
+	(*TaskExited)(nil),       // 13: ttrpc.example.tasks.v1.TaskExited
+	(*Chunk)(nil),            // 14: ttrpc.example.tasks.v1.Chunk
+	(*ImportResponse)(nil),   // 15: ttrpc.example.tasks.v1.ImportResponse
+	(*Input)(nil),            // 16: ttrpc.example.tasks.v1.Input
+	(*Output)(nil),           // 17: ttrpc.example.tasks.v1.Output
+	(*ShutdownRequest)(nil),  // 18: ttrpc.example.tasks.v1.ShutdownRequest
+	(*ShutdownResponse)(nil), // 19: ttrpc.example.tasks.v1.ShutdownResponse
+	(*anypb.Any)(nil),        // 20: google.protobuf.Any
 }
 var file_github_com_containerd_ttrpc_example_tasks_tasks_proto_depIdxs = []int32{
-	19, // 0: ttrpc.example.tasks.v1.Envelope.event:type_name -> google.protobuf.Any
+	20, // 0: ttrpc.example.tasks.v1.Envelope.event:type_name -> google.protobuf.Any
 	0,  // 1: ttrpc.example.tasks.v1.Tasks.Create:input_type -> ttrpc.example.tasks.v1.CreateRequest
 	2,  // 2: ttrpc.example.tasks.v1.Tasks.Wait:input_type -> ttrpc.example.tasks.v1.WaitRequest
 	4,  // 3: ttrpc.example.tasks.v1.Tasks.Kill:input_type -> ttrpc.example.tasks.v1.KillRequest
 	6,  // 4: ttrpc.example.tasks.v1.Tasks.Logs:input_type -> ttrpc.example.tasks.v1.LogsRequest
 	8,  // 5: ttrpc.example.tasks.v1.Tasks.Events:input_type -> ttrpc.example.tasks.v1.EventsRequest
-	13, // 6: ttrpc.example.tasks.v1.Tasks.Import:input_type -> ttrpc.example.tasks.v1.Chunk
-	15, // 7: ttrpc.example.tasks.v1.Tasks.Attach:input_type -> ttrpc.example.tasks.v1.Input
-	17, // 8: ttrpc.example.tasks.v1.Tasks.Shutdown:input_type -> ttrpc.example.tasks.v1.ShutdownRequest
+	14, // 6: ttrpc.example.tasks.v1.Tasks.Import:input_type -> ttrpc.example.tasks.v1.Chunk
+	16, // 7: ttrpc.example.tasks.v1.Tasks.Attach:input_type -> ttrpc.example.tasks.v1.Input
+	18, // 8: ttrpc.example.tasks.v1.Tasks.Shutdown:input_type -> ttrpc.example.tasks.v1.ShutdownRequest
 	1,  // 9: ttrpc.example.tasks.v1.Tasks.Create:output_type -> ttrpc.example.tasks.v1.CreateResponse
 	3,  // 10: ttrpc.example.tasks.v1.Tasks.Wait:output_type -> ttrpc.example.tasks.v1.WaitResponse
 	5,  // 11: ttrpc.example.tasks.v1.Tasks.Kill:output_type -> ttrpc.example.tasks.v1.KillResponse
 	7,  // 12: ttrpc.example.tasks.v1.Tasks.Logs:output_type -> ttrpc.example.tasks.v1.LogsResponse
 	9,  // 13: ttrpc.example.tasks.v1.Tasks.Events:output_type -> ttrpc.example.tasks.v1.Envelope
-	14, // 14: ttrpc.example.tasks.v1.Tasks.Import:output_type -> ttrpc.example.tasks.v1.ImportResponse
-	16, // 15: ttrpc.example.tasks.v1.Tasks.Attach:output_type -> ttrpc.example.tasks.v1.Output
-	18, // 16: ttrpc.example.tasks.v1.Tasks.Shutdown:output_type -> ttrpc.example.tasks.v1.ShutdownResponse
+	15, // 14: ttrpc.example.tasks.v1.Tasks.Import:output_type -> ttrpc.example.tasks.v1.ImportResponse
+	17, // 15: ttrpc.example.tasks.v1.Tasks.Attach:output_type -> ttrpc.example.tasks.v1.Output
+	19, // 16: ttrpc.example.tasks.v1.Tasks.Shutdown:output_type -> ttrpc.example.tasks.v1.ShutdownResponse
 	9,  // [9:17] is the sub-list for method output_type
 	1,  // [1:9] is the sub-list for method input_type
 	1,  // [1:1] is the sub-list for extension type_name
@@ -1079,7 +1137,7 @@ func file_github_com_containerd_ttrpc_example_tasks_tasks_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_github_com_containerd_ttrpc_example_tasks_tasks_proto_rawDesc), len(file_github_com_containerd_ttrpc_example_tasks_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

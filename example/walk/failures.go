@@ -47,14 +47,15 @@ func (w *walker) deadline(ctx context.Context) error {
 	})
 }
 
-// cancelled gives a call up once the server is known to be working on it.
+// cancelled gives a call up once the server is known to be working on it, and has the handler tell
+// that it has heard of it.
 func (w *walker) cancelled(ctx context.Context) error {
 	return w.withTask(ctx, func(id string) error {
 		stream, err := w.events(ctx, id)
 		if err != nil {
 			return errors.Wrap(err, "events")
 		}
-		return w.line("Wait, cancelled on the way", func() (string, error) {
+		err = w.line("Wait, cancelled on the way", func() (string, error) {
 			waitCtx, cancel := context.WithCancel(ctx)
 			defer cancel()
 			ended := w.startWait(waitCtx, id)
@@ -67,6 +68,13 @@ func (w *walker) cancelled(ctx context.Context) error {
 				return "", errors.Errorf("want %v, got %v", context.Canceled, end.err)
 			}
 			return end.err.Error(), nil
+		})
+		if err != nil {
+			return err
+		}
+		return w.line("Wait, as its handler has it", func() (string, error) {
+			const want = "TaskGivenUp{context canceled}"
+			return want, skipTo(stream, want)
 		})
 	})
 }

@@ -77,6 +77,8 @@ func gogoText(typed any) string {
 		return fmt.Sprintf("TaskCreated{pid %d}", e.Pid)
 	case *gogotasks.TaskAwaited:
 		return "TaskAwaited{}"
+	case *gogotasks.TaskGivenUp:
+		return fmt.Sprintf("TaskGivenUp{%s}", e.Why)
 	case *gogotasks.TaskExited:
 		return fmt.Sprintf("TaskExited{status %d}", e.ExitStatus)
 	}

@@ -77,6 +77,8 @@ func googleText(typed any) string {
 		return fmt.Sprintf("TaskCreated{pid %d}", e.Pid)
 	case *tasks.TaskAwaited:
 		return "TaskAwaited{}"
+	case *tasks.TaskGivenUp:
+		return fmt.Sprintf("TaskGivenUp{%s}", e.Why)
 	case *tasks.TaskExited:
 		return fmt.Sprintf("TaskExited{status %d}", e.ExitStatus)
 	}

@@ -27,6 +27,7 @@ type Config struct {
 	Out      io.Writer // a line for each call
 	Steps    []string  // names of steps; empty is all but shutdown
 	Shutdown bool      // ask the server to end, as the last step
+	Restart  string    // the address, if another server comes there once the server was asked to end
 }
 
 type step struct {
@@ -34,8 +35,11 @@ type step struct {
 	run  func(*walker, context.Context) error
 }
 
-// lastStep ends the server, so it's taken once only.
-var lastStep = step{"shutdown", (*walker).shutdownInFlight}
+// These end the server, so they are taken once only.
+var (
+	restartStep = step{"restart", (*walker).restart}
+	lastStep    = step{"shutdown", (*walker).shutdownInFlight}
+)
 
 var allSteps = []step{
 	{"credentials", (*walker).credentials},
@@ -96,6 +100,12 @@ func Run(ctx context.Context, c *ttrpc.Client, config Config) error {
 				return err
 			}
 		}
+	}
+	if config.Restart != "" {
+		if google, err = restarted(ctx, config); err != nil {
+			return err
+		}
+		defer google.conn.Close()
 	}
 	if config.Shutdown {
 		return google.take(ctx, lastStep)

@@ -110,19 +110,34 @@ func TestOverUnixSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(context.Background(), l) }()
+	go func() { served <- serveTwice(addr, server, l) }()
 	client, err := walk.Dial(t.Context(), addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
 	var out bytes.Buffer
-	if err := walk.Run(t.Context(), client, walk.Config{Out: &out, Shutdown: true}); err != nil {
+	if err := walk.Run(t.Context(), client, walk.Config{Out: &out, Shutdown: true, Restart: addr}); err != nil {
 		t.Errorf("Run: %v\n%s", err, out.String())
 	}
 	if err := <-served; err != nil {
 		t.Errorf("Serve: %v", err)
 	}
+}
+
+// serveTwice has another server take a server's place when that has ended.
+func serveTwice(addr string, server *shim.Server, l net.Listener) error {
+	if err := server.Serve(context.Background(), l); err != nil {
+		return err
+	}
+	next, err := shim.New(shim.SameUser()...)
+	if err != nil {
+		return err
+	}
+	if l, err = shim.Listen(addr); err != nil {
+		return err
+	}
+	return next.Serve(context.Background(), l)
 }
 
 // A walk stops at the first step that goes wrong, and says which.
