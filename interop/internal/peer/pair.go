@@ -51,6 +51,12 @@ func Start(ctx context.Context, r Release, bin, dir string) (*Server, error) {
 // Stop ends the server and says how it ended.
 func (s *Server) Stop() error {
 	s.stdin.Close()
+	return s.Wait()
+}
+
+// Wait waits until the server has ended, and says how.
+func (s *Server) Wait() error {
+	defer s.stdin.Close()
 	defer os.Remove(s.Addr)
 	if err := s.cmd.Wait(); err != nil {
 		return fmt.Errorf("server of %s: %w\n%s", s.Release.Name, err, s.stderr)
@@ -69,12 +75,22 @@ const clientPatience = 5 * time.Minute
 // RunClient runs a client of one release through all scenarios against a server of another.
 // A client that crashes is started again behind the scenario that did it.
 func RunClient(ctx context.Context, bin string, s *Server) ([]Result, error) {
+	return runClient(ctx, bin, s, s.Addr, nil)
+}
+
+// RunRecorded runs a client through a Recorder at addr, without the scenarios whose names begin
+// with one of skip. The last scenario shuts the server down.
+func RunRecorded(ctx context.Context, bin string, s *Server, addr string, skip ...string) ([]Result, error) {
+	return runClient(ctx, bin, s, addr, skip, "-recorded")
+}
+
+func runClient(ctx context.Context, bin string, s *Server, addr string, skip []string, flags ...string) ([]Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, clientPatience)
 	defer cancel()
-	args := []string{"client", "-addr", s.Addr, "-forms", s.Forms}
 	if !s.Release.Streams {
-		args = append(args, "-skip", "stream/")
+		skip = append(skip, "stream/")
 	}
+	args := append([]string{"client", "-addr", addr, "-forms", s.Forms, "-skip", strings.Join(skip, ",")}, flags...)
 	var all []Result
 	for {
 		got, crashed, err := runOnce(ctx, bin, append(args, "-from", fmt.Sprint(len(all))))

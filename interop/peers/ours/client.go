@@ -50,8 +50,9 @@ func runClient(args []string) error {
 	addr := flags.String("addr", "", "the server's unix socket")
 	theirs := flags.String("forms", "", "the forms of messages that the server has, by commas")
 	only := flags.String("run", "", "only scenarios whose names begin so")
-	not := flags.String("skip", "", "no scenarios whose names begin so, if not empty")
+	not := flags.String("skip", "", "no scenarios whose names begin so; several by commas")
 	from := flags.Int("from", 0, "leave out so many scenarios")
+	all := flags.Bool("recorded", false, "also the scenarios that are there to be recorded; the last ends the server")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -59,9 +60,12 @@ func runClient(args []string) error {
 		untilParentEnds()
 		os.Exit(1)
 	}()
+	if *all {
+		scenarios = append(scenarios, recordedScenarios...)
+	}
 	out := json.NewEncoder(os.Stdout)
 	for _, sc := range scenarios[*from:] {
-		if !strings.HasPrefix(sc.name, *only) || *not != "" && strings.HasPrefix(sc.name, *not) {
+		if !strings.HasPrefix(sc.name, *only) || beginsWithOne(sc.name, *not) {
 			continue
 		}
 		r := Result{Scenario: sc.name, Want: sc.want}
@@ -74,6 +78,16 @@ func runClient(args []string) error {
 		}
 	}
 	return nil
+}
+
+// beginsWithOne reports whether a name begins with one of the prefixes, which commas separate.
+func beginsWithOne(name, prefixes string) bool {
+	for _, prefix := range strings.Split(prefixes, ",") {
+		if prefix != "" && strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // try runs one scenario on a connection of its own.

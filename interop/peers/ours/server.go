@@ -42,22 +42,26 @@ func serve(args []string) error {
 	if err != nil {
 		return err
 	}
-	register(s, paddedName, &handlers{form: forms[0], ended: make(chan struct{}, 1)})
+	over := make(chan struct{}, 2) // the end of Close, or of a Shutdown
+	held := newHolder(func() { s.Shutdown(context.Background()); over <- struct{}{} })
+	register(s, paddedName, newHandlers(forms[0], held))
 	var names []string
 	for _, f := range forms {
 		names = append(names, f.Name)
-		register(s, serviceName(f.Name), &handlers{form: f, ended: make(chan struct{}, 1)})
+		register(s, serviceName(f.Name), newHandlers(f, held))
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(context.Background(), l) }()
 	go func() {
 		untilParentEnds()
 		s.Close()
+		over <- struct{}{}
 	}()
 	fmt.Println("ready", strings.Join(names, ","))
 	if err := <-served; !errors.Is(err, ttrpc.ErrServerClosed) {
 		return err
 	}
+	<-over
 	return nil
 }
 
@@ -65,6 +69,11 @@ func serve(args []string) error {
 type handlers struct {
 	form  messages.Form
 	ended chan struct{} // capacity 1: an Until handler has seen its context end
+	held  *holder
+}
+
+func newHandlers(form messages.Form, held *holder) *handlers {
+	return &handlers{form, make(chan struct{}, 1), held}
 }
 
 // unary makes a method of a function on contents.
@@ -84,7 +93,7 @@ func (h *handlers) unary(f func(context.Context, messages.Item) (messages.Item, 
 
 // unaryMethods are what every release can serve.
 func (h *handlers) unaryMethods() map[string]ttrpc.Method {
-	return map[string]ttrpc.Method{
+	methods := map[string]ttrpc.Method{
 		"Echo":  h.unary(func(_ context.Context, i messages.Item) (messages.Item, error) { return i, nil }),
 		"Sum":   h.unary(sum),
 		"Big":   h.unary(big),
@@ -95,6 +104,10 @@ func (h *handlers) unaryMethods() map[string]ttrpc.Method {
 		"State": h.unary(state),
 		"Nil":   func(context.Context, func(interface{}) error) (interface{}, error) { return nil, nil },
 	}
+	for name, f := range h.held.methods() {
+		methods[name] = h.unary(f)
+	}
+	return methods
 }
 
 // sum answers with the length and the checksum of the data.
@@ -203,4 +216,35 @@ func detailed() error {
 		panic(err)
 	}
 	return s.Err()
+}
+
+// holder keeps a call back until another one frees it.
+type holder struct {
+	entered, free, left chan struct{} // capacity 1
+	shutdown            func()        // of the server
+}
+
+func newHolder(shutdown func()) *holder {
+	return &holder{make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1), shutdown}
+}
+
+// leaveTime is how long a call is kept back once the server shuts down: longer than the originals
+// take to look for idle connections.
+const leaveTime = time.Second
+
+// methods are those of the holder: "Hold" is kept back, "Held" answers when it is, "Free" ends it,
+// and "Leave" shuts the server down and ends it then.
+func (h *holder) methods() map[string]func(context.Context, messages.Item) (messages.Item, error) {
+	answer := func(f func()) func(context.Context, messages.Item) (messages.Item, error) {
+		return func(_ context.Context, i messages.Item) (messages.Item, error) { f(); return i, nil }
+	}
+	return map[string]func(context.Context, messages.Item) (messages.Item, error){
+		"Hold": answer(func() { h.entered <- struct{}{}; <-h.free; h.left <- struct{}{} }),
+		"Held": answer(func() { <-h.entered }),
+		"Free": answer(func() { h.free <- struct{}{}; <-h.left }),
+		"Leave": answer(func() {
+			go h.shutdown()
+			time.AfterFunc(leaveTime, func() { h.free <- struct{}{} })
+		}),
+	}
 }

@@ -254,3 +254,48 @@ func tryClose(s *session) (string, error) {
 	_, err := s.call(context.Background(), "Echo", messages.Item{})
 	return text + ", " + saw(err), nil
 }
+
+// recordedScenarios are there for their bytes, which are recorded. The last ends the server.
+var recordedScenarios = []scenario{
+	{"late/answer", "context: context canceled, freed, connection alive", tryLateAnswer},
+	{"shutdown/in-flight", "held", tryShutdown},
+}
+
+// begin has a call held back, and returns when it is.
+func (s *session) begin(ctx context.Context) (<-chan error, error) {
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.call(ctx, "Hold", messages.Item{Text: "held"})
+		done <- err
+	}()
+	_, err := s.call(context.Background(), "Held", messages.Item{})
+	return done, err
+}
+
+// tryLateAnswer gives a call up that is answered all the same.
+func tryLateAnswer(s *session) (string, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done, err := s.begin(ctx)
+	if err != nil {
+		return "", err
+	}
+	cancel()
+	text := saw(<-done)
+	if _, err := s.call(context.Background(), "Free", messages.Item{}); err != nil {
+		return text, err
+	}
+	return text + ", freed, " + s.alive(), nil
+}
+
+// tryShutdown has the server shut down while a call is in flight, and sees that answered.
+func tryShutdown(s *session) (string, error) {
+	done, err := s.begin(context.Background())
+	if err != nil {
+		return "", err
+	}
+	if _, err := s.call(context.Background(), "Leave", messages.Item{}); err != nil {
+		return "Leave", err
+	}
+	return "held", <-done
+}
