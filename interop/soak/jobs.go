@@ -34,8 +34,14 @@ func (j *job) one() {
 	ctx, cancel := context.WithTimeout(context.Background(), callBound)
 	defer cancel()
 	name, allowed, do := j.choose()
+	name = j.link.name + name
 	start := time.Now()
 	err := do(ctx)
+	// A stream, for calls are made again by the client.
+	for j.link.redials && ttrpc.NotSent(err) && errors.Is(err, ttrpc.ErrClosed) {
+		j.link.tally.failed("not begun, made again")
+		err = do(ctx)
+	}
 	j.link.tally.done(name, time.Since(start))
 	switch {
 	case err == nil:
@@ -75,8 +81,10 @@ func (j *job) choose() (name string, allowed func(error) bool, do func(context.C
 		return "stream from the server", nil, j.list
 	case n < 88:
 		return "stream to the server", nil, j.join
-	case n < 92:
+	case n < 91:
 		return "failing stream", isCode(codes.Aborted), j.failingStream
+	case n < 92:
+		return "paused stream", nil, j.paused
 	default:
 		return "abandoned stream", isCode(codes.Canceled), j.abandon
 	}
@@ -263,6 +271,25 @@ func (j *job) list(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := j.listed(s, n, size); err != nil {
+		return err
+	}
+	return j.wantEOF(s)
+}
+
+// paused lets a stream lie for a while and wants all of it then. With a server that knows windows
+// it is more than a stream may hold, and by times more than a connection may.
+func (j *job) paused(ctx context.Context) error {
+	const size = 8 << 10
+	n := int64(100)
+	if j.link.server.Release.Ours {
+		n = 1500
+	}
+	s, err := j.stream(ctx, "List", ttrpc.StreamDesc{StreamingServer: true}, j.mine.Of(messages.Item{Number: n, Data: make([]byte, size)}))
+	if err != nil {
+		return err
+	}
+	pause(ctx, time.Duration(j.random.IntN(2000))*time.Millisecond)
 	if err := j.listed(s, n, size); err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 // soak is one run.
 type soak struct {
 	seed    uint64
+	dir     string
 	bins    map[string]string
 	servers []*peer.Server
 	tally   tally
@@ -39,6 +40,7 @@ func (s *soak) round(ctx context.Context, n int, end time.Time) {
 		}
 	}
 	all.Go(func() { s.oldClients(ctx) })
+	all.Go(func() { s.restarts(ctx, n) })
 	all.Wait()
 }
 
@@ -54,11 +56,13 @@ func (s *soak) keepConnected(ctx context.Context, server *peer.Server, random *r
 
 // A link is one connection under load. Calls may fail with ErrClosed once it is cut.
 type link struct {
-	client *ttrpc.Client
-	server *peer.Server
-	forms  []string
-	cut    atomic.Bool
-	tally  *tally
+	client  *ttrpc.Client
+	server  *peer.Server
+	forms   []string
+	name    string // in front of those of its jobs
+	redials bool   // nothing may fail, but what was not begun, and that is made again
+	cut     atomic.Bool
+	tally   *tally
 }
 
 // onCloseBound is how long an on-close callback may take to run after Close.

@@ -1,6 +1,8 @@
 // Command soak puts mixed load on servers of every release for as long as it is told, with
-// cancels, deadlines, cut connections and reconnects at random, and checks every answer. It
-// fails if an answer is wrong, or if goroutines, descriptors or memory grow.
+// cancels, deadlines, paused consumers, streams that are given up, cut connections and reconnects
+// at random, and checks every answer. One server of ours is restarted again and again, under
+// clients that dial themselves, for which nothing may fail. It fails if an answer is wrong, or if
+// goroutines, descriptors or memory grow.
 package main
 
 import (
@@ -11,6 +13,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"time"
 
 	"github.com/containerd/ttrpc/interop/internal/peer"
@@ -38,7 +41,10 @@ func run(ctx context.Context, length time.Duration, seed uint64, race bool) (err
 		return err
 	}
 	defer os.RemoveAll(dir)
-	s := &soak{seed: seed}
+	s := &soak{seed: seed, dir: dir}
+	if err := os.Mkdir(filepath.Join(dir, "restarts"), 0o700); err != nil {
+		return err
+	}
 	defer func() { err = errors.Join(err, s.stopServers()) }()
 	if err := s.startServers(ctx, dir, race); err != nil {
 		return err
