@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 )
 
 // seen is metadata without what HTTP/2 brings.
@@ -127,6 +128,22 @@ func (c countingCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	return c.CodecV2.Unmarshal(data, v)
 }
 
+// oldCodec is protobuf's in the older form, for grpc.ForceCodec and grpc.CallCustomCodec.
+type oldCodec struct{ w *wire }
+
+func (c oldCodec) Marshal(v any) ([]byte, error) {
+	c.w.say("marshal %T", v)
+	return proto.Marshal(v.(proto.Message))
+}
+
+func (c oldCodec) Unmarshal(data []byte, v any) error {
+	c.w.say("unmarshal %T", v)
+	return proto.Unmarshal(data, v.(proto.Message))
+}
+
+func (oldCodec) Name() string   { return "proto" }
+func (oldCodec) String() string { return "proto" }
+
 func forced(w *wire) grpc.CallOption {
 	return grpc.ForceCodecV2(countingCodec{encoding.GetCodecV2("proto"), w})
 }
@@ -159,7 +176,9 @@ func TestCallOptions(t *testing.T) {
 		}},
 		"ignored": {serve: echoes, run: func(w *wire) {
 			for _, opt := range []grpc.CallOption{
-				grpc.WaitForReady(true), grpc.MaxRetryRPCBufferSize(1), grpc.UseCompressor("gzip"), grpc.StaticMethod(),
+				//lint:ignore SA1019 programs have it
+				grpc.WaitForReady(true), grpc.FailFast(true),
+				grpc.MaxRetryRPCBufferSize(1), grpc.UseCompressor("gzip"), grpc.StaticMethod(),
 				grpc.EmptyCallOption{}, grpc.CallContentSubtype("proto"), grpc.CallContentSubtype("PROTO"),
 			} {
 				calls(opt)(w)
@@ -167,6 +186,9 @@ func TestCallOptions(t *testing.T) {
 		}},
 		"codec": {serve: echoes, run: func(w *wire) {
 			calls(forced(w))(w)
+			calls(grpc.ForceCodec(oldCodec{w}))(w)
+			//lint:ignore SA1019 programs have it
+			calls(grpc.CallCustomCodec(oldCodec{w}))(w)
 			calls(grpc.ForceCodecV2(encoding.GetCodecV2("proto")), grpc.MaxCallSendMsgSize(5))(w)
 			calls(grpc.ForceCodecV2(encoding.GetCodecV2("proto")), grpc.MaxCallRecvMsgSize(5))(w)
 			out := new(grpc_testing.SimpleResponse)

@@ -1,5 +1,5 @@
 // Package interop holds that traces go on between this module and github.com/containerd/otelttrpc,
-// whichever end either of them is at.
+// and OpenTelemetry's handlers for grpc-go, whichever end either of them is at.
 package interop
 
 import (
@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/containerd/otelttrpc"
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/trace"
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/containerd/ttrpc"
+	grpcttrpc "github.com/containerd/ttrpc/grpc"
 	ours "github.com/containerd/ttrpc/otel"
 )
 
@@ -55,12 +57,18 @@ func TestTracesGoOn(t *testing.T) {
 	provider := trace.NewTracerProvider(trace.WithSyncer(spans))
 	handler := ours.NewHandler(ours.WithTracerProvider(provider), ours.WithPropagator(propagator))
 	theirs := []otelttrpc.Option{otelttrpc.WithTracerProvider(provider), otelttrpc.WithPropagators(propagator)}
+	grpcs := []otelgrpc.Option{otelgrpc.WithTracerProvider(provider), otelgrpc.WithPropagators(propagator)}
+	grpcServer := ttrpc.WithServerStats(grpcttrpc.StatsHandler(otelgrpc.NewServerHandler(grpcs...)))
+	grpcClient := ttrpc.WithClientStats(grpcttrpc.StatsHandler(otelgrpc.NewClientHandler(grpcs...)))
 	for name, sides := range map[string]struct {
 		server ttrpc.ServerOpt
 		client ttrpc.ClientOpts
 	}{
-		"their client": {ttrpc.WithServerStats(handler), ttrpc.WithUnaryClientInterceptor(otelttrpc.UnaryClientInterceptor(theirs...))},
-		"their server": {ttrpc.WithUnaryServerInterceptor(otelttrpc.UnaryServerInterceptor(theirs...)), ttrpc.WithClientStats(handler)},
+		"their client":  {ttrpc.WithServerStats(handler), ttrpc.WithUnaryClientInterceptor(otelttrpc.UnaryClientInterceptor(theirs...))},
+		"their server":  {ttrpc.WithUnaryServerInterceptor(otelttrpc.UnaryServerInterceptor(theirs...)), ttrpc.WithClientStats(handler)},
+		"grpc's client": {ttrpc.WithServerStats(handler), grpcClient},
+		"grpc's server": {grpcServer, ttrpc.WithClientStats(handler)},
+		"grpc's both":   {grpcServer, grpcClient},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spans.Reset()
