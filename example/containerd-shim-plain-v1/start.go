@@ -28,10 +28,13 @@ const (
 	addressFile = "address"
 	// Variables that containerd sets.
 	envEvents     = "TTRPC_ADDRESS"
-	envMaxVersion = "MAX_SHIM_VERSION" // containerd 1.7 and newer, which read JSON
+	envMaxVersion = "MAX_SHIM_VERSION" // containerd 1.7 to 2.2, which read JSON, and newer
 )
 
-// answer is what start prints. It has the field names of containerd's BootstrapResult.
+// protocolTTRPC is what the shim speaks, as start tells it.
+const protocolTTRPC = "ttrpc"
+
+// answer is what start prints for containerd 1.7 to 2.2.
 type answer struct {
 	Version  int    `json:"version"` // of the task service
 	Address  string `json:"address"`
@@ -79,16 +82,14 @@ func parseParams(input []byte, inv invocation) *bootstrap.BootstrapParams {
 // writeAnswer answers as the containerd at hand understands it: the task service's version 3 came
 // before BootstrapParams, but all that do not send these speak version 2.
 func writeAnswer(out io.Writer, address string, bootstrapped bool) error {
-	_, isJSON := os.LookupEnv(envMaxVersion)
-	if !bootstrapped && !isJSON {
-		_, err := io.WriteString(out, address)
-		return err
-	}
-	a := answer{Version: 2, Address: address, Protocol: "ttrpc"}
 	if bootstrapped {
-		a.Version = 3
+		return printMessage(out, &bootstrap.BootstrapResult{Version: 3, Address: address, Protocol: protocolTTRPC})
 	}
-	return json.NewEncoder(out).Encode(a)
+	if _, isJSON := os.LookupEnv(envMaxVersion); isJSON {
+		return json.NewEncoder(out).Encode(answer{Version: 2, Address: address, Protocol: protocolTTRPC})
+	}
+	_, err := io.WriteString(out, address)
+	return err
 }
 
 // socketDir is the folder for the socket, which only its owner may enter.

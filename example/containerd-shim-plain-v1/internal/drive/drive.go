@@ -19,6 +19,7 @@ import (
 	task "github.com/containerd/containerd/api/runtime/task/v3"
 	"github.com/containerd/ttrpc"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 )
 
 // Namespace is the containerd namespace that shims are started in.
@@ -28,8 +29,8 @@ const Namespace = "drive"
 type Protocol int
 
 const (
-	Bootstrap Protocol = iota // 2.3 and newer: BootstrapParams on stdin, the answer in JSON
-	JSON                      // 1.7 and newer: the answer in JSON
+	Bootstrap Protocol = iota // 2.3 and newer: BootstrapParams on stdin, BootstrapResult on stdout
+	JSON                      // 1.7 to 2.2: maybe options on stdin, the answer in JSON
 	Address                   // older: the answer is the address
 )
 
@@ -56,17 +57,9 @@ type Shim struct {
 // Start runs the shim's action start, and makes a client of what it answers. The client connects
 // with its first call; it is the caller's to close.
 func Start(ctx context.Context, c Config) (*Shim, error) {
-	input, err := proto.Marshal(&bootstrap.BootstrapParams{
-		InstanceID:             c.ID,
-		Namespace:              Namespace,
-		ContainerdTtrpcAddress: c.Events,
-		SocketDir:              &c.Sockets,
-	})
+	input, err := c.input()
 	if err != nil {
 		return nil, err
-	}
-	if c.Protocol != Bootstrap {
-		input = nil
 	}
 	out, err := c.run(ctx, input, "start")
 	if err != nil {
@@ -84,15 +77,38 @@ func Start(ctx context.Context, c Config) (*Shim, error) {
 	return s, nil
 }
 
-func (c Config) parse(out []byte) (*Shim, error) {
-	if c.Protocol == Address {
-		return &Shim{Version: 2, Address: string(out), Protocol: "ttrpc"}, nil
+// input is what containerd sends. The options of a runtime could be read as BootstrapParams.
+func (c Config) input() ([]byte, error) {
+	switch c.Protocol {
+	case Bootstrap:
+		return proto.Marshal(&bootstrap.BootstrapParams{
+			InstanceID:             c.ID,
+			Namespace:              Namespace,
+			ContainerdTtrpcAddress: c.Events,
+			SocketDir:              &c.Sockets,
+		})
+	case JSON:
+		return proto.Marshal(&anypb.Any{TypeUrl: "plain.Options", Value: []byte(Namespace)})
+	default:
+		return nil, nil
 	}
-	var s Shim
-	if err := json.Unmarshal(out, &s); err != nil {
+}
+
+func (c Config) parse(out []byte) (*Shim, error) {
+	s := &Shim{Version: 2, Address: string(out), Protocol: "ttrpc"}
+	var err error
+	switch c.Protocol {
+	case Bootstrap:
+		var result bootstrap.BootstrapResult
+		err = proto.Unmarshal(out, &result)
+		s = &Shim{Version: int(result.GetVersion()), Address: result.GetAddress(), Protocol: result.GetProtocol()}
+	case JSON:
+		err = json.Unmarshal(out, s)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("start printed %q: %w", out, err)
 	}
-	return &s, nil
+	return s, nil
 }
 
 // Delete runs the shim's action delete, as for one that has died.
