@@ -37,24 +37,23 @@ func StatusOf(err error) *status.Status {
 	return status.New(callCode(err), err.Error())
 }
 
-// callCodes has what callers get that no server has sent.
-var callCodes = []struct {
-	err  error
-	code codes.Code
-}{
-	{context.DeadlineExceeded, codes.DeadlineExceeded},
-	{os.ErrDeadlineExceeded, codes.DeadlineExceeded},
-	{context.Canceled, codes.Canceled},
-	{ErrClosed, codes.Unavailable},
-	{ErrServerClosed, codes.Unavailable},
-	{ErrStreamFull, codes.ResourceExhausted},
-	{ErrStreamClosed, codes.FailedPrecondition},
-	{ErrProtocol, codes.Internal},
-	{codec.ErrUnknownType, codes.Internal},
-}
-
+// callCode has what callers get that no server has sent. The table is no variable: that would be
+// made at the start of all programs.
 func callCode(err error) codes.Code {
-	for _, known := range callCodes {
+	for _, known := range []struct {
+		err  error
+		code codes.Code
+	}{
+		{context.DeadlineExceeded, codes.DeadlineExceeded},
+		{os.ErrDeadlineExceeded, codes.DeadlineExceeded},
+		{context.Canceled, codes.Canceled},
+		{ErrClosed, codes.Unavailable},
+		{ErrServerClosed, codes.Unavailable},
+		{ErrStreamFull, codes.ResourceExhausted},
+		{ErrStreamClosed, codes.FailedPrecondition},
+		{ErrProtocol, codes.Internal},
+		{codec.ErrUnknownType, codes.Internal},
+	} {
 		if errors.Is(err, known.err) {
 			return known.code
 		}

@@ -81,7 +81,7 @@ func (c *callContext) Value(key any) any {
 // contextBatch is contexts that are allocated at once: one that a user keeps keeps the others, too.
 type contextBatch struct {
 	used int
-	all  [16]callContext
+	all  [24]callContext
 }
 
 // spareContexts has the batches that are not used up.
