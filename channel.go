@@ -269,7 +269,7 @@ func (c *conn) streams() []*stream {
 	defer c.mu.Unlock()
 	all := make([]*stream, 0, len(c.calls))
 	for _, call := range c.calls {
-		if s := call.receiver(); s != nil && s.flow != nil {
+		if s := call.receiver(); s != nil && s.kind != callUnary {
 			all = append(all, s)
 		}
 	}

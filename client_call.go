@@ -218,9 +218,7 @@ func (c *Client) exchange(ctx context.Context, s *stream, st *callStats, f *wire
 	if err := c.wait(ctx, s); err != nil {
 		return nil, err
 	}
-	reply, err := s.reply, s.err
-	s.reply, s.err, s.ended, s.over = nil, nil, false, false
-	return reply, err
+	return s.reuse()
 }
 
 // newCall takes a unary call from the pool.
@@ -284,7 +282,7 @@ func (c *Client) begin(s *stream, f *wire.Frame) (transport.Unwritten, error) {
 	s.outgoing.begin(c.firstLimit)
 	c.registerLocked(s.id, s)
 	posted = c.greetLocked(s.id, posted)
-	if s.flow != nil {
+	if s.kind != callUnary {
 		posted = c.restrainLocked(s, posted)
 	}
 	return posted, nil

@@ -142,10 +142,10 @@ func (c *Client) handleData(in *transport.Inbound) bool {
 	switch {
 	case !live:
 		return true
-	case s.flow == nil:
+	case s.kind == callUnary:
 		c.giveUp(in.Stream, unexpected(in.Type))
 		return true
-	case s.noData:
+	case !s.kind.serverStreams():
 		c.giveUp(in.Stream, fmt.Errorf("received data from non-streaming server: %w", ErrProtocol))
 		return true
 	case !c.deliver(s, in):

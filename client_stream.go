@@ -64,11 +64,11 @@ func (c *Client) openStream(
 	if err != nil {
 		return nil, err
 	}
-	cs := &clientStream{c: c, ctx: ctx, sends: desc.StreamingClient, sendClosed: !desc.StreamingClient}
+	cs := &clientStream{c: c, ctx: ctx}
+	cs.kind, cs.countUntil = streamKind(desc.StreamingClient, desc.StreamingServer), recvEnded
 	cs.ready, cs.flow, cs.stats = make(chan struct{}, 1), &c.inflow, st
-	cs.noData = !desc.StreamingServer
 	c.ease() // streams may have ended that nobody has read
-	cs.name = callName{service, method, desc.StreamingClient, transport.Clock()}
+	cs.name = callName{service, method, transport.Clock()}
 	sizes := payloadSizes{e.Size(), f.Len()}
 	if err := c.send(ctx, &cs.stream, f); err != nil {
 		return nil, err
@@ -112,10 +112,8 @@ func openingFlags(desc *StreamDesc, e codec.Encoder) uint8 {
 // clientStream is the user's side of a stream.
 type clientStream struct {
 	stream
-	c          *Client
-	ctx        context.Context
-	sends      bool // the client streams
-	sendClosed bool // nothing more may be sent; guarded by the client's lock
+	c   *Client
+	ctx context.Context
 }
 
 // abandon ends the stream for its context. A server that knows no extensions is not told: there is
@@ -124,7 +122,7 @@ func (cs *clientStream) abandon() { cs.c.giveUp(cs.id, cs.ctx.Err()) }
 
 // CloseSend implements [ClientStream].
 func (cs *clientStream) CloseSend() error {
-	if !cs.sends {
+	if !cs.kind.clientStreams() {
 		return fmt.Errorf("%w: cannot close non-streaming client", ErrProtocol)
 	}
 	posted, err := cs.post(wire.EndFrame())
@@ -142,7 +140,7 @@ func (cs *clientStream) CloseSend() error {
 
 // SendMsg implements [ClientStream].
 func (cs *clientStream) SendMsg(m any) error {
-	if !cs.sends {
+	if !cs.kind.clientStreams() {
 		return fmt.Errorf("%w: cannot send data from non-streaming client", ErrProtocol)
 	}
 	e, err := optionalEncoder(m)
@@ -182,14 +180,16 @@ func (cs *clientStream) post(f *wire.Frame) (posted transport.Unwritten, err err
 	switch {
 	case c.state == connClosed:
 		err = asClosed(c.cause)
-	case cs.sendClosed:
+	case cs.outgoing.state == sendClosed:
 		err = ErrStreamClosed
 	case c.calls[cs.id] == nil:
 		err = errStreamOver
 	case !last && !cs.hasRoomLocked(&c.conn):
 		return posted, errNotYet
 	}
-	cs.sendClosed = cs.sendClosed || last
+	if last {
+		cs.outgoing.close()
+	}
 	if err != nil {
 		f.Free()
 		return posted, err
@@ -209,9 +209,9 @@ func (cs *clientStream) sendError() error {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	switch {
-	case !cs.ended && cs.ctx.Err() != nil: // it is being given up for that
+	case cs.state == recvOpen && cs.ctx.Err() != nil: // it is being given up for that
 		return cs.ctx.Err()
-	case cs.err == nil || cs.answered:
+	case cs.err == nil || cs.state == recvAnswered:
 		return ErrStreamClosed
 	}
 	return cs.err
@@ -240,6 +240,7 @@ func (cs *clientStream) takeAnswer(m any) error {
 	cs.mu.Lock()
 	reply := cs.reply
 	cs.reply = nil
+	cs.state.takeReply()
 	cs.mu.Unlock()
 	defer reply.Free()
 	size, err := decodeReply(cs.ctx, reply, m)
@@ -248,7 +249,7 @@ func (cs *clientStream) takeAnswer(m any) error {
 	}
 	if err != nil {
 		cs.mu.Lock()
-		cs.err, cs.answered = err, true
+		cs.err = err
 		cs.mu.Unlock()
 	}
 	return err

@@ -20,7 +20,8 @@ type serverStream struct {
 // first. A client that does not stream has sent all with it.
 func newServerStream(call *serverCall) *serverStream {
 	ss := &serverStream{sc: call.sc, method: call.method}
-	ss.id, ss.ready, ss.flow, ss.countAfterEnd = call.id, make(chan struct{}, 1), &call.sc.inflow, true
+	ss.id, ss.ready, ss.flow = call.id, make(chan struct{}, 1), &call.sc.inflow
+	ss.kind, ss.countUntil = call.method.kind(), recvDiscarded
 	if !call.method.streamingClient || len(call.payload) > 0 {
 		f := wire.StartFrame(len(call.payload))
 		f.Append(call.payload)

@@ -26,6 +26,13 @@ type method struct {
 	brevity //inline:
 }
 
+func (m *method) kind() callKind {
+	if m.stream == nil {
+		return callUnary
+	}
+	return streamKind(m.streamingClient, m.streamingServer)
+}
+
 func (m *method) info() CallInfo {
 	return CallInfo{FullMethod: m.name, StreamingClient: m.streamingClient, StreamingServer: m.streamingServer}
 }

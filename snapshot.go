@@ -151,7 +151,7 @@ func (c *conn) lookLocked(since time.Time) ConnSnapshot {
 // look looks at a server's call in flight. The conn's lock is held.
 func (call *serverCall) look() CallSnapshot {
 	m := call.method
-	look := CallSnapshot{Method: m.name, Kind: kindOfCall(m.stream != nil, m.streamingClient, m.streamingServer), State: "queued"}
+	look := CallSnapshot{Method: m.name, Kind: m.kind().String(), State: "queued"}
 	if began := call.began.Load(); began != 0 {
 		look.State, look.Since = "running", transport.ClockTime(time.Duration(began))
 	}
@@ -163,39 +163,26 @@ func (call *serverCall) look() CallSnapshot {
 
 // look looks at a client's call in flight. The conn's lock is held.
 func (s *stream) look() CallSnapshot {
-	look := CallSnapshot{Method: fullMethod(s.name.service, s.name.method), State: "waiting"}
-	look.Kind = kindOfCall(s.flow != nil, s.name.sends, !s.noData)
+	look := CallSnapshot{Method: fullMethod(s.name.service, s.name.method), Kind: s.kind.String(), State: "waiting"}
 	if s.name.since != 0 {
 		look.Since = transport.ClockTime(s.name.since)
 	}
-	if s.flow != nil {
+	if s.kind != callUnary {
 		look.State, look.Stream = "open", s.progress()
 	}
 	return look
 }
 
-func kindOfCall(stream, client, server bool) string {
-	switch {
-	case !stream:
-		return "unary"
-	case client && server:
-		return "bidi stream"
-	case client:
-		return "client stream"
-	}
-	return "server stream"
-}
-
 // progress is how far a stream has come. The conn's lock is held.
 func (s *stream) progress() *StreamSnapshot {
-	limit, told := s.outgoing.current()
-	p := &StreamSnapshot{Sent: WindowSnapshot{Bytes: s.outgoing.sent, Limited: told && limit != noLimit}}
+	limit := s.outgoing.current()
+	p := &StreamSnapshot{Sent: WindowSnapshot{Bytes: s.outgoing.sent, Limited: limit != noLimit}}
 	if p.Sent.Limited {
 		p.Sent.Limit = limit
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p.Ended, p.Unread = s.ended, s.buffered
+	p.Ended, p.Unread = s.state != recvOpen, s.buffered
 	p.Received = WindowSnapshot{Bytes: s.incoming.received, Limited: s.incoming.state == windowTold}
 	if p.Received.Limited {
 		p.Received.Limit = s.incoming.limit

@@ -17,14 +17,13 @@ import (
 // touch the stream again. One consumer at a time takes out, under recvMu. ready wakes it;
 // a wake-up says no more than "look".
 type stream struct {
-	id    uint32
-	ready chan struct{} // capacity 1
-	flow  *inflow       // nil for a unary call, which has no Data
-	stats *callStats    // nil without a handler, and for a unary call
-	name  callName      // a client's; for snapshots
-
-	noData        bool // a stream whose peer sends none: the answer is a Response
-	countAfterEnd bool // buffered counts beyond the end: a server's stream
+	id         uint32
+	kind       callKind
+	countUntil recvState     // what it has counts in flow before this state
+	ready      chan struct{} // capacity 1
+	flow       *inflow       // nil for a unary call, which has no Data
+	stats      *callStats    // nil without a handler, and for a unary call
+	name       callName      // a client's; for snapshots
 
 	outgoing sendWindow // guarded by the conn's lock
 
@@ -32,14 +31,12 @@ type stream struct {
 	sent     atomic.Int32 // messages since the last RecvMsg
 
 	mu       sync.Mutex // guards all below, down to stop
+	state    recvState
 	inbox    wire.Queue // whole Data frames, not taken yet
 	buffered int        // bytes in inbox and cur: see countedLocked
 	incoming recvWindow
-	ended    bool // nothing more will come
-	over     bool // nothing more will be taken
-	reply    *wire.Frame
-	err      error       // the failure that ended it; with reply nil and err nil the end is io.EOF
-	answered bool        // err came from the peer's Response
+	reply    *wire.Frame // in recvReplied
+	err      error       // the failure that ended it; nil where the end is io.EOF
 	stop     func() bool // ends the watch on the call's context; nil: none
 
 	recvMu sync.Mutex  // guards all below, and makes consumers take turns
@@ -52,8 +49,39 @@ type stream struct {
 // under the conn's lock while it is.
 type callName struct {
 	service, method string
-	sends           bool          // a stream whose client streams
 	since           time.Duration // on the clock; 0: not known
+}
+
+// callKind says what each side of a call sends.
+type callKind uint8
+
+const (
+	callUnary        callKind = iota // a Request and a Response
+	callOneEach                      // the same, by a stream's API
+	callClientStream                 // the client a stream, the server a Response
+	callServerStream                 // the client a Request, the server a stream
+	callBidi                         // both a stream
+)
+
+// streamKind is the kind of a stream.
+func streamKind(client, server bool) callKind {
+	switch {
+	case client && server:
+		return callBidi
+	case client:
+		return callClientStream
+	case server:
+		return callServerStream
+	}
+	return callOneEach
+}
+
+func (k callKind) clientStreams() bool { return k == callClientStream || k == callBidi }
+func (k callKind) serverStreams() bool { return k == callServerStream || k == callBidi }
+
+// String is the kind's name in a snapshot.
+func (k callKind) String() string {
+	return [...]string{"unary", "server stream", "client stream", "server stream", "bidi stream"}[k]
 }
 
 func (s *stream) receiver() *stream { return s }
@@ -82,7 +110,7 @@ func signal(ch chan struct{}) {
 func (s *stream) push(in *transport.Inbound) (ok bool, due limitDue) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended {
+	if s.state != recvOpen {
 		return true, due
 	}
 	n := len(in.Raw)
@@ -114,7 +142,8 @@ func (s *stream) pass(n int) {
 // ended, and neither is an orderly end. What has come can still be taken. The first end counts.
 func (s *stream) closeRecv(reply *wire.Frame, err error) {
 	s.mu.Lock()
-	if s.ended {
+	before := s.state
+	if !s.state.end(reply != nil) {
 		s.mu.Unlock()
 		if reply != nil {
 			reply.Free()
@@ -122,7 +151,7 @@ func (s *stream) closeRecv(reply *wire.Frame, err error) {
 		return
 	}
 	s.reply, s.err = reply, err
-	stop := s.markLocked(false)
+	stop := s.endLocked(before)
 	s.mu.Unlock()
 	s.announceEnd(stop)
 }
@@ -135,22 +164,31 @@ func (s *stream) discard(err error) {
 	if s.err == nil {
 		s.err = err
 	}
-	stop := s.markLocked(true)
+	before := s.state
+	s.state.discard()
+	stop := s.endLocked(before)
 	s.mu.Unlock()
 	s.announceEnd(stop)
 }
 
-// markLocked marks the end, and returns how to end the watch on the call's context.
-func (s *stream) markLocked(over bool) (stop func() bool) {
-	counted := s.countedLocked()
-	if !s.ended && s.flow != nil {
+// endLocked gives back what a stream no longer needs that has come from a state into one in which
+// nothing more comes. It returns how to end the watch on the call's context.
+func (s *stream) endLocked(before recvState) (stop func() bool) {
+	if before == recvOpen && s.flow != nil {
 		s.incoming.close(&s.flow.budget)
 	}
-	s.ended, s.over = true, s.over || over
-	if counted && !s.countedLocked() {
+	if before < s.countUntil && !s.countedLocked() {
 		s.flow.release(s.buffered)
 	}
 	return s.stop
+}
+
+// reuse returns how a unary call has ended, of which only its caller knows by then, and makes the
+// stream ready for the next.
+func (s *stream) reuse() (reply *wire.Frame, err error) {
+	reply, err = s.reply, s.err
+	s.state, s.reply, s.err = recvOpen, nil, nil
+	return reply, err
 }
 
 func (s *stream) announceEnd(stop func() bool) {
@@ -165,7 +203,7 @@ func (s *stream) announceEnd(stop func() bool) {
 // server it does until the stream is over, which comes with the handler's return at the latest. A
 // client's user may forget a stream that the server has ended, so there it does until then.
 func (s *stream) countedLocked() bool {
-	return s.flow != nil && !s.over && (!s.ended || s.countAfterEnd)
+	return s.state < s.countUntil
 }
 
 // watch calls f when ctx ends before the stream does.
@@ -176,7 +214,7 @@ func (s *stream) watch(ctx context.Context, f func()) {
 	stop := context.AfterFunc(ctx, f)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended {
+	if s.state != recvOpen {
 		stop()
 		return
 	}
@@ -220,5 +258,5 @@ func (s *stream) stallLeft(timeout time.Duration) (left time.Duration, ok bool) 
 func (s *stream) isEnded() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ended
+	return s.state != recvOpen
 }

@@ -97,12 +97,12 @@ func (s *stream) refill() error {
 		return nil
 	}
 	switch {
-	case !s.ended:
+	case s.state == recvOpen:
 		return errNothingYet
+	case s.state == recvReplied:
+		return errAnswered
 	case s.err != nil:
 		return s.err
-	case s.reply != nil:
-		return errAnswered
 	}
 	return io.EOF
 }

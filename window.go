@@ -44,12 +44,15 @@ func (b *budget) eases() bool {
 // windowState is how far the control of a stream's Data has come, at its receiver.
 //
 //	from          event                                                     to
-//	windowFree    half of the window lies unread, or the budget is crowded  windowTold
+//	windowFree    the consumer waits                                        windowWanted
+//	windowWanted  a message comes                                           windowFree
+//	one of both   half of the window lies unread, or the budget is crowded  windowTold
 //	any           nothing more will come                                    windowClosed
 type windowState uint8
 
 const (
 	windowFree windowState = iota
+	windowWanted
 	windowTold
 	windowClosed
 )
@@ -58,7 +61,6 @@ const (
 // stream's mu. In its methods unread is what the consumer has not taken.
 type recvWindow struct {
 	state    windowState
-	wants    bool   // the consumer waits, and nothing has come since
 	received uint64 // bytes so far
 	limit    uint64 // the last that was told
 }
@@ -87,7 +89,9 @@ func (w *recvWindow) pass(b *budget, n int) {
 // count counts n bytes that have come.
 func (w *recvWindow) count(b *budget, unread, n int) limitDue {
 	w.pass(b, n)
-	w.wants = false
+	if w.state == windowWanted {
+		w.state = windowFree
+	}
 	switch {
 	case w.state != windowFree:
 		return limitDue{}
@@ -110,7 +114,9 @@ func (w *recvWindow) renew(b *budget, unread int) limitDue {
 
 // want says that the consumer waits for a message: the sender may always begin one then.
 func (w *recvWindow) want(b *budget) limitDue {
-	w.wants = true
+	if w.state == windowFree {
+		w.state = windowWanted
+	}
 	if w.state != windowTold || w.open() > 0 {
 		return limitDue{}
 	}
@@ -119,13 +125,13 @@ func (w *recvWindow) want(b *budget) limitDue {
 
 // restrain puts the stream under control: the sender may then begin what the consumer waits for.
 func (w *recvWindow) restrain(b *budget) limitDue {
-	switch {
-	case w.state != windowFree:
-		return limitDue{}
-	case w.wants:
+	switch w.state {
+	case windowFree:
+		return w.grant(b, 0)
+	case windowWanted:
 		return w.grant(b, 1)
 	}
-	return w.grant(b, 0)
+	return limitDue{}
 }
 
 // grant sets the limit to so many bytes more than have come.
@@ -175,41 +181,62 @@ func (l *firstLimit) next(limit uint64) *firstLimit {
 	return l
 }
 
+// sendState is how far the sending half of a stream has come.
+//
+//	from      event                          to
+//	sendFree  it is told a limit of its own  sendTold
+//	any       CloseSend                      sendClosed
+//
+// A server's stream is never sendClosed: it may send as long as its call is in flight.
+type sendState uint8
+
+const (
+	sendFree   sendState = iota // no limit holds but the one with which it began, if there is one
+	sendTold                    // one of its own does
+	sendClosed                  // nothing more is sent
+)
+
 // sendWindow is what a stream may send. It is guarded by the conn's lock, but for moved.
 type sendWindow struct {
-	told  bool
+	state sendState
 	sent  uint64      // bytes so far
-	limit uint64      // the highest that was told
+	limit uint64      // the highest that was told, or noLimit; without meaning in sendFree
 	first *firstLimit // holds as long as no limit was told for this stream; nil: none does
 	moved broadcast   // the limit has, or the stream is over
 }
 
 // begin takes the limit with which streams begin.
-func (w *sendWindow) begin(l *firstLimit) {
-	w.told, w.limit, w.first = false, 0, l
-}
+func (w *sendWindow) begin(l *firstLimit) { w.state, w.first = sendFree, l }
 
-// current returns the limit that holds, if one does.
-func (w *sendWindow) current() (limit uint64, told bool) {
-	if w.first != nil {
-		return w.first.limit, w.first.limit != noLimit
+// current returns the limit that holds, or noLimit.
+func (w *sendWindow) current() uint64 {
+	switch {
+	case w.first != nil:
+		return w.first.limit
+	case w.state == sendFree:
+		return noLimit
 	}
-	return w.limit, w.told
+	return w.limit
 }
 
 // isShut reports whether no message may be begun.
-func (w *sendWindow) isShut() bool {
-	limit, told := w.current()
-	return told && w.sent >= limit
-}
+func (w *sendWindow) isShut() bool { return w.sent >= w.current() }
 
 // raise takes a limit. A lower one than before changes nothing.
 func (w *sendWindow) raise(limit uint64) {
-	if before, told := w.current(); told {
+	if before := w.current(); before != noLimit || w.state != sendFree {
 		limit = max(limit, before)
 	}
-	w.told, w.first, w.limit = true, nil, limit
+	if w.state == sendFree {
+		w.state = sendTold
+	}
+	w.first, w.limit = nil, limit
 	w.moved.signal()
+}
+
+// close says that nothing more is sent. The limit stays, for who looks at it.
+func (w *sendWindow) close() {
+	w.limit, w.state = w.current(), sendClosed
 }
 
 // changes returns what is closed when the limit has moved: its own, and the one it began with.

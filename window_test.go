@@ -3,6 +3,8 @@
 package ttrpc
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/containerd/ttrpc/internal/transport"
@@ -89,4 +91,72 @@ func TestLimitWithWhichStreamsBegin(t *testing.T) {
 	equal(t, [...]bool{held.isShut(), later.isShut()}, [...]bool{false, true})
 	held.raise(3)
 	equal(t, held.isShut(), true)
+}
+
+// All that can happen to a sending half, in all orders: the states change as the table above
+// sendState says, and it is shut by the highest limit of its own, or by the one it began with.
+func TestSendWindowStates(t *testing.T) {
+	const sent = 10
+	edges := map[string]bool{}
+	for _, begins := range []uint64{noLimit, 1, 20} {
+		sequences([]string{"told 1", "told 20", "told none", "begin 1", "begin 20", "begin none", "CloseSend"}, 5, func(events []string) {
+			var first *firstLimit
+			first = first.next(begins)
+			w := &sendWindow{sent: sent}
+			w.begin(first)
+			began, own := begins, []uint64(nil) // what the limits are, without states
+			closed := false
+			for _, event := range events {
+				before := w.state
+				limit := map[string]uint64{"told 1": 1, "told 20": 20, "begin 1": 1, "begin 20": 20}[event]
+				switch event {
+				case "told none", "begin none":
+					limit = noLimit
+				}
+				switch event[:4] {
+				case "told":
+					if w.raise(limit); own == nil && (began != noLimit || closed) {
+						own = []uint64{began}
+					}
+					own = append(own, limit)
+				case "begi":
+					held := own == nil && first != nil && w.first == first
+					if first = first.next(limit); held {
+						began = limit
+					}
+				default:
+					w.close()
+					closed = true
+				}
+				if w.state != before {
+					edges[fmt.Sprintf("%d %d", before, w.state)] = true
+				}
+			}
+			holds := began
+			if own != nil {
+				holds = slices.Max(own)
+			}
+			if w.isShut() != (sent >= holds) || (w.state == sendClosed) != closed {
+				t.Fatalf("begun with %d, after %q: shut %v in state %d", begins, events, w.isShut(), w.state)
+			}
+		})
+	}
+	table := map[string]bool{}
+	for _, edge := range [][2]sendState{{sendFree, sendTold}, {sendFree, sendClosed}, {sendTold, sendClosed}} {
+		table[fmt.Sprintf("%d %d", edge[0], edge[1])] = true
+	}
+	equalEdges(t, edges, table)
+}
+
+// sequences calls f with all that can be made of events, up to so many in a row.
+func sequences(events []string, most int, f func([]string)) {
+	var extend func(so []string)
+	extend = func(so []string) {
+		if f(so); len(so) < most {
+			for _, event := range events {
+				extend(append(slices.Clone(so), event))
+			}
+		}
+	}
+	extend(nil)
 }
