@@ -21,6 +21,7 @@ type conn struct {
 	reader  readerRole
 	inflow  inflow
 	ext     extensions
+	sendMax int // bytes of data in a frame that is sent
 
 	mu    sync.Mutex // guards all below, and what roles say; taken before the transport's, a stream's
 	calls map[uint32]inFlight
@@ -58,6 +59,13 @@ type role interface {
 	handled() (soon bool)
 	// recvFailed says that reading has ended, by whoever notices it: the connection closes.
 	recvFailed(err error)
+	// takesData reports whether Data may go into a stream. If not it has answered as the fault wants it.
+	// live says whether there is a call, and s is nil where that has no Data.
+	takesData(s *stream, live bool, in *transport.Inbound) bool
+	// dataEnded is called when the peer's last Data has been put into a stream.
+	dataEnded(s *stream)
+	// handleExtension takes a frame that is no part of a call, and is sent to this side alone.
+	handleExtension(in *transport.Inbound)
 	// restrainNew is called when the budget of the streams has become crowded, or no longer is.
 	restrainNew()
 	// failStalled ends a stream whose consumer takes nothing, to make room for others.
@@ -72,7 +80,7 @@ type inFlight interface {
 
 // open makes a transport of a net.Conn. onFail is called when writing has ended.
 func (c *conn) open(netConn net.Conn, role role, toServer bool, l *limits, onFail func(error)) {
-	c.netConn, c.role = netConn, role
+	c.netConn, c.role, c.sendMax = netConn, role, l.maxSend
 	c.t = transport.New(netConn, transport.Config{
 		MaxData: l.maxRecv, Backlog: l.backlog, OnFail: onFail,
 		First: func(first []byte) error { return checkFirst(first, toServer, l.maxRecv) },
@@ -254,6 +262,12 @@ func (c *conn) lookup(id uint32) (s *stream, live bool) {
 		return nil, false
 	}
 	return call.receiver(), true // under the lock: a server's call is recycled once it is claimed
+}
+
+// isLiveLocked reports whether a stream is in flight.
+func (c *conn) isLiveLocked(s *stream) bool {
+	call := c.calls[s.id]
+	return call != nil && call.receiver() == s
 }
 
 // isSole reports whether nothing is in flight but the call of this id.

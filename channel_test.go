@@ -33,6 +33,10 @@ func (r *fakeRole) handle(in *transport.Inbound) bool {
 func (r *fakeRole) handled() bool       { r.batches++; return false }
 func (r *fakeRole) failStalled(*stream) {}
 func (r *fakeRole) restrainNew()        {}
+func (r *fakeRole) dataEnded(*stream)   {}
+
+func (r *fakeRole) handleExtension(*transport.Inbound)               {}
+func (r *fakeRole) takesData(*stream, bool, *transport.Inbound) bool { return false }
 
 func (r *fakeRole) recvFailed(err error) {
 	r.mu.Lock()

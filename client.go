@@ -215,7 +215,7 @@ func (c *Client) end(cause error, before func()) {
 	before()
 	c.t.Stop(cause)
 	c.netConn.Close() // last, for it may take its time
-	c.report(cause)
+	c.logEnd(cause)
 	for _, s := range receivers {
 		s.stats.end(asClosed(cause))
 	}
@@ -227,12 +227,6 @@ func (c *Client) finishClose() {
 	defer close(c.closed)
 	if c.onClose != nil {
 		c.onClose()
-	}
-}
-
-func (c *Client) report(cause error) {
-	if c.logger != nil && !isOrderly(cause) {
-		c.logger.Warn("ttrpc: connection failed", "error", cause)
 	}
 }
 

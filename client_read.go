@@ -23,38 +23,33 @@ func (c *Client) handle(in *transport.Inbound) bool {
 		return c.handleData(in)
 	case in.Type == wire.TypeRequest: // from a peer that sends back what it gets
 		c.endCall(in.Stream, unexpected(in.Type))
+	case !c.ext.peerKnows():
+	case in.Type == wire.TypePing && c.t.Full(): // the server takes no answers: they would pile up
 	default:
-		c.handleExtension(in)
+		c.handleControl(in)
 	}
 	return true
 }
 
-// handleExtension takes a frame that is no part of a call.
+// handleExtension takes a frame that a server alone sends.
 func (c *Client) handleExtension(in *transport.Inbound) {
-	if !c.ext.peerKnows() {
+	if in.Stream != 0 {
 		return
 	}
 	switch in.Type {
 	case wire.TypeWindow:
 		c.handleLimit(in)
 	case wire.TypeGoAway:
-		if last, ok := wire.ParseGoAway(in.Data()); ok && in.Stream == 0 {
+		if last, ok := wire.ParseGoAway(in.Data()); ok {
 			c.goAway(last)
 		}
-	case wire.TypePing:
-		if !c.t.Full() { // or else the server takes no answers, and they would pile up
-			c.handlePing(in)
-		}
-	case wire.TypePong:
-		c.handlePong(in)
 	}
 }
 
-// handleLimit takes the limit of a stream, or the one with which streams begin from now on.
+// handleLimit takes the limit with which streams begin from now on.
 func (c *Client) handleLimit(in *transport.Inbound) {
 	limit, ok := wire.ParseWindow(in.Data())
-	if in.Stream != 0 || !ok {
-		c.handleWindow(in)
+	if !ok {
 		return
 	}
 	c.mu.Lock()
@@ -137,24 +132,26 @@ func (c *Client) handled() (soon bool) {
 	return false
 }
 
-func (c *Client) handleData(in *transport.Inbound) bool {
-	s, live := c.lookup(in.Stream)
+// takesData takes the Data of calls that are gone for late.
+func (c *Client) takesData(s *stream, live bool, in *transport.Inbound) bool {
 	switch {
 	case !live:
-		return true
+		return false
 	case s.kind == callUnary:
 		c.giveUp(in.Stream, unexpected(in.Type))
-		return true
+		return false
 	case !s.kind.serverStreams():
 		c.giveUp(in.Stream, fmt.Errorf("received data from non-streaming server: %w", ErrProtocol))
-		return true
-	case !c.deliver(s, in):
 		return false
 	}
-	if in.Flags&wire.FlagRemoteClosed != 0 && c.claim(in.Stream) != nil {
+	return true
+}
+
+// dataEnded ends the call: the server's half ends it.
+func (c *Client) dataEnded(s *stream) {
+	if c.claim(s.id) != nil {
 		s.closeRecv(nil, nil)
 	}
-	return true
 }
 
 // restrainNew does nothing: a client restrains each stream that it opens.

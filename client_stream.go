@@ -125,7 +125,7 @@ func (cs *clientStream) CloseSend() error {
 	if !cs.kind.clientStreams() {
 		return fmt.Errorf("%w: cannot close non-streaming client", ErrProtocol)
 	}
-	posted, err := cs.post(wire.EndFrame())
+	posted, err := cs.post(cs, wire.EndFrame())
 	if err == errStreamOver {
 		return nil // the server has ended the stream, which may not be told any more
 	}
@@ -143,69 +143,50 @@ func (cs *clientStream) SendMsg(m any) error {
 	if !cs.kind.clientStreams() {
 		return fmt.Errorf("%w: cannot send data from non-streaming client", ErrProtocol)
 	}
-	e, err := optionalEncoder(m)
-	if err != nil {
-		return err
-	}
-	f, err := dataFrame(e, 0, cs.c.maxSend)
-	if err != nil {
-		return err
-	}
-	sizes := payloadSizes{e.Size(), f.Len()}
-	posted, err := cs.transmit(cs.ctx, &cs.c.conn, cs, f)
-	if err == errStreamOver {
-		return cs.sendError()
-	}
-	if err != nil {
-		return err
-	}
-	cs.flushMessage(posted, cs.ctx.Done() == nil)
-	cs.stats.out(m, sizes)
-	return nil
+	return cs.send(cs.ctx, cs, m, cs.ctx.Done() == nil)
 }
 
-// errStreamOver is what post says of a stream that is no longer in flight.
+func (cs *clientStream) encoder(m any) (codec.Encoder, error) { return optionalEncoder(m) }
+func (cs *clientStream) marshalError(err error) error         { return err }
+
+// errStreamOver is what CloseSend meets on a stream that is no longer in flight.
 var errStreamOver = errors.New("ttrpc: stream over")
 
-// post takes f and sends it, unless the stream is closed for sending, over, or its connection gone.
-// The check and the post are one step under the client's lock: after the server's final frame has
-// been seen nothing goes out, for some servers crash on that.
-//
-// Without room for a message it returns errNotYet, and leaves that to its caller.
-func (cs *clientStream) post(f *wire.Frame) (posted transport.Unwritten, err error) {
-	c, last := cs.c, f.IsLast()
-	f.SetStream(cs.id)
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// refuseLocked refuses, too, what comes after the server's last frame: some servers crash on that.
+func (cs *clientStream) refuseLocked(last bool) (err error) {
+	c := cs.c
 	switch {
 	case c.state == connClosed:
 		err = asClosed(c.cause)
 	case cs.outgoing.state == sendClosed:
 		err = ErrStreamClosed
-	case c.calls[cs.id] == nil:
+	case c.calls[cs.id] != nil:
+	case last:
 		err = errStreamOver
-	case !last && !cs.hasRoomLocked(&c.conn):
-		return posted, errNotYet
+	default:
+		err = cs.overError()
 	}
 	if last {
 		cs.outgoing.close()
 	}
+	return err
+}
+
+// postLocked notes what Close has to wait for.
+func (cs *clientStream) postLocked(f *wire.Frame) (transport.Unwritten, error) {
+	c := cs.c
+	posted, err := c.t.Post(f)
 	if err != nil {
-		f.Free()
 		return posted, err
-	}
-	cs.outgoing.sent += uint64(f.Len())
-	if posted, err = c.t.Post(f); err != nil {
-		return posted, asClosed(err)
 	}
 	posted = c.greetLocked(cs.id, posted)
 	c.sentStream = c.t.Posted()
 	return posted, nil
 }
 
-// sendError is what a message meets on a stream that is over: the error that this side ended it
+// overError is what a message meets on a stream that is over: the error that this side ended it
 // with, or ErrStreamClosed after the server's end, of which RecvMsg knows more.
-func (cs *clientStream) sendError() error {
+func (cs *clientStream) overError() error {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	switch {
@@ -218,16 +199,9 @@ func (cs *clientStream) sendError() error {
 }
 
 // RecvMsg implements [ClientStream].
-func (cs *clientStream) RecvMsg(m any) error {
-	if cs.stats == nil {
-		return cs.receive(&cs.c.conn, cs, m)
-	}
-	ended, err := cs.receiveCounted(&cs.c.conn, cs, m)
-	if ended {
-		cs.stats.end(err)
-	}
-	return err
-}
+func (cs *clientStream) RecvMsg(m any) error { return cs.recv(cs, m) }
+
+func (cs *clientStream) link() *conn { return &cs.c.conn }
 
 func (cs *clientStream) decode(data []byte, m any) error { return codec.DecodeFrom(cs.cur, data, m) }
 

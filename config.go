@@ -48,6 +48,19 @@ func defaultLimits() limits {
 	}
 }
 
+func (l *limits) log(msg string, args ...any) {
+	if l.logger != nil {
+		l.logger.Warn(msg, args...)
+	}
+}
+
+// logEnd logs why a connection has ended, if not by being closed.
+func (l *limits) logEnd(cause error, args ...any) {
+	if !isOrderly(cause) {
+		l.log("ttrpc: connection failed", append([]any{"error", cause}, args...)...)
+	}
+}
+
 type serverConfig struct {
 	limits
 	handshake          serverHandshake // nil: none

@@ -13,6 +13,21 @@ const (
 	stallGrace         = 50 * time.Millisecond // awake, before a stream is given up as stalled
 )
 
+// handleData gives Data to its stream. It returns false as the role's handle does.
+func (c *conn) handleData(in *transport.Inbound) bool {
+	s, live := c.lookup(in.Stream)
+	if !c.role.takesData(s, live, in) {
+		return true
+	}
+	if !c.deliver(s, in) {
+		return false
+	}
+	if in.Flags&wire.FlagRemoteClosed != 0 {
+		c.role.dataEnded(s)
+	}
+	return true
+}
+
 // deliver puts Data into its stream. It is the one place where a reader waits for the application.
 func (c *conn) deliver(s *stream, in *transport.Inbound) bool {
 	if in.Flags&wire.FlagNoData != 0 {
@@ -35,11 +50,11 @@ func (c *conn) deliver(s *stream, in *transport.Inbound) bool {
 // long has stalled, and its stream is failed to make room.
 func (c *conn) makeRoom(s *stream, in *transport.Inbound) {
 	fl := &c.inflow
-	fl.waiting.Store(true)
-	defer fl.waiting.Store(false)
+	fl.move(inflowReads, inflowWaits)
+	defer fl.move(inflowWaits, inflowReads)
 	var suspect *stream
 	var seen int64 // when suspect last took a message
-	for !fl.closed.Load() && !c.take(s, in) {
+	for !fl.is(inflowClosed) && !c.take(s, in) {
 		slowest, left := c.mostStalled(c.holders(s, in))
 		switch {
 		case slowest == nil:
@@ -178,10 +193,4 @@ func (c *conn) windowChanges(s *stream) (moved, firstMoved <-chan struct{}) {
 		return nil, nil
 	}
 	return s.outgoing.changes()
-}
-
-// isLiveLocked reports whether a stream is in flight.
-func (c *conn) isLiveLocked(s *stream) bool {
-	call := c.calls[s.id]
-	return call != nil && call.receiver() == s
 }

@@ -12,9 +12,29 @@ type inflow struct {
 	streamLimit  int
 	stallTimeout time.Duration // of a stream that is alone
 
-	waiting atomic.Bool   // the reader waits for room
-	room    chan struct{} // capacity 1: it waits, and bytes were released, a call has come, or closed
-	closed  atomic.Bool
+	state atomic.Int32  // an inflowState
+	room  chan struct{} // capacity 1: it waits, and bytes were released, a call has come, or closed
+}
+
+// inflowState says what the connection's reader does.
+//
+//	from           event                               to
+//	inflowReads    there is no room for what has come  inflowWaits
+//	inflowWaits    there is                            inflowReads
+//	one of both    the connection is closed            inflowClosed
+type inflowState int32
+
+const (
+	inflowReads  inflowState = iota
+	inflowWaits              // for room
+	inflowClosed             // nobody waits any more
+)
+
+func (fl *inflow) is(s inflowState) bool { return inflowState(fl.state.Load()) == s }
+
+// move changes the state, if it is as it is thought to be.
+func (fl *inflow) move(from, to inflowState) {
+	fl.state.CompareAndSwap(int32(from), int32(to))
 }
 
 func (fl *inflow) init(l *limits, ext *extensions) {
@@ -43,15 +63,16 @@ func (fl *inflow) release(n int) {
 
 // noteCall has a waiting reader look again.
 func (fl *inflow) noteCall() {
-	if fl.waiting.Load() {
+	if fl.is(inflowWaits) {
 		signal(fl.room)
 	}
 }
 
 // close lets a waiting reader go.
 func (fl *inflow) close() {
-	fl.closed.Store(true)
-	fl.noteCall()
+	if inflowState(fl.state.Swap(int32(inflowClosed))) == inflowWaits {
+		signal(fl.room)
+	}
 }
 
 // await waits for a sign of room, for so long at most.

@@ -135,7 +135,7 @@ func (c *conn) pingWithin(timeout time.Duration) error {
 // awake: a process that stood still has an answer before it that it has not read.
 func (c *conn) isAliveWithin(timeout time.Duration, answered chan struct{}, lastRead time.Duration) bool {
 	for _, d := range []time.Duration{timeout - stallGrace, stallGrace} {
-		if c.isAnsweredWithin(d, answered) || c.t.LastRead() != lastRead || c.inflow.waiting.Load() {
+		if c.isAnsweredWithin(d, answered) || c.t.LastRead() != lastRead || c.inflow.is(inflowWaits) {
 			return true
 		}
 	}
@@ -156,4 +156,18 @@ func (c *conn) isAnsweredWithin(d time.Duration, answered chan struct{}) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	return c.awaitPong(ctx, answered) != context.DeadlineExceeded
+}
+
+// handleControl takes a frame that is no part of a call. What either side may be sent is here.
+func (c *conn) handleControl(in *transport.Inbound) {
+	switch {
+	case in.Type == wire.TypePing:
+		c.handlePing(in)
+	case in.Type == wire.TypePong:
+		c.handlePong(in)
+	case in.Type == wire.TypeWindow && in.Stream != 0:
+		c.handleWindow(in)
+	default:
+		c.role.handleExtension(in)
+	}
 }

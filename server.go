@@ -363,9 +363,3 @@ func (s *Server) signalIdleLocked() {
 		close(s.idle)
 	}
 }
-
-func (s *Server) log(msg string, args ...any) {
-	if s.logger != nil {
-		s.logger.Warn(msg, args...)
-	}
-}

@@ -96,13 +96,6 @@ func (sc *serverConn) isDraining() bool {
 	return sc.state == connDraining || sc.state == connFlushing
 }
 
-// report logs why the connection ended, if not by being closed.
-func (sc *serverConn) report(cause error) {
-	if !isOrderly(cause) {
-		sc.server.log("ttrpc: connection failed", "error", cause, "peer", sc.peer)
-	}
-}
-
 // start does the handshake and makes the transport.
 func (sc *serverConn) start() error {
 	s, netConn := sc.server, sc.netConn
@@ -288,7 +281,7 @@ func (sc *serverConn) fail(cause error) {
 	}
 	if sc.t != nil {
 		sc.t.Stop(cause)
-		sc.report(cause)
+		sc.server.logEnd(cause, "peer", sc.peer)
 	}
 	go sc.closeNetConn()
 }

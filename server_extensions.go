@@ -7,22 +7,13 @@ import (
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
-// handleExtension takes a frame that is neither Request nor Data.
+// handleExtension takes a frame that a client alone sends.
 func (sc *serverConn) handleExtension(in *transport.Inbound) {
-	if !sc.ext.isOn() {
-		return
-	}
 	switch in.Type {
 	case wire.TypeHello:
 		sc.handleHello()
 	case wire.TypeCancel:
 		sc.cancelCall(in)
-	case wire.TypeWindow:
-		sc.handleWindow(in)
-	case wire.TypePing:
-		sc.handlePing(in) // behind the backlog's bound, as every frame
-	case wire.TypePong:
-		sc.handlePong(in)
 	}
 }
 

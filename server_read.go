@@ -28,8 +28,8 @@ func (sc *serverConn) handle(in *transport.Inbound) bool {
 		return sc.handleRequest(in)
 	case in.Type == wire.TypeData:
 		return sc.handleData(in)
-	default:
-		sc.handleExtension(in)
+	case sc.ext.isOn():
+		sc.handleControl(in) // a Ping, too, is behind the backlog's bound
 	}
 	return true
 }
@@ -144,35 +144,26 @@ func (sc *serverConn) nextCall() (call *serverCall) {
 	return call
 }
 
-func (sc *serverConn) handleData(in *transport.Inbound) bool {
-	s, live := sc.lookup(in.Stream)
+// takesData takes a second end of the peer's half for nothing, as the releases do.
+func (sc *serverConn) takesData(s *stream, live bool, in *transport.Inbound) bool {
 	switch {
 	case !live:
 		sc.answerf(in.Stream, codes.InvalidArgument, "StreamID is no longer active")
+		return false
 	case s == nil:
 		st := status.New(codes.InvalidArgument, "data handling error: not a streaming call")
 		sc.refuse(in.Stream, st, errStreamRefused)
-	default:
-		return sc.handleStreamData(s, in)
+		return false
+	case in.Flags&wire.FlagNoData == 0 && s.isEnded():
+		st := status.Newf(codes.InvalidArgument, "data handling error: %v", ErrStreamClosed)
+		sc.refuse(in.Stream, st, ErrStreamClosed)
+		return false
 	}
 	return true
 }
 
-// handleStreamData takes a second end of the peer's half for nothing, as the releases do.
-func (sc *serverConn) handleStreamData(s *stream, in *transport.Inbound) bool {
-	if in.Flags&wire.FlagNoData == 0 && s.isEnded() {
-		st := status.Newf(codes.InvalidArgument, "data handling error: %v", ErrStreamClosed)
-		sc.refuse(in.Stream, st, ErrStreamClosed)
-		return true
-	}
-	if !sc.deliver(s, in) {
-		return false
-	}
-	if in.Flags&wire.FlagRemoteClosed != 0 {
-		s.closeRecv(nil, nil)
-	}
-	return true
-}
+// dataEnded leaves the call to its handler, which answers.
+func (sc *serverConn) dataEnded(s *stream) { s.closeRecv(nil, nil) }
 
 func (sc *serverConn) failStalled(s *stream) {
 	sc.refuse(s.id, status.New(codes.ResourceExhausted, ErrStreamFull.Error()), ErrStreamFull)

@@ -44,13 +44,9 @@ func (ss *serverStream) cancelWith(err error) {
 }
 
 // RecvMsg implements [StreamServer].
-func (ss *serverStream) RecvMsg(m any) error {
-	if ss.stats == nil {
-		return ss.receive(&ss.sc.conn, ss, m)
-	}
-	_, err := ss.receiveCounted(&ss.sc.conn, ss, m)
-	return err
-}
+func (ss *serverStream) RecvMsg(m any) error { return ss.recv(ss, m) }
+
+func (ss *serverStream) link() *conn { return &ss.sc.conn }
 
 func (ss *serverStream) decode(data []byte, m any) error {
 	return unmarshalError(codec.DecodeFrom(ss.cur, data, m), m)
@@ -62,24 +58,9 @@ func (ss *serverStream) interrupted() error { return ss.ctx.Err() }
 func (ss *serverStream) takeAnswer(any) error { return errStreamRefused }
 
 // SendMsg implements [StreamServer].
-func (ss *serverStream) SendMsg(m any) error {
-	e, err := streamEncoder(m)
-	if err != nil {
-		return err
-	}
-	f, err := dataFrame(e, 0, ss.sc.server.maxSend)
-	if err != nil {
-		return streamMarshalError(err)
-	}
-	sizes := payloadSizes{e.Size(), f.Len()}
-	posted, err := ss.transmit(ss.ctx, &ss.sc.conn, ss, f)
-	if err != nil {
-		return err
-	}
-	ss.flushMessage(posted, false)
-	ss.stats.out(m, sizes)
-	return nil
-}
+func (ss *serverStream) SendMsg(m any) error { return ss.send(ss.ctx, ss, m, false) }
+
+func (ss *serverStream) encoder(m any) (codec.Encoder, error) { return streamEncoder(m) }
 
 // streamEncoder is responseEncoder for which nil is an empty message.
 func streamEncoder(m any) (codec.Encoder, error) {
@@ -89,38 +70,19 @@ func streamEncoder(m any) (codec.Encoder, error) {
 	return responseEncoder(m)
 }
 
-// streamMarshalError leaves the refusal of an oversized message to the handler as it is.
-func streamMarshalError(err error) error {
+// marshalError leaves the refusal of an oversized message to the handler as it is.
+func (ss *serverStream) marshalError(err error) error {
 	if asOversized(err) != nil {
 		return err
 	}
 	return marshalError(err)
 }
 
-// post takes f and sends it, as long as the stream is in flight. Without room for it, it returns
-// errNotYet, and leaves it to its caller.
-func (ss *serverStream) post(f *wire.Frame) (posted transport.Unwritten, err error) {
-	f.SetStream(ss.id)
-	sc := ss.sc
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	if call, _ := sc.calls[ss.id].(*serverCall); call == nil || call.stream != ss {
-		f.Free()
-		return posted, ss.sendErrorLocked()
+// refuseLocked is about messages alone: the last frame is the call's answer.
+func (ss *serverStream) refuseLocked(bool) error {
+	if ss.sc.isLiveLocked(&ss.stream) {
+		return nil
 	}
-	if !ss.hasRoomLocked(&sc.conn) {
-		return posted, errNotYet
-	}
-	ss.outgoing.sent += uint64(f.Len())
-	if posted, err = sc.postLocked(f); err != nil {
-		return posted, asClosed(err)
-	}
-	return posted, nil
-}
-
-// sendErrorLocked is what a message meets on a stream that is no longer in flight.
-// The connection's lock is held.
-func (ss *serverStream) sendErrorLocked() error {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	switch {
@@ -130,6 +92,10 @@ func (ss *serverStream) sendErrorLocked() error {
 		return asClosed(ss.sc.cause)
 	}
 	return ErrStreamClosed
+}
+
+func (ss *serverStream) postLocked(f *wire.Frame) (transport.Unwritten, error) {
+	return ss.sc.postLocked(f)
 }
 
 // lastFrame ends the stream with the message that the handler has returned.

@@ -25,11 +25,24 @@ func (c *countingConsumer) takeAnswer(m any) error {
 	return err
 }
 
+// recv is RecvMsg of both sides. What ends a client's stream ends its call; a server's call ends
+// with its answer.
+func (s *stream) recv(side consumer, m any) error {
+	if s.stats == nil {
+		return s.receive(side, m)
+	}
+	ended, err := s.receiveCounted(side, m)
+	if ended && s.stats.info.Client {
+		s.stats.end(err)
+	}
+	return err
+}
+
 // receiveCounted is receive that tells of the message. ended says that it was the last, or that
 // there is none: a message that could not be decoded is neither.
-func (s *stream) receiveCounted(c *conn, side consumer, m any) (ended bool, err error) {
+func (s *stream) receiveCounted(side consumer, m any) (ended bool, err error) {
 	counting := &countingConsumer{consumer: side, s: s}
-	err = s.receive(c, counting, m)
+	err = s.receive(counting, m)
 	if err == nil {
 		s.stats.in(m, counting.sizes)
 	}

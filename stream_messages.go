@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/containerd/ttrpc/internal/codec"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -16,6 +17,8 @@ const burst = 4
 
 // consumer is what a stream's side has to say of the messages that it receives.
 type consumer interface {
+	// link returns the stream's connection.
+	link() *conn
 	// decode decodes a message.
 	decode(data []byte, m any) error
 	// takeAnswer decodes the Response that has ended the stream.
@@ -31,9 +34,10 @@ var (
 )
 
 // receive waits for the next message and has side decode it into m.
-func (s *stream) receive(c *conn, side consumer, m any) error {
+func (s *stream) receive(side consumer, m any) error {
 	s.recvMu.Lock()
 	defer s.recvMu.Unlock()
+	c := side.link()
 	if s.sent.Swap(0) > 0 {
 		s.waits = 0
 	}
@@ -126,19 +130,69 @@ var errNotYet = errors.New("ttrpc: no room yet")
 
 // sender is what a stream's side does with the messages that it sends.
 type sender interface {
-	// post takes a frame and posts it, or returns errNotYet and leaves the frame to its caller.
-	post(f *wire.Frame) (transport.Unwritten, error)
+	link() *conn
+	// encoder finds out how a message is encoded.
+	encoder(m any) (codec.Encoder, error)
+	// marshalError is what SendMsg returns for an error of the encoding.
+	marshalError(err error) error
+	// refuseLocked says why the stream sends nothing more, or nil. last says that it is to send its
+	// last frame. The conn's lock is held.
+	refuseLocked(last bool) error
+	// postLocked takes a frame of the stream and posts it. The conn's lock is held.
+	postLocked(f *wire.Frame) (transport.Unwritten, error)
+}
+
+// send is SendMsg of both sides. mayBlock is for who can't be called off anyway: he writes himself.
+func (s *stream) send(ctx context.Context, side sender, m any, mayBlock bool) error {
+	e, err := side.encoder(m)
+	if err != nil {
+		return err
+	}
+	f, err := dataFrame(e, 0, side.link().sendMax)
+	if err != nil {
+		return side.marshalError(err)
+	}
+	sizes := payloadSizes{e.Size(), f.Len()}
+	posted, err := s.transmit(ctx, side, f)
+	if err != nil {
+		return err
+	}
+	s.flushMessage(posted, mayBlock)
+	s.stats.out(m, sizes)
+	return nil
+}
+
+// post takes f and posts it, as long as the stream sends: the check and the post are one step under
+// the conn's lock. Without room for a message it returns errNotYet, and leaves f to its caller.
+func (s *stream) post(side sender, f *wire.Frame) (posted transport.Unwritten, err error) {
+	c, last := side.link(), f.IsLast()
+	f.SetStream(s.id)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := side.refuseLocked(last); err != nil {
+		f.Free()
+		return posted, err
+	}
+	if !last && !s.hasRoomLocked(c) {
+		return posted, errNotYet
+	}
+	s.outgoing.sent += uint64(f.Len())
+	if posted, err = side.postLocked(f); err != nil {
+		return posted, asClosed(err)
+	}
+	return posted, nil
 }
 
 // hasRoomLocked reports whether a message may be posted now. The conn's lock is held.
 func (s *stream) hasRoomLocked(c *conn) bool { return !s.outgoing.isShut() && c.t.HasStreamSpace() }
 
 // transmit takes f and posts it once the backlog has space and the peer lets it.
-func (s *stream) transmit(ctx context.Context, c *conn, side sender, f *wire.Frame) (transport.Unwritten, error) {
+func (s *stream) transmit(ctx context.Context, side sender, f *wire.Frame) (transport.Unwritten, error) {
+	c := side.link()
 	for {
 		err := c.t.WaitStreamSpace(ctx)
 		if err == nil {
-			posted, err := side.post(f)
+			posted, err := s.post(side, f)
 			if err != errNotYet {
 				return posted, err
 			}
