@@ -36,6 +36,9 @@ type Client struct {
 	closed chan struct{} // closed after the on-close callback
 }
 
+// ClientOpts configures a client.
+type ClientOpts func(c *Client)
+
 // redialer makes the connections of a client that dials again: each is a Client of its own, which
 // has no interceptors. It is an interface so that nobody links it who does not dial.
 type redialer interface {

@@ -48,14 +48,21 @@ func (c *Client) newStream(
 func (c *Client) openStream(
 	ctx context.Context, st *callStats, desc *StreamDesc, service, method string, req any,
 ) (ClientStream, error) {
-	if c.redial != nil {
-		var cs ClientStream
-		err := c.redial.repeat(ctx, func(c *Client) (err error) {
-			cs, err = c.openStream(ctx, st, desc, service, method, req)
-			return err
-		})
-		return cs, err
+	if c.redial == nil {
+		return c.startStream(ctx, st, desc, service, method, req)
 	}
+	var cs ClientStream
+	err := c.redial.repeat(ctx, func(c *Client) (err error) {
+		cs, err = c.startStream(ctx, st, desc, service, method, req)
+		return err
+	})
+	return cs, err
+}
+
+// startStream opens a stream on the client's own connection.
+func (c *Client) startStream(
+	ctx context.Context, st *callStats, desc *StreamDesc, service, method string, req any,
+) (ClientStream, error) {
 	e, err := optionalEncoder(req)
 	if err != nil {
 		return nil, err

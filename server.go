@@ -51,76 +51,6 @@ func NewServer(opts ...ServerOpt) (*Server, error) {
 	return s, nil
 }
 
-// Serve accepts connections from l and serves them until l fails or the server is closed, in which
-// case it returns ErrServerClosed. It does so when [Server.Shutdown] begins: a program that ends
-// when Serve returns cuts the calls for which Shutdown waits. It closes l. ctx is the parent of the
-// contexts of all calls: its end cancels them, but does not end Serve.
-//
-// It panics when ctx or l is nil.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	if ctx == nil || l == nil {
-		panic("ttrpc: Serve was given a nil context or listener")
-	}
-	defer l.Close()
-	if !s.addListener(l) {
-		return ErrServerClosed
-	}
-	defer s.removeListener(l)
-	var backoff time.Duration
-	for {
-		if !s.awaitSlot() {
-			return ErrServerClosed
-		}
-		conn, err := l.Accept()
-		if err == nil && isNil(conn) {
-			err = errNilConn
-		}
-		if err == nil {
-			backoff = 0
-			if !s.takeSlot() { // another listener's connection may have had it meanwhile
-				conn.Close()
-				return ErrServerClosed
-			}
-			if sc := newServerConn(s, ctx, conn); s.addConn(sc) {
-				go sc.run()
-			}
-			continue
-		}
-		if s.isClosing() {
-			return ErrServerClosed
-		}
-		if backoff = nextBackoff(err, backoff); backoff == 0 {
-			return err
-		}
-		s.log("ttrpc: accept failed", "error", err, "backoff", backoff)
-		if !s.pause(backoff) {
-			return ErrServerClosed
-		}
-	}
-}
-
-// nextBackoff returns how long to wait after a failed Accept: 0 when it is of no use, else twice as
-// long each time, up to a second.
-func nextBackoff(err error, last time.Duration) time.Duration {
-	temporary, ok := err.(interface{ Temporary() bool })
-	if !ok || !temporary.Temporary() {
-		return 0
-	}
-	return min(max(2*last, 5*time.Millisecond), time.Second)
-}
-
-// pause waits, and reports whether the server is still open then.
-func (s *Server) pause(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-s.done:
-		return false
-	}
-}
-
 // takeSlot waits for the number of connections to be under its bound.
 func (s *Server) takeSlot() bool {
 	if s.slots == nil {
@@ -181,22 +111,6 @@ func (s *Server) connClosed(sc *serverConn) {
 	}
 	s.signalIdleLocked()
 	s.progress.signal()
-}
-
-func (s *Server) addListener(l net.Listener) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing {
-		return false
-	}
-	s.listeners[l] = struct{}{}
-	return true
-}
-
-func (s *Server) removeListener(l net.Listener) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.listeners, l)
 }
 
 func (s *Server) isClosing() bool {

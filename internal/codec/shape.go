@@ -81,22 +81,32 @@ func (g shapeGraph) message(t reflect.Type) *shape {
 	if s, ok := g[t]; ok {
 		return s
 	}
-	s := &shape{known: true}
+	s := &shape{known: isEmpty(t)}
 	g[t] = s
-	for i := range t.NumField() {
-		if name := t.Field(i).Name; name != "_" && !strings.HasPrefix(name, "XXX_") {
-			s.known = false
-		}
-	}
 	for i := range t.NumField() {
 		g.addField(s, t.Field(i))
 	}
 	for _, wrapper := range oneofWrappers(reflect.New(t).Interface()) {
-		if w := reflect.TypeOf(wrapper); w.Kind() == reflect.Pointer && w.Elem().Kind() == reflect.Struct && w.Elem().NumField() > 0 {
-			g.addField(s, w.Elem().Field(0))
-		}
+		g.addWrapped(s, reflect.TypeOf(wrapper))
 	}
 	return s
+}
+
+// isEmpty reports whether a struct has no fields but those that generators add.
+func isEmpty(t reflect.Type) bool {
+	for i := range t.NumField() {
+		if name := t.Field(i).Name; name != "_" && !strings.HasPrefix(name, "XXX_") {
+			return false
+		}
+	}
+	return true
+}
+
+// addWrapped adds the field of a oneof, which stands alone in a struct.
+func (g shapeGraph) addWrapped(s *shape, w reflect.Type) {
+	if w.Kind() == reflect.Pointer && w.Elem().Kind() == reflect.Struct && w.Elem().NumField() > 0 {
+		g.addField(s, w.Elem().Field(0))
+	}
 }
 
 func (g shapeGraph) addField(s *shape, f reflect.StructField) {
