@@ -18,7 +18,7 @@ type conn struct {
 	t       *transport.Transport
 	netConn net.Conn // the caller's own, or what the handshake has made of it
 	role    role
-	reader  readerRole
+	reader  reader
 	inflow  inflow
 	ext     extensions
 	sendMax int // bytes of data in a frame that is sent
@@ -54,7 +54,7 @@ type role interface {
 	// would have to wait with: it has done nothing then, and returns false. To the loop false says
 	// that another goroutine is the loop now.
 	handle(in *transport.Inbound) bool
-	// handled is called when the frames of one read have been handled, and before a wait between them.
+	// handled is called when the frames of one read have been handled, and before a wait.
 	// It reports whether the next one is likely to come at once.
 	handled() (soon bool)
 	// recvFailed says that reading has ended, by whoever notices it: the connection closes.
@@ -85,6 +85,7 @@ func (c *conn) open(netConn net.Conn, role role, toServer bool, l *limits, onFai
 		MaxData: l.maxRecv, Backlog: l.backlog, OnFail: onFail,
 		First: func(first []byte) error { return checkFirst(first, toServer, l.maxRecv) },
 	})
+	c.reader.begin(c.t, role)
 	c.inflow.init(l, &c.ext)
 }
 
@@ -97,46 +98,11 @@ func checkFirst(first []byte, fromServer bool, maxData int) error {
 	return fmt.Errorf("%s: %w", wire.ForeignText(first, what, fromServer), ErrProtocol)
 }
 
-// readLoop hands out frames until the connection ends, or until leave, which is asked after each
-// read: another goroutine is to go on then. inside says that the caller has the role already.
+// readLoop has the caller be the loop until the connection has ended, or leave says so. inside says
+// that the caller has the role already.
 func (c *conn) readLoop(inside bool, leave func() bool) (ended bool) {
-	in, err := c.t.Recv(&c.reader, inside)
-	for err == nil {
-		soon, gone := c.handleAll(in)
-		if gone {
-			return false
-		}
-		if leave() {
-			c.t.ReleaseBuffer()
-			c.reader.Leave()
-			return false
-		}
-		if in = nil; soon && c.t.Frequent() {
-			in = c.t.TryRecv()
-		}
-		if in == nil {
-			in, err = c.t.Recv(&c.reader, true)
-		}
-	}
-	c.role.recvFailed(err) // the loop has the role for ever
-	c.t.Discard()
-	return true
+	return c.reader.loop(inside, leave)
 }
-
-// handleAll hands out the frames of one read, whose first is in. gone says that another goroutine
-// is the loop now, soon that the next read is likely to bring something at once.
-func (c *conn) handleAll(in *transport.Inbound) (soon, gone bool) {
-	for ; in != nil; in = c.t.Buffered() {
-		if !c.role.handle(in) {
-			return false, true
-		}
-	}
-	return c.role.handled(), false
-}
-
-// maxReads is how often one who reads for himself reads before he leaves it to the loop: frames of
-// others may come without end, and his context may end meanwhile.
-const maxReads = 8
 
 // readFor has the consumer of a stream, or the caller of a unary call, read for himself while the
 // next frame is likely to come at once. It returns when there is something for s,
@@ -145,22 +111,23 @@ func (c *conn) readFor(s *stream) {
 	c.readUntil(readByCaller, func() bool { return len(s.ready) > 0 })
 }
 
-// readUntil reads until done, which is asked whenever frames have been handled.
+// readAsWorker has a worker that is free read until done, likewise.
+func (c *conn) readAsWorker(done func() bool) { c.readUntil(readByWorker, done) }
+
+// readUntil reads until done, where one reader that reads ahead for all does no better.
 func (c *conn) readUntil(as readState, done func() bool) {
-	if !c.t.CanTry() || c.t.InBatches() && c.isCrowded() || !c.acquire(as) {
-		return
+	if c.t.CanTry() && !(c.t.InBatches() && c.isCrowded()) {
+		c.reader.until(as, done)
 	}
-	for reads := 0; !done() && reads < maxReads; reads++ {
-		in := c.t.TryRecv()
-		if in == nil {
-			break
-		}
-		if !c.handleOrPassOn(in, done) {
-			return
-		}
-	}
-	c.stopReading(done)
 }
+
+// mayWait is asked before a wait while a frame is handled. It returns false where the one who reads
+// may not wait: handle returns false then.
+func (c *conn) mayWait() bool { return c.reader.waits() }
+
+// mayRun is asked about a call that was read: here says that the one who reads may run it and read
+// on, instead that he may run it and leave the reading to others.
+func (c *conn) mayRun() (here, instead bool) { return c.reader.mayRun() }
 
 // crowded is how many calls in flight are served better by one reader that reads ahead for all.
 const crowded = 5
@@ -169,70 +136,6 @@ func (c *conn) isCrowded() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.calls) >= crowded
-}
-
-// acquireTries is how often a caller tries to read: the loop may be looking in vain,
-// which takes a microsecond.
-const acquireTries = 30
-
-func (c *conn) acquire(as readState) bool {
-	for range acquireTries {
-		if c.reader.tryAcquire(as) {
-			return true
-		}
-	}
-	return false
-}
-
-// stopReading ends the reading of one who is not the loop. When the poller has told the loop
-// meanwhile that something has come, all of it is read before, for the loop is told once: what
-// comes without end is left to a goroutine.
-func (c *conn) stopReading(done func() bool) {
-	for reads := 0; ; {
-		c.t.ReleaseBuffer()
-		if err := c.t.RecvErr(); err != nil {
-			c.role.recvFailed(err)
-		}
-		if c.reader.release() {
-			return
-		}
-		for in := c.t.TryRecvNow(); in != nil; in = c.t.TryRecvNow() {
-			if reads++; reads > maxReads && !c.reader.mayWait() {
-				c.passOn(in)
-				return
-			}
-			if !c.handleOrPassOn(in, done) {
-				return
-			}
-			done()
-		}
-	}
-}
-
-// passOn leaves a frame, and the reading, to a goroutine in the loop's stead.
-func (c *conn) passOn(in *transport.Inbound) {
-	c.reader.standIn()
-	go c.readInStead(in)
-}
-
-// handleOrPassOn returns false when it has left a frame, and the reading,
-// to a goroutine in the loop's stead.
-func (c *conn) handleOrPassOn(in *transport.Inbound, done func() bool) bool {
-	for ; in != nil; in = c.t.Buffered() {
-		if c.role.handle(in) {
-			continue
-		}
-		done()
-		c.passOn(in)
-		return false
-	}
-	c.role.handled()
-	return true
-}
-
-func (c *conn) readInStead(in *transport.Inbound) {
-	c.handleAll(in)
-	c.stopReading(func() bool { return false })
 }
 
 // register puts a call in flight.

@@ -107,14 +107,14 @@ func TestReadUntilLeavesAFrameToAnother(t *testing.T) {
 	var as []readState
 	proceed := make(chan struct{})
 	role.frame = func(id uint32) bool {
-		as = append(as, c.reader.by())
+		as = append(as, c.reader.state)
 		if id < 2 {
 			return true
 		}
-		if c.reader.by() == readInStead && id == 2 {
+		if c.reader.state == readInStead && id == 2 {
 			<-proceed
 		}
-		return c.reader.by() == readInStead
+		return c.reader.state == readInStead
 	}
 	var burst []byte
 	for id := range uint32(5) {
@@ -168,7 +168,7 @@ func TestReadUntilIsNotForAll(t *testing.T) {
 	for id := uint32(5); !c.t.InBatches(); id += 2 {
 		in, err := c.t.Recv(&c.reader, true)
 		check(t, err)
-		c.handleAll(in)
+		c.reader.handleAll(in)
 		_, err = peer.Write(data(id, 0, "x").bytes())
 		check(t, err)
 	}
@@ -253,7 +253,7 @@ func TestWhoReadsLeavesNothingBehind(t *testing.T) {
 			_, err := peer.Write(burst)
 			check(t, err)
 			waitMissed(t, c)
-			c.stopReading(func() bool { return false })
+			c.reader.stopReading(func() bool { return false })
 			for id := range uint32(test.frames) {
 				equal(t, wait(t, got, fmt.Sprint("frame ", id)), id)
 			}
@@ -272,7 +272,7 @@ func TestWhoReadsTellsTheEnd(t *testing.T) {
 	eventually(t, "the role", func() bool { return c.reader.tryAcquire(readByCaller) })
 	check(t, peer.Close())
 	waitMissed(t, c)
-	c.stopReading(func() bool { return false })
+	c.reader.stopReading(func() bool { return false })
 	wantFailed(t, role)
 	check(t, c.netConn.Close()) // as a role does
 	equal(t, wait(t, ended, "the loop's end"), true)

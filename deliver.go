@@ -35,10 +35,9 @@ func (c *conn) deliver(s *stream, in *transport.Inbound) bool {
 		return true
 	}
 	if !c.take(s, in) {
-		if !c.reader.mayWait() {
+		if !c.mayWait() {
 			return false
 		}
-		c.role.handled()
 		c.makeRoom(s, in)
 	}
 	s.wake()

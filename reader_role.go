@@ -1,6 +1,10 @@
 package ttrpc
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/containerd/ttrpc/internal/transport"
+)
 
 // readState says who reads from a connection.
 type readState uint8
@@ -125,5 +129,156 @@ func (r *readerRole) standIn() {
 // mayWait reports whether the one who reads may wait for others.
 func (r *readerRole) mayWait() bool { return r.state == readByLoop || r.state == readInStead }
 
-// by is the state that the one who reads has made: only he asks.
-func (r *readerRole) by() readState { return r.state }
+// mayRun says what the one who reads may do with a call: the loop runs a brief one here, and it or a
+// worker runs one instead of reading on.
+func (r *readerRole) mayRun() (here, instead bool) {
+	return r.state == readByLoop, r.state == readByLoop || r.state == readByWorker
+}
+
+// frames is what a role does with the frames that are read.
+type frames interface {
+	handle(in *transport.Inbound) bool
+	handled() (soon bool)
+	recvFailed(err error)
+}
+
+// reader reads a connection for whoever has the role.
+type reader struct {
+	readerRole
+	t      *transport.Transport
+	frames frames
+}
+
+func (r *reader) begin(t *transport.Transport, frames frames) { r.t, r.frames = t, frames }
+
+// waits says that the one who reads is about to wait for others. It returns false where he may not:
+// nobody would read meanwhile.
+func (r *reader) waits() bool {
+	if !r.mayWait() {
+		return false
+	}
+	r.frames.handled()
+	return true
+}
+
+// loop hands out frames until the connection ends, or until leave, which is asked after each
+// read: another goroutine is to go on then. inside says that the caller has the role already.
+func (r *reader) loop(inside bool, leave func() bool) (ended bool) {
+	in, err := r.t.Recv(r, inside)
+	for err == nil {
+		soon, gone := r.handleAll(in)
+		if gone {
+			return false
+		}
+		if leave() {
+			r.t.ReleaseBuffer()
+			r.Leave()
+			return false
+		}
+		if in = nil; soon && r.t.Frequent() {
+			in = r.t.TryRecv()
+		}
+		if in == nil {
+			in, err = r.t.Recv(r, true)
+		}
+	}
+	r.frames.recvFailed(err) // the loop has the role for ever
+	r.t.Discard()
+	return true
+}
+
+// handleAll hands out the frames of one read, whose first is in. gone says that another goroutine
+// is the loop now, soon that the next read is likely to bring something at once.
+func (r *reader) handleAll(in *transport.Inbound) (soon, gone bool) {
+	for ; in != nil; in = r.t.Buffered() {
+		if !r.frames.handle(in) {
+			return false, true
+		}
+	}
+	return r.frames.handled(), false
+}
+
+// maxReads is how often one who reads for himself reads before he leaves it to the loop: frames of
+// others may come without end, and his context may end meanwhile.
+const maxReads = 8
+
+// until reads until done, which is asked whenever frames have been handled.
+func (r *reader) until(as readState, done func() bool) {
+	if !r.acquire(as) {
+		return
+	}
+	for reads := 0; !done() && reads < maxReads; reads++ {
+		in := r.t.TryRecv()
+		if in == nil {
+			break
+		}
+		if !r.handleOrPassOn(in, done) {
+			return
+		}
+	}
+	r.stopReading(done)
+}
+
+// acquireTries is how often a caller tries to read: the loop may be looking in vain,
+// which takes a microsecond.
+const acquireTries = 30
+
+func (r *reader) acquire(as readState) bool {
+	for range acquireTries {
+		if r.tryAcquire(as) {
+			return true
+		}
+	}
+	return false
+}
+
+// stopReading ends the reading of one who is not the loop. When the poller has told the loop
+// meanwhile that something has come, all of it is read before, for the loop is told once: what
+// comes without end is left to a goroutine.
+func (r *reader) stopReading(done func() bool) {
+	for reads := 0; ; {
+		r.t.ReleaseBuffer()
+		if err := r.t.RecvErr(); err != nil {
+			r.frames.recvFailed(err)
+		}
+		if r.release() {
+			return
+		}
+		for in := r.t.TryRecvNow(); in != nil; in = r.t.TryRecvNow() {
+			if reads++; reads > maxReads && !r.mayWait() {
+				r.passOn(in)
+				return
+			}
+			if !r.handleOrPassOn(in, done) {
+				return
+			}
+			done()
+		}
+	}
+}
+
+// passOn leaves a frame, and the reading, to a goroutine in the loop's stead.
+func (r *reader) passOn(in *transport.Inbound) {
+	r.standIn()
+	go r.readInStead(in)
+}
+
+// handleOrPassOn returns false when it has left a frame, and the reading,
+// to a goroutine in the loop's stead.
+func (r *reader) handleOrPassOn(in *transport.Inbound, done func() bool) bool {
+	for ; in != nil; in = r.t.Buffered() {
+		if r.frames.handle(in) {
+			continue
+		}
+		done()
+		r.passOn(in)
+		return false
+	}
+	r.frames.handled()
+	return true
+}
+
+func (r *reader) readInStead(in *transport.Inbound) {
+	r.handleAll(in)
+	r.stopReading(func() bool { return false })
+}

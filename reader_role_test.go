@@ -170,7 +170,7 @@ func (m *roleModel) stealer(w roleWorld, who int, as readState) {
 			equal(m.t, got, len(w.readers()) == 0)
 			if got {
 				next.at[who] = reading
-				equal(m.t, r.by(), as)
+				equal(m.t, r.state, as)
 				equal(m.t, r.mayWait(), false)
 			}
 		})
@@ -301,7 +301,7 @@ func (r *roleRace) steal(t *testing.T, as readState, deputy bool) {
 	if !r.role.tryAcquire(as) {
 		return
 	}
-	equal(t, r.role.by(), as)
+	equal(t, r.role.state, as)
 	r.take(t)
 	if !deputy {
 		r.release(t)

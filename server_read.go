@@ -12,10 +12,9 @@ import (
 // bound are unwritten no frame is handled.
 func (sc *serverConn) handle(in *transport.Inbound) bool {
 	if sc.t.Full() {
-		if !sc.reader.mayWait() {
+		if !sc.mayWait() {
 			return false
 		}
-		sc.handled()
 		sc.t.AwaitSpace()
 	}
 	switch {
@@ -98,15 +97,14 @@ func (sc *serverConn) noteRefused(request []byte, v wire.RequestView, m *method,
 // dispatch has a call run: by the one that reads, when it is the last of a read and he is a worker,
 // or by another. It returns false when another goroutine is the loop now.
 func (sc *serverConn) dispatch(call *serverCall) bool {
-	by := sc.reader.by()
-	if by == readByLoop {
+	here, instead := sc.mayRun()
+	if here {
 		ran, gone := sc.server.inline.run(sc, call) //inline:
 		if ran {                                    //inline:
 			return !gone //inline:
 		} //inline:
 	}
-	own := by == readByLoop || by == readByWorker
-	if own && sc.own == nil && sc.t.CanTry() && !sc.t.HasUnread() && !sc.server.goroutinePerCall {
+	if instead && sc.own == nil && sc.t.CanTry() && !sc.t.HasUnread() && !sc.server.goroutinePerCall {
 		sc.own = call
 	} else {
 		sc.server.workers.run(call)
@@ -132,7 +130,7 @@ func (sc *serverConn) nextCall() (call *serverCall) {
 	if !sc.t.Frequent() {
 		return nil
 	}
-	sc.readUntil(readByWorker, func() bool {
+	sc.readAsWorker(func() bool {
 		if sc.own != nil && call != nil { // one at a time
 			sc.server.workers.run(sc.own)
 		} else if sc.own != nil {
