@@ -112,3 +112,7 @@ func (h StreamHandler) intercept(chain []StreamServerInterceptor, info *StreamSe
 	}
 	return h
 }
+
+// RecoveryFunc turns the panic of a handler into the error that its call answers with. method is
+// its full name, "/service/method", value is what it panicked with, and stack tells where.
+type RecoveryFunc func(ctx context.Context, method string, value any, stack []byte) error

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -49,6 +50,39 @@ func NewServer(opts ...ServerOpt) (*Server, error) {
 		s.slots = make(chan struct{}, s.maxConns)
 	}
 	return s, nil
+}
+
+// Register registers the unary methods of a service. It panics when the name is taken. It may be
+// called while the server runs. The map stays the caller's: methods that are added later are
+// served, as long as no call comes while the map is changed.
+func (s *Server) Register(name string, methods map[string]Method) {
+	s.RegisterService(name, &ServiceDesc{Methods: methods})
+}
+
+// RegisterService registers a service. It panics when the name is taken. It may be called while the
+// server runs. Where a method and a stream have one name the method is served. The maps stay the
+// caller's, as with [Server.Register].
+func (s *Server) RegisterService(name string, desc *ServiceDesc) {
+	if desc == nil {
+		desc = &ServiceDesc{}
+	}
+	svc := &service{config: &s.serverConfig, name: name, desc: desc}
+	svc.composed.Store(&map[string]*method{})
+	s.registry.add(svc)
+}
+
+// Services returns what is registered at the moment, by the services' names. The maps of each
+// ServiceDesc are copies, and the handlers in them are those that were registered, without the
+// server's interceptors. Like a call it reads the maps that were registered, so nobody may change
+// these at the same time.
+func (s *Server) Services() map[string]ServiceDesc {
+	services := map[string]ServiceDesc{}
+	if registered := s.registry.services.Load(); registered != nil {
+		for name, svc := range *registered {
+			services[name] = ServiceDesc{Methods: maps.Clone(svc.desc.Methods), Streams: maps.Clone(svc.desc.Streams)}
+		}
+	}
+	return services
 }
 
 // takeSlot waits for the number of connections to be under its bound.

@@ -50,20 +50,6 @@ func newServerConn(s *Server, ctx context.Context, netConn net.Conn) *serverConn
 	return sc
 }
 
-// run is the connection's goroutine.
-func (sc *serverConn) run() {
-	if sc.server.stats != nil {
-		sc.beginStats(sc.server.stats)
-	}
-	if err := sc.start(); err != nil {
-		sc.server.log("ttrpc: handshake failed", "error", err, "peer", sc.peer)
-		sc.fail(err)
-		sc.done()
-		return
-	}
-	sc.server.workers.work(errand{read: sc, inside: true})
-}
-
 // beginStats tells the begin. The connection may have been closed meanwhile.
 func (sc *serverConn) beginStats(by teller) {
 	ctx := by.beginConn(sc.base, &sc.stats, sc.netConn, false)

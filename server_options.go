@@ -1,7 +1,6 @@
 package ttrpc
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -68,10 +67,6 @@ func WithChainStreamServerInterceptor(interceptors ...StreamServerInterceptor) S
 		return nil
 	}
 }
-
-// RecoveryFunc turns the panic of a handler into the error that its call answers with. method is
-// its full name, "/service/method", value is what it panicked with, and stack tells where.
-type RecoveryFunc func(ctx context.Context, method string, value any, stack []byte) error
 
 // WithRecovery has f called when a handler, or an interceptor around it, panics. Without it a panic
 // ends the process, as in any goroutine.

@@ -112,36 +112,6 @@ func (sc *serverConn) dispatch(call *serverCall) bool {
 	return true
 }
 
-// read is the loop's, until the connection has ended. It returns a call that the loop has read and
-// is to run, if there is one: another goroutine has to read on.
-func (sc *serverConn) read(inside bool) (call *serverCall, ended bool) {
-	if inside {
-		sc.handled() // what the loop before has left
-	}
-	ended = sc.readLoop(inside, func() bool {
-		call, sc.own = sc.own, nil
-		return call != nil
-	})
-	return call, ended
-}
-
-// nextCall is for a worker that has answered: it returns the next request, if that comes at once.
-func (sc *serverConn) nextCall() (call *serverCall) {
-	if !sc.t.Frequent() {
-		return nil
-	}
-	sc.readAsWorker(func() bool {
-		if sc.own != nil && call != nil { // one at a time
-			sc.server.workers.run(sc.own)
-		} else if sc.own != nil {
-			call = sc.own
-		}
-		sc.own = nil
-		return call != nil
-	})
-	return call
-}
-
 // takesData takes a second end of the peer's half for nothing, as the releases do.
 func (sc *serverConn) takesData(s *stream, live bool, in *transport.Inbound) bool {
 	switch {

@@ -79,6 +79,20 @@ func (s *Server) acceptAgain(failed error, last time.Duration) (backoff time.Dur
 	return backoff, nil
 }
 
+// run is the connection's goroutine.
+func (sc *serverConn) run() {
+	if sc.server.stats != nil {
+		sc.beginStats(sc.server.stats)
+	}
+	if err := sc.start(); err != nil {
+		sc.server.log("ttrpc: handshake failed", "error", err, "peer", sc.peer)
+		sc.fail(err)
+		sc.done()
+		return
+	}
+	sc.server.workers.work(errand{read: sc, inside: true})
+}
+
 // nextBackoff returns how long to wait after a failed Accept: 0 when it is of no use, else twice as
 // long each time, up to a second.
 func nextBackoff(err error, last time.Duration) time.Duration {

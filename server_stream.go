@@ -16,27 +16,6 @@ type serverStream struct {
 	ctx    *callContext // the handler's; set before the call is in flight
 }
 
-// newServerStream makes the stream of a call; the message in the request, if there is one, is its
-// first. A client that does not stream has sent all with it.
-func newServerStream(call *serverCall) *serverStream {
-	ss := &serverStream{sc: call.sc, method: call.method}
-	ss.id, ss.ready, ss.flow = call.id, make(chan struct{}, 1), &call.sc.inflow
-	ss.kind, ss.countUntil = call.method.kind(), recvDiscarded
-	if !call.method.streamingClient || len(call.payload) > 0 {
-		f := wire.StartFrame(len(call.payload))
-		f.Append(call.payload)
-		f.Seal(wire.TypeData, 0)
-		ss.buffered = f.Len()
-		ss.flow.buffered.Add(int64(ss.buffered))
-		ss.lastRecv.Store(int64(transport.Clock())) // the consumer's time starts now
-		ss.inbox.Push(f)
-	}
-	if !call.method.streamingClient {
-		ss.closeRecv(nil, nil)
-	}
-	return ss
-}
-
 // cancelWith ends the stream for the handler, whatever that is doing with it.
 func (ss *serverStream) cancelWith(err error) {
 	ss.discard(err)

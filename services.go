@@ -2,7 +2,6 @@ package ttrpc
 
 import (
 	"fmt"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -41,7 +40,7 @@ func (m *method) info() CallInfo {
 // methods as long as no call looks one up at the same time:
 // a call finds what is in them when it comes.
 type service struct {
-	server *Server
+	config *serverConfig
 	name   string
 	desc   *ServiceDesc
 
@@ -107,10 +106,10 @@ func (svc *service) find(name []byte) *method {
 func (svc *service) compose(name string, handler Method, stream Stream, of identity) *method {
 	m := &method{name: fullMethod(svc.name, name), of: of}
 	if handler != nil {
-		m.unary = handler.intercept(svc.server.unaryInterceptors, m.name)
+		m.unary = handler.intercept(svc.config.unaryInterceptors, m.name)
 	} else {
 		m.streamingClient, m.streamingServer = stream.StreamingClient, stream.StreamingServer
-		m.stream = stream.Handler.intercept(svc.server.streamInterceptors, &StreamServerInfo{
+		m.stream = stream.Handler.intercept(svc.config.streamInterceptors, &StreamServerInfo{
 			FullMethod: m.name, StreamingClient: m.streamingClient, StreamingServer: m.streamingServer,
 		})
 	}
@@ -139,36 +138,3 @@ type identity unsafe.Pointer
 
 // identityOf returns the address of a function value's closure.
 func identityOf[F any](f F) identity { return *(*identity)(unsafe.Pointer(&f)) }
-
-// Register registers the unary methods of a service. It panics when the name is taken. It may be
-// called while the server runs. The map stays the caller's: methods that are added later are
-// served, as long as no call comes while the map is changed.
-func (s *Server) Register(name string, methods map[string]Method) {
-	s.RegisterService(name, &ServiceDesc{Methods: methods})
-}
-
-// RegisterService registers a service. It panics when the name is taken. It may be called while the
-// server runs. Where a method and a stream have one name the method is served. The maps stay the
-// caller's, as with [Server.Register].
-func (s *Server) RegisterService(name string, desc *ServiceDesc) {
-	if desc == nil {
-		desc = &ServiceDesc{}
-	}
-	svc := &service{server: s, name: name, desc: desc}
-	svc.composed.Store(&map[string]*method{})
-	s.registry.add(svc)
-}
-
-// Services returns what is registered at the moment, by the services' names. The maps of each
-// ServiceDesc are copies, and the handlers in them are those that were registered, without the
-// server's interceptors. Like a call it reads the maps that were registered, so nobody may change
-// these at the same time.
-func (s *Server) Services() map[string]ServiceDesc {
-	services := map[string]ServiceDesc{}
-	if registered := s.registry.services.Load(); registered != nil {
-		for name, svc := range *registered {
-			services[name] = ServiceDesc{Methods: maps.Clone(svc.desc.Methods), Streams: maps.Clone(svc.desc.Streams)}
-		}
-	}
-	return services
-}

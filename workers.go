@@ -122,7 +122,7 @@ func (p *workers) work(e errand) {
 			if w.run(call) {
 				return // with this goroutine ends the thread
 			}
-			if call = sc.nextCall(); call == nil {
+			if call = p.nextCall(sc); call == nil {
 				call = p.take(false)
 			}
 		}
@@ -139,7 +139,7 @@ func (p *workers) begin(e errand) (call *serverCall, locked bool) {
 	if e.queue {
 		return p.take(true), false
 	}
-	call, ended := e.read.read(e.inside)
+	call, ended := p.read(e.read, e.inside)
 	switch {
 	case call != nil:
 		p.readOn(e.read)
@@ -150,6 +150,36 @@ func (p *workers) begin(e errand) (call *serverCall, locked bool) {
 		return nil, true
 	}
 	return p.take(false), false
+}
+
+// read is the loop's, until the connection has ended. It returns a call that the loop has read and
+// is to run, if there is one: another goroutine has to read on.
+func (p *workers) read(sc *serverConn, inside bool) (call *serverCall, ended bool) {
+	if inside {
+		sc.role.handled() // what the loop before has left
+	}
+	ended = sc.readLoop(inside, func() bool {
+		call, sc.own = sc.own, nil
+		return call != nil
+	})
+	return call, ended
+}
+
+// nextCall is for a worker that has answered: it returns the next request, if that comes at once.
+func (p *workers) nextCall(sc *serverConn) (call *serverCall) {
+	if !sc.t.Frequent() {
+		return nil
+	}
+	sc.readAsWorker(func() bool {
+		if sc.own != nil && call != nil { // one at a time
+			p.run(sc.own)
+		} else if sc.own != nil {
+			call = sc.own
+		}
+		sc.own = nil
+		return call != nil
+	})
+	return call
 }
 
 // take takes a call out of the queue, and sends for somebody who takes the next. came says that the
