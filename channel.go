@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
@@ -16,7 +17,8 @@ import (
 // and that is the claim to end it.
 type conn struct {
 	t       *transport.Transport
-	netConn net.Conn // the caller's own, or what the handshake has made of it
+	netConn net.Conn  // the caller's own, or what the handshake has made of it
+	since   time.Time // it was accepted then, or made
 	role    role
 	reader  reader
 	inflow  inflow

@@ -19,8 +19,7 @@ type Client struct {
 	conn
 	redial    redialer // nil, or else conn is unused: it has the connections
 	connStats connStats
-	since     time.Time // start was called then
-	gathering bool      // the reader has others leave the writing to it; the reader's
+	gathering bool // the reader has others leave the writing to it; the reader's
 
 	// unaryCalls holds calls between uses: not in any map, ready empty. Each client has its own, for
 	// channels must not pass from one testing/synctest bubble to another.
@@ -103,6 +102,8 @@ func (c *Client) handshake(netConn net.Conn) (net.Conn, error) {
 	return used, nil
 }
 
+// recvFailed says more of a server that has never spoken. (A serverConn's asks whether the end was
+// meant.)
 func (c *Client) recvFailed(err error) {
 	if isOrderly(err) && c.t.Silent() {
 		err = fmt.Errorf("the server closed the connection before any answer: %w", err)

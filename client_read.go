@@ -9,7 +9,7 @@ import (
 )
 
 // handle gives one frame to its call. Frames for calls that are gone are late, and frames of other
-// types are for a later version: both are dropped.
+// types are for a later version: both are dropped. (A serverConn answers to what has no place.)
 func (c *Client) handle(in *transport.Inbound) bool {
 	if in.Flags&wire.FlagExtensions != 0 && (in.Type == wire.TypeResponse || in.Type == wire.TypeData) {
 		c.learn()
@@ -132,7 +132,8 @@ func (c *Client) handled() (soon bool) {
 	return false
 }
 
-// takesData takes the Data of calls that are gone for late.
+// takesData takes the Data of calls that are gone for late, and gives up a call whose server sends
+// what the method does not have. (A serverConn answers to all that.)
 func (c *Client) takesData(s *stream, live bool, in *transport.Inbound) bool {
 	switch {
 	case !live:

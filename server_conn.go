@@ -22,7 +22,6 @@ type serverConn struct {
 	base   context.Context // Serve's
 	peer   string          // who it is, for the log
 	over   chan struct{}   // closed when it counts as closed; nil unless ServeConn waits for that
-	since  time.Time       // it was accepted then
 	stats  connStats
 
 	ids        streamids.Set // of the Requests so far; the reader's
@@ -42,8 +41,8 @@ type serverConn struct {
 }
 
 func newServerConn(s *Server, ctx context.Context, netConn net.Conn) *serverConn {
-	sc := &serverConn{server: s, base: ctx, running: 1, since: time.Now()}
-	sc.netConn, sc.state = netConn, connHandshake
+	sc := &serverConn{server: s, base: ctx, running: 1}
+	sc.netConn, sc.state, sc.since = netConn, connHandshake, time.Now()
 	if s.logger != nil {
 		sc.peer = s.describe(netConn)
 	}
@@ -69,6 +68,8 @@ func (sc *serverConn) endCause() error {
 // finished is called by the last one that was the loop.
 func (sc *serverConn) finished() { sc.done() }
 
+// recvFailed takes whatever ends a connection that drains for what was meant. (A Client's asks
+// whether the server has ever spoken.)
 func (sc *serverConn) recvFailed(err error) {
 	if sc.isDraining() {
 		err = transport.ErrDone // whatever it is, it was meant to end
@@ -130,7 +131,8 @@ func (sc *serverConn) wakeStreams() {
 	}
 }
 
-// begin registers a call, or says what to answer instead.
+// begin registers a call that its client has begun, within the server's limits, or says what to
+// answer instead. (A Client's gives a call its id, and posts its Request.)
 func (sc *serverConn) begin(call *serverCall) *status.Status {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()

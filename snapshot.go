@@ -73,24 +73,33 @@ type WindowSnapshot struct {
 // Snapshot returns what the server is about: its connections and the calls that run on them. It
 // takes each connection's lock for as long as it takes to look at its calls.
 func (s *Server) Snapshot() Snapshot {
-	now := Snapshot{Time: time.Now(), Conns: []ConnSnapshot{}}
+	var conns []*conn
 	for _, sc := range s.openConns() {
-		now.Conns = append(now.Conns, sc.snapshot())
+		conns = append(conns, &sc.conn)
 	}
-	now.sort()
-	return now
+	return snapshotOf(conns)
 }
 
 // Snapshot returns what the client is about: its connection, or connections where [Dial] has made
 // it, and the calls that are in flight on them. Calls that wait for a connection are in none.
 func (c *Client) Snapshot() Snapshot {
-	now, clients := Snapshot{Time: time.Now(), Conns: []ConnSnapshot{}}, []*Client{c}
-	if c.redial != nil {
-		var state ConnState
-		state, clients = c.redial.connections()
-		now.State = state.String()
+	if c.redial == nil {
+		return snapshotOf([]*conn{&c.conn})
 	}
+	state, clients := c.redial.connections()
+	var conns []*conn
 	for _, c := range clients {
+		conns = append(conns, &c.conn)
+	}
+	now := snapshotOf(conns)
+	now.State = state.String()
+	return now
+}
+
+// snapshotOf looks at connections.
+func snapshotOf(conns []*conn) Snapshot {
+	now := Snapshot{Time: time.Now(), Conns: []ConnSnapshot{}}
+	for _, c := range conns {
 		now.Conns = append(now.Conns, c.snapshot())
 	}
 	now.sort()
@@ -106,33 +115,26 @@ func (s *Snapshot) sort() {
 	}
 }
 
-func (sc *serverConn) snapshot() ConnSnapshot {
-	sc.mu.Lock()
-	now := sc.lookLocked(sc.since)
-	now.Handlers = max(sc.running-1, 0) // but for the connection's goroutine
-	netConn := sc.netConn
-	sc.mu.Unlock()
-	now.Peer = peercred.Describe(netConn)
-	return now
-}
-
-func (c *Client) snapshot() ConnSnapshot {
+func (c *conn) snapshot() ConnSnapshot {
 	c.mu.Lock()
-	now := c.lookLocked(c.since)
+	now := c.lookLocked()
 	netConn := c.netConn
 	c.mu.Unlock()
 	now.Peer = peercred.Describe(netConn)
 	return now
 }
 
-// lookLocked looks at all that the two roles share.
-func (c *conn) lookLocked(since time.Time) ConnSnapshot {
+// lookLocked looks at what the conn's lock guards.
+func (c *conn) lookLocked() ConnSnapshot {
 	states := [...]string{"open", "handshake", "draining", "flushing", "closed"}
 	known := [...]string{"off", "unknown", "known", "known"}
-	now := ConnSnapshot{Since: since, State: states[c.state], Extensions: known[c.ext.state.Load()], Calls: []CallSnapshot{}}
+	now := ConnSnapshot{Since: c.since, State: states[c.state], Extensions: known[c.ext.state.Load()], Calls: []CallSnapshot{}}
 	now.Unread = int(c.inflow.buffered.Load())
 	if c.t != nil { // in a handshake there is none
 		now.Backlog = c.t.Unwritten()
+	}
+	if sc, ok := c.role.(*serverConn); ok {
+		now.Handlers = max(sc.running-1, 0) // but for the connection's goroutine
 	}
 	for id, call := range c.calls {
 		var look CallSnapshot
