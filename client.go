@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/containerd/ttrpc/internal/transport"
-	"github.com/containerd/ttrpc/internal/wire"
 )
 
 // Client makes calls, any number at once; all its methods are safe for concurrent use. A client of
@@ -266,45 +265,6 @@ func (c *Client) removeLocked(id uint32) *stream {
 // endCall ends a call with an error, if it is still there.
 func (c *Client) endCall(id uint32, err error) {
 	if s := c.claim(id); s != nil {
-		s.discard(err)
-	}
-}
-
-// maxUncancelled bounds the calls that were given up before the server was known.
-const maxUncancelled = 64
-
-// greetLocked has Hello follow a frame that was posted for the stream, once.
-func (c *Client) greetLocked(id uint32, posted transport.Unwritten) transport.Unwritten {
-	if c.ext.is(extKnown) {
-		c.ext.set(extGreeted)
-		posted, _ = c.t.Post(wire.ControlFrame(wire.TypeHello, id, nil))
-	}
-	return posted
-}
-
-// cancel claims a call that is given up, and tells a server that knows extensions. That is the last
-// frame for its id, for a claim and a post are one step.
-func (c *Client) cancel(id uint32, why error) (s *stream, posted transport.Unwritten) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if s = c.removeLocked(id); s == nil {
-		return nil, posted
-	}
-	switch {
-	case c.ext.peerKnows():
-		posted, _ = c.t.Post(wire.CancelFrame(id, why == context.DeadlineExceeded))
-	case why == context.DeadlineExceeded: // which the server knows of, and why by its own clock
-	case c.ext.is(extUnknown) && len(c.uncancelled) < maxUncancelled:
-		c.uncancelled = append(c.uncancelled, id)
-	}
-	return s, posted
-}
-
-// giveUp ends a call with an error, if it is still there, while the server may be at it.
-func (c *Client) giveUp(id uint32, err error) {
-	s, posted := c.cancel(id, err)
-	posted.FlushLater()
-	if s != nil {
 		s.discard(err)
 	}
 }

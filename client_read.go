@@ -2,7 +2,6 @@ package ttrpc
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
@@ -31,63 +30,6 @@ func (c *Client) handle(in *transport.Inbound) bool {
 	return true
 }
 
-// handleExtension takes a frame that a server alone sends.
-func (c *Client) handleExtension(in *transport.Inbound) {
-	if in.Stream != 0 {
-		return
-	}
-	switch in.Type {
-	case wire.TypeWindow:
-		c.handleLimit(in)
-	case wire.TypeGoAway:
-		if last, ok := wire.ParseGoAway(in.Data()); ok {
-			c.goAway(last)
-		}
-	}
-}
-
-// handleLimit takes the limit with which streams begin from now on.
-func (c *Client) handleLimit(in *transport.Inbound) {
-	limit, ok := wire.ParseWindow(in.Data())
-	if !ok {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.firstLimit = c.firstLimit.next(limit)
-}
-
-// goAway begins no further calls, for the server shuts down, and ends those that it will not begin.
-// The others go on, and then the server closes the connection.
-func (c *Client) goAway(last uint32) {
-	for _, s := range c.dropAbove(last) {
-		s.closeRecv(nil, errGoneAway)
-	}
-}
-
-// dropAbove claims the calls above an id. It looks through them only where there are some: GoAways
-// without end cost nothing.
-func (c *Client) dropAbove(last uint32) (late []*stream) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.state == connOpen {
-		c.state, c.highest = connDraining, math.MaxUint32
-	}
-	if last >= c.highest {
-		return nil
-	}
-	c.highest = 0
-	for id, call := range c.calls {
-		if id > last {
-			delete(c.calls, id)
-			late = append(late, call.receiver())
-		} else {
-			c.highest = max(c.highest, id)
-		}
-	}
-	return late
-}
-
 // handleOversized ends the call of a frame that was dropped. One that is no answer may have others
 // behind it.
 func (c *Client) handleOversized(in *transport.Inbound) {
@@ -114,13 +56,6 @@ func (c *Client) handleResponse(in *transport.Inbound) {
 	} else if in.Stream == 0 {
 		c.handleProbed()
 	}
-}
-
-// handleProbed takes the refusal of a probe.
-func (c *Client) handleProbed() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ext.pings.endProbe()
 }
 
 // handled writes for those who were answered.
@@ -159,18 +94,3 @@ func (c *Client) dataEnded(s *stream) {
 func (c *Client) restrainNew() {}
 
 func (c *Client) failStalled(s *stream) { c.giveUp(s.id, ErrStreamFull) }
-
-// learn notes that the server knows extensions, and cancels what was given up before that.
-func (c *Client) learn() {
-	c.mu.Lock()
-	var posted transport.Unwritten
-	if c.ext.is(extUnknown) {
-		c.ext.set(extKnown)
-		for _, id := range c.uncancelled {
-			posted, _ = c.t.Post(wire.CancelFrame(id, false)) // the reader sees its failure
-		}
-		c.uncancelled = nil
-	}
-	c.mu.Unlock()
-	posted.FlushLater()
-}

@@ -4,8 +4,18 @@ import "encoding/binary"
 
 // The frames of the extensions. What stands behind the data that is known here is for a later
 // version, and skipped.
+const (
+	TypePing   Type = 0x4  // either way: is answered with a Pong of the same id and data
+	TypePong   Type = 0x5  // either way
+	TypeHello  Type = 0x40 // client to server: the client knows extensions
+	TypeCancel Type = 0x41 // client to server: the call is given up
+	TypeWindow Type = 0x42 // either way: how much Data the receiver of a stream takes
+	TypeGoAway Type = 0x43 // server to client: no further calls are served
+)
 
 const (
+	FlagDeadline = 0x1 // Cancel: the call's deadline has passed
+
 	windowLen = 8 // bytes of a Window's data: the limit, big endian
 	goAwayLen = 4 // bytes of a GoAway's data: the last id, big endian
 

@@ -21,17 +21,12 @@ const (
 // Type says what a frame is.
 type Type uint8
 
-// The types of frames. A receiver ignores all others. Those from Ping on are extensions.
+// The types of frames that calls are made of; control.go has the others. A receiver ignores those
+// that it does not know.
 const (
-	TypeRequest  Type = 0x1  // client to server: opens a stream
-	TypeResponse Type = 0x2  // server to client: ends a stream
-	TypeData     Type = 0x3  // either way: a message of a stream, its end, or both
-	TypePing     Type = 0x4  // either way: is answered with a Pong of the same id and data
-	TypePong     Type = 0x5  // either way
-	TypeHello    Type = 0x40 // client to server: the client knows extensions
-	TypeCancel   Type = 0x41 // client to server: the call is given up
-	TypeWindow   Type = 0x42 // either way: how much Data the receiver of a stream takes
-	TypeGoAway   Type = 0x43 // server to client: no further calls are served
+	TypeRequest  Type = 0x1 // client to server: opens a stream
+	TypeResponse Type = 0x2 // server to client: ends a stream
+	TypeData     Type = 0x3 // either way: a message of a stream, its end, or both
 )
 
 // String is the name that error texts use.
@@ -52,8 +47,6 @@ const (
 	FlagRemoteClosed = 0x1 // the sender sends no more on this stream
 	FlagRemoteOpen   = 0x2 // Request: the sender will send Data
 	FlagNoData       = 0x4 // the frame has no message; without it an empty frame is an empty message
-
-	FlagDeadline = 0x1 // Cancel: the call's deadline has passed
 
 	// FlagExtensions is set in a server's first Response or Data: it knows extensions.
 	FlagExtensions = 0x80

@@ -10,6 +10,20 @@ import (
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
+// handleControl takes a frame that is no part of a call. What either side may be sent is here.
+func (c *conn) handleControl(in *transport.Inbound) {
+	switch {
+	case in.Type == wire.TypePing:
+		c.handlePing(in)
+	case in.Type == wire.TypePong:
+		c.handlePong(in)
+	case in.Type == wire.TypeWindow && in.Stream != 0:
+		c.handleWindow(in)
+	default:
+		c.role.handleExtension(in)
+	}
+}
+
 // pingID is the id of our Pings. A server answers them on odd ids, whatever calls there are.
 const pingID = 1
 
@@ -156,18 +170,4 @@ func (c *conn) isAnsweredWithin(d time.Duration, answered chan struct{}) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	return c.awaitPong(ctx, answered) != context.DeadlineExceeded
-}
-
-// handleControl takes a frame that is no part of a call. What either side may be sent is here.
-func (c *conn) handleControl(in *transport.Inbound) {
-	switch {
-	case in.Type == wire.TypePing:
-		c.handlePing(in)
-	case in.Type == wire.TypePong:
-		c.handlePong(in)
-	case in.Type == wire.TypeWindow && in.Stream != 0:
-		c.handleWindow(in)
-	default:
-		c.role.handleExtension(in)
-	}
 }

@@ -1,0 +1,127 @@
+package ttrpc
+
+import (
+	"context"
+	"math"
+
+	"github.com/containerd/ttrpc/internal/transport"
+	"github.com/containerd/ttrpc/internal/wire"
+)
+
+// handleExtension takes a frame that a server alone sends.
+func (c *Client) handleExtension(in *transport.Inbound) {
+	if in.Stream != 0 {
+		return
+	}
+	switch in.Type {
+	case wire.TypeWindow:
+		c.handleLimit(in)
+	case wire.TypeGoAway:
+		if last, ok := wire.ParseGoAway(in.Data()); ok {
+			c.goAway(last)
+		}
+	}
+}
+
+// handleLimit takes the limit with which streams begin from now on.
+func (c *Client) handleLimit(in *transport.Inbound) {
+	limit, ok := wire.ParseWindow(in.Data())
+	if !ok {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.firstLimit = c.firstLimit.next(limit)
+}
+
+// goAway begins no further calls, for the server shuts down, and ends those that it will not begin.
+// The others go on, and then the server closes the connection.
+func (c *Client) goAway(last uint32) {
+	for _, s := range c.dropAbove(last) {
+		s.closeRecv(nil, errGoneAway)
+	}
+}
+
+// dropAbove claims the calls above an id. It looks through them only where there are some: GoAways
+// without end cost nothing.
+func (c *Client) dropAbove(last uint32) (late []*stream) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == connOpen {
+		c.state, c.highest = connDraining, math.MaxUint32
+	}
+	if last >= c.highest {
+		return nil
+	}
+	c.highest = 0
+	for id, call := range c.calls {
+		if id > last {
+			delete(c.calls, id)
+			late = append(late, call.receiver())
+		} else {
+			c.highest = max(c.highest, id)
+		}
+	}
+	return late
+}
+
+// handleProbed takes the refusal of a probe.
+func (c *Client) handleProbed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ext.pings.endProbe()
+}
+
+// learn notes that the server knows extensions, and cancels what was given up before that.
+func (c *Client) learn() {
+	c.mu.Lock()
+	var posted transport.Unwritten
+	if c.ext.is(extUnknown) {
+		c.ext.set(extKnown)
+		for _, id := range c.uncancelled {
+			posted, _ = c.t.Post(wire.CancelFrame(id, false)) // the reader sees its failure
+		}
+		c.uncancelled = nil
+	}
+	c.mu.Unlock()
+	posted.FlushLater()
+}
+
+// maxUncancelled bounds the calls that were given up before the server was known.
+const maxUncancelled = 64
+
+// greetLocked has Hello follow a frame that was posted for the stream, once.
+func (c *Client) greetLocked(id uint32, posted transport.Unwritten) transport.Unwritten {
+	if c.ext.is(extKnown) {
+		c.ext.set(extGreeted)
+		posted, _ = c.t.Post(wire.ControlFrame(wire.TypeHello, id, nil))
+	}
+	return posted
+}
+
+// cancel claims a call that is given up, and tells a server that knows extensions. That is the last
+// frame for its id, for a claim and a post are one step.
+func (c *Client) cancel(id uint32, why error) (s *stream, posted transport.Unwritten) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s = c.removeLocked(id); s == nil {
+		return nil, posted
+	}
+	switch {
+	case c.ext.peerKnows():
+		posted, _ = c.t.Post(wire.CancelFrame(id, why == context.DeadlineExceeded))
+	case why == context.DeadlineExceeded: // which the server knows of, and why by its own clock
+	case c.ext.is(extUnknown) && len(c.uncancelled) < maxUncancelled:
+		c.uncancelled = append(c.uncancelled, id)
+	}
+	return s, posted
+}
+
+// giveUp ends a call with an error, if it is still there, while the server may be at it.
+func (c *Client) giveUp(id uint32, err error) {
+	s, posted := c.cancel(id, err)
+	posted.FlushLater()
+	if s != nil {
+		s.discard(err)
+	}
+}
