@@ -87,16 +87,8 @@ type inlineConn struct {
 // caller has to leave.
 func (in *inline) run(sc *serverConn, call *serverCall) (ran, gone bool) {
 	m := call.method
-	if m.stream != nil || m.brief.Load() < briefRuns || sc.server.goroutinePerCall || !sc.t.CanTry() || !in.watch(sc.server) {
-		return false, false
-	}
-	slot := in.claim(sc, m)
+	slot, turn := in.begin(sc, m)
 	if slot == nil {
-		return false, false
-	}
-	turn := sc.turn.Add(1)
-	if !in.ticking.Load() && sc.turn.CompareAndSwap(turn, turn+1) { // the monitor has just stopped
-		slot.sc.Store(nil)
 		return false, false
 	}
 	returned := false
@@ -118,11 +110,26 @@ func (in *inline) run(sc *serverConn, call *serverCall) (ran, gone bool) {
 	slot.sc.Store(nil)
 	locked := m.WorthLooking(took, int(turn/2)) && m.Looked(threads.IsLocked())
 	m.observe(took, size, locked)
-	sc.answered(posted)
-	if locked {
+	if sc.answered(posted); locked {
 		go sc.server.workers.work(errand{read: sc, inside: true})
 	}
 	return true, locked
+}
+
+// begin makes the turn odd, if the loop may run a call of a method. The slot is nil if it may not.
+func (in *inline) begin(sc *serverConn, m *method) (slot *inlineSlot, turn uint64) {
+	if m.stream != nil || m.brief.Load() < briefRuns || sc.server.goroutinePerCall || !sc.t.CanTry() || !in.watch(sc.server) {
+		return nil, 0
+	}
+	if slot = in.claim(sc, m); slot == nil {
+		return nil, 0
+	}
+	turn = sc.turn.Add(1)
+	if !in.ticking.Load() && sc.turn.CompareAndSwap(turn, turn+1) { // the monitor has just stopped
+		slot.sc.Store(nil)
+		return nil, 0
+	}
+	return slot, turn
 }
 
 // claim puts a call into a free slot.
