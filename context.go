@@ -12,7 +12,13 @@ import (
 // it ends with the connection, and knows it.
 type connContext struct {
 	context.Context
-	sc *serverConn
+	conn servedConn
+}
+
+// servedConn is a server's connection, as a handler's context knows it.
+type servedConn interface {
+	handshakeData() any
+	ends() net.Conn // whose addresses are those of both ends
 }
 
 type (
@@ -25,9 +31,9 @@ type (
 func (c *connContext) Value(key any) any {
 	switch key.(type) {
 	case handshakeKey:
-		return c.sc.handshake // written before the first call
+		return c.conn.handshakeData() // written before the first call
 	case connKey:
-		return c.sc
+		return c.conn
 	}
 	return c.Context.Value(key)
 }
@@ -41,8 +47,8 @@ func HandshakeData(ctx context.Context) any { return ctx.Value(handshakeKey{}) }
 // RemoteAddr returns, in a handler, the address of the connection's other end. It is nil where ctx
 // is not a handler's, and may have no text: clients of unix sockets are unnamed as a rule.
 func RemoteAddr(ctx context.Context) net.Addr {
-	if sc, ok := ctx.Value(connKey{}).(*serverConn); ok {
-		return sc.netConn.RemoteAddr()
+	if conn, ok := ctx.Value(connKey{}).(servedConn); ok {
+		return conn.ends().RemoteAddr()
 	}
 	return nil
 }
@@ -50,8 +56,8 @@ func RemoteAddr(ctx context.Context) net.Addr {
 // LocalAddr returns, in a handler, the address of the connection's own end. It is nil where ctx is
 // not a handler's.
 func LocalAddr(ctx context.Context) net.Addr {
-	if sc, ok := ctx.Value(connKey{}).(*serverConn); ok {
-		return sc.netConn.LocalAddr()
+	if conn, ok := ctx.Value(connKey{}).(servedConn); ok {
+		return conn.ends().LocalAddr()
 	}
 	return nil
 }

@@ -57,8 +57,9 @@ func (b *brevity) observe(took time.Duration, bytes int, locked bool) {
 // inline is the server's part of this.
 type inline struct {
 	slots   [inlineSlots]inlineSlot
-	ticking atomic.Bool   // the monitor looks at the slots
-	calls   atomic.Uint32 // counts calls that could be run so
+	ticking atomic.Bool       // the monitor looks at the slots
+	calls   atomic.Uint32     // counts calls that could be run so
+	readOn  func(*serverConn) // has a worker read on, as the loop, which the caller is no more
 
 	mu    sync.Mutex // guards all below
 	timer *time.Timer
@@ -95,7 +96,7 @@ func (in *inline) run(sc *serverConn, call *serverCall) (ran, gone bool) {
 	defer func() {
 		if !returned && sc.turn.CompareAndSwap(turn, turn+1) { // runtime.Goexit takes this goroutine
 			slot.sc.Store(nil)
-			go sc.server.workers.work(errand{read: sc, inside: true})
+			in.readOn(sc)
 		}
 	}()
 	size, began := call.size, transport.Clock()
@@ -111,14 +112,14 @@ func (in *inline) run(sc *serverConn, call *serverCall) (ran, gone bool) {
 	locked := m.WorthLooking(took, int(turn/2)) && m.Looked(threads.IsLocked())
 	m.observe(took, size, locked)
 	if sc.answered(posted); locked {
-		go sc.server.workers.work(errand{read: sc, inside: true})
+		in.readOn(sc)
 	}
 	return true, locked
 }
 
 // begin makes the turn odd, if the loop may run a call of a method. The slot is nil if it may not.
 func (in *inline) begin(sc *serverConn, m *method) (slot *inlineSlot, turn uint64) {
-	if m.stream != nil || m.brief.Load() < briefRuns || sc.server.goroutinePerCall || !sc.t.CanTry() || !in.watch(sc.server) {
+	if m.stream != nil || m.brief.Load() < briefRuns || sc.server.goroutinePerCall || !sc.t.CanTry() || !in.watch() {
 		return nil, 0
 	}
 	if slot = in.claim(sc, m); slot == nil {
@@ -165,7 +166,7 @@ func (sc *serverConn) flushInline() bool {
 // watch counts a call that could be run by its loop, and reports whether the monitor runs. It
 // starts the monitor when such calls come often.
 // With one processor there is nobody who could take over in time.
-func (in *inline) watch(s *Server) bool {
+func (in *inline) watch() bool {
 	n := in.calls.Add(1)
 	if in.ticking.Load() {
 		return true
@@ -178,11 +179,11 @@ func (in *inline) watch(s *Server) bool {
 	now := transport.Clock()
 	took := now - in.since
 	in.since = now
-	return took <= inlineTime && in.startLocked(s)
+	return took <= inlineTime && in.startLocked()
 }
 
 // startLocked starts the monitor, if it may run, and reports whether it does.
-func (in *inline) startLocked(s *Server) bool {
+func (in *inline) startLocked() bool {
 	if runtime.GOMAXPROCS(0) == 1 {
 		return false
 	}
@@ -192,7 +193,7 @@ func (in *inline) startLocked(s *Server) bool {
 	in.idle = 0
 	in.ticking.Store(true)
 	if in.timer == nil {
-		in.timer = time.AfterFunc(inlineTick, func() { in.tick(s) })
+		in.timer = time.AfterFunc(inlineTick, in.tick)
 	} else {
 		in.timer.Reset(inlineTick)
 	}
@@ -202,12 +203,12 @@ func (in *inline) startLocked(s *Server) bool {
 // tick is the monitor. A call that is in its slot for a whole tick is taken over from. The monitor
 // stops when nothing has been run for a while; a loop that is about to run a call looks at ticking
 // once it has made its turn odd, so one of the two notices the other.
-func (in *inline) tick(s *Server) {
+func (in *inline) tick() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	busy := false
 	for i := range in.slots {
-		busy = in.slots[i].look(s) || busy
+		busy = in.look(&in.slots[i]) || busy
 	}
 	calls := in.calls.Load()
 	if in.idle++; calls != in.ran || busy {
@@ -235,7 +236,7 @@ func (in *inline) anyBusy() bool {
 
 // look takes over from the slot's call, if it was there at the last tick.
 // It reports whether there is one.
-func (slot *inlineSlot) look(s *Server) (busy bool) {
+func (in *inline) look(slot *inlineSlot) (busy bool) {
 	sc := slot.sc.Load()
 	if sc == nil {
 		slot.seen = nil
@@ -253,6 +254,6 @@ func (slot *inlineSlot) look(s *Server) (busy bool) {
 	m.brief.Store(tookOver)
 	slot.seen = nil
 	slot.sc.Store(nil)
-	go s.workers.work(errand{read: sc, inside: true})
+	in.readOn(sc)
 	return false
 }

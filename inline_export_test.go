@@ -32,7 +32,7 @@ func ForceInline(s *Server) {
 	})
 	s.inline.mu.Lock()
 	defer s.inline.mu.Unlock()
-	s.inline.startLocked(s)
+	s.inline.startLocked()
 }
 
 // ForgetTakeOvers has methods begin anew that one had to be taken over from, which a machine may

@@ -106,7 +106,7 @@ func TestInlineSlots(t *testing.T) {
 // watched reports whether there is a monitor after so many more calls.
 func watched(s *Server, calls int) (watched bool) {
 	for range calls {
-		watched = s.inline.watch(s)
+		watched = s.inline.watch()
 	}
 	return watched
 }
@@ -184,15 +184,15 @@ func TestNoMonitorOnOneProcessor(t *testing.T) {
 func TestLookSeesWhoStays(t *testing.T) {
 	var slot inlineSlot
 	sc := new(serverConn)
-	equal(t, slot.look(nil), false)
+	equal(t, new(inline).look(&slot), false)
 	slot.sc.Store(sc)
 	slot.method.Store(new(method))
 	for range 10 { // of calls that follow each other
 		sc.turn.Add(1)
-		equal(t, slot.look(nil), true)
+		equal(t, new(inline).look(&slot), true)
 		sc.turn.Add(1)
-		equal(t, slot.look(nil), true)
-		equal(t, slot.look(nil), true)
+		equal(t, new(inline).look(&slot), true)
+		equal(t, new(inline).look(&slot), true)
 	}
 	equal(t, slot.method.Load().brief.Load(), 0)
 	equal(t, slot.sc.Load(), sc)

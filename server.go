@@ -46,6 +46,7 @@ func NewServer(opts ...ServerOpt) (*Server, error) {
 		}
 	}
 	s.workers.fresh = s.goroutinePerCall
+	s.inline.readOn = func(sc *serverConn) { go s.workers.work(errand{read: sc, inside: true}) } //inline:
 	if s.maxConns > 0 {
 		s.slots = make(chan struct{}, s.maxConns)
 	}

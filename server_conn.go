@@ -124,6 +124,9 @@ func (sc *serverConn) contextLocked() context.Context {
 	return sc.ctx
 }
 
+func (sc *serverConn) handshakeData() any { return sc.handshake }
+func (sc *serverConn) ends() net.Conn     { return sc.netConn }
+
 // wakeStreams has handlers in RecvMsg look at their context.
 func (sc *serverConn) wakeStreams() {
 	for _, s := range sc.streams() {
