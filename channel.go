@@ -61,7 +61,7 @@ type role interface {
 	handled() (soon bool)
 	// recvFailed says that reading has ended, by whoever notices it: the connection closes.
 	recvFailed(err error)
-	// takesData reports whether Data may go into a stream. If not it has answered as the fault wants it.
+	// takesData reports whether Data may go into a stream. If not it has done what there is to do.
 	// live says whether there is a call, and s is nil where that has no Data.
 	takesData(s *stream, live bool, in *transport.Inbound) bool
 	// dataEnded is called when the peer's last Data has been put into a stream.

@@ -129,8 +129,8 @@ func (r *readerRole) standIn() {
 // mayWait reports whether the one who reads may wait for others.
 func (r *readerRole) mayWait() bool { return r.state == readByLoop || r.state == readInStead }
 
-// mayRun says what the one who reads may do with a call: the loop runs a brief one here, and it or a
-// worker runs one instead of reading on.
+// mayRun says what the one who reads may do with a call: the loop runs a brief one here, and it or
+// a worker runs one instead of reading on.
 func (r *readerRole) mayRun() (here, instead bool) {
 	return r.state == readByLoop, r.state == readByLoop || r.state == readByWorker
 }
