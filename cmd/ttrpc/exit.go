@@ -9,6 +9,8 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/code"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/containerd/ttrpc"
@@ -84,6 +86,17 @@ func callError(err error, show func(proto.Message) json.RawMessage) error {
 		return connectionError{err}
 	}
 	return statusError{err, show}
+}
+
+// absent says plainly that a server does not have a service, whose name alone is what servers say.
+func absent(err error, service string) error {
+	st := ttrpc.StatusOf(err)
+	if st.Code() == codes.Unimplemented && st.Message() == "service "+service ||
+		// the Rust crate:
+		st.Code() == codes.InvalidArgument && strings.HasSuffix(st.Message(), " does not exist") {
+		return status.Errorf(st.Code(), "the server does not have the service %s", service)
+	}
+	return err
 }
 
 func statusOf(se statusError) []byte { return statusJSON(ttrpc.StatusOf(se.error).Proto(), se.json) }

@@ -55,15 +55,18 @@ func (h *healthFlags) run(ctx context.Context, args []string, std stdio) error {
 	if h.watch {
 		return h.watchAll(ctx, p, service, std)
 	}
-	limit := h.limit()
-	ctx, cancel := within(ctx, limit)
+	ctx, cancel := within(ctx, h.limit())
 	defer cancel()
 	if h.list {
 		err = listHealth(ctx, p, std)
 	} else {
 		err = checkHealth(ctx, p, service, std)
 	}
-	return callError(p.timedOut(err, "how it does", limit), plainJSON)
+	return h.failed(p, err)
+}
+
+func (h *healthFlags) failed(p *peer, err error) error {
+	return callError(p.timedOut(absent(err, "grpc.health.v1.Health"), "how it does", h.limit()), plainJSON)
 }
 
 func checkHealth(ctx context.Context, p *peer, service string, std stdio) error {
@@ -91,8 +94,7 @@ func listHealth(ctx context.Context, p *peer, std stdio) error {
 }
 
 func (h *healthFlags) watchAll(ctx context.Context, p *peer, service string, std stdio) error {
-	limit := max(h.timeout, 0)
-	ctx, cancel := within(ctx, limit)
+	ctx, cancel := within(ctx, max(h.timeout, 0))
 	defer cancel()
 	timer := notice(std.err, p.address, "health")
 	defer timer.Stop()
@@ -102,7 +104,7 @@ func (h *healthFlags) watchAll(ctx context.Context, p *peer, service string, std
 			return nil // that is how a watch ends
 		}
 		if err != nil {
-			return callError(p.timedOut(err, "how it does", limit), plainJSON)
+			return h.failed(p, err)
 		}
 		came = true
 		timer.Stop()

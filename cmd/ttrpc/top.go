@@ -70,7 +70,7 @@ func (t *topFlags) look(ctx context.Context, p *peer, w io.Writer) error {
 	defer cancel()
 	snapshot, err := debug.Snapshot(ctx, p.client)
 	if err != nil {
-		return callError(p.timedOut(err, "what it is about", limit), plainJSON)
+		return callError(p.timedOut(absent(err, "ttrpc.debug.v1.Debug"), "what it is about", limit), plainJSON)
 	}
 	if isTerminal(w) {
 		fmt.Fprint(w, "\x1b[H\x1b[2J") // clears it
