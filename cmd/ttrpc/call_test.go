@@ -229,14 +229,19 @@ func TestStrangers(t *testing.T) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
-	checkLines(t, dir, []line{
+	for _, l := range []line{
 		{name: "stranger silent", args: append(call("silent"), "-timeout", "2s")},
-		{name: "stranger silent list", args: []string{"list", "DIR/silent.sock", "-I", "testdata", "-proto", "chat.proto", "-timeout", "50ms"}},
-		{name: "stranger silent ping", args: []string{"ping", "DIR/silent.sock", "-timeout", "50ms"}},
-		{name: "stranger silent health", args: []string{"health", "DIR/silent.sock", "-timeout", "50ms"}},
-		{name: "stranger silent watch", args: []string{"health", "DIR/silent.sock", "-watch", "-timeout", "50ms"}},
-		{name: "stranger silent top", args: []string{"top", "DIR/silent.sock", "-timeout", "50ms"}},
-	})
+		{name: "stranger silent list", args: []string{"list", "DIR/silent.sock", "-I", "testdata", "-proto", "chat.proto", "-timeout", "2s"}},
+		{name: "stranger silent ping", args: []string{"ping", "DIR/silent.sock", "-timeout", "2s"}},
+		{name: "stranger silent health", args: []string{"health", "DIR/silent.sock", "-timeout", "2s"}},
+		{name: "stranger silent watch", args: []string{"health", "DIR/silent.sock", "-watch", "-timeout", "2s"}},
+		{name: "stranger silent top", args: []string{"top", "DIR/silent.sock", "-timeout", "2s"}},
+	} {
+		t.Run(l.name, func(t *testing.T) {
+			t.Parallel() // each takes all of its time
+			golden(t, l.name, runLine(t, dir, l.stdin, l.args...))
+		})
+	}
 }
 
 func TestHelp(t *testing.T) {
