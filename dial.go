@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/containerd/ttrpc/internal/dialer"
+	"github.com/containerd/ttrpc/internal/redial"
 )
 
 // defaultConnectTimeout is grpc's.
@@ -44,8 +45,9 @@ func Dial(ctx context.Context, target string, opts ...ClientOpts) (*Client, erro
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	r := &reconnector{links: map[*link]struct{}{}}
-	r.dialConfig = dialConfig{target: target, backoff: Backoff{}.withDefaults(), connectTimeout: defaultConnectTimeout}
+	r := &reconnector{dialConfig: dialConfig{
+		target: target, backoff: redial.Backoff{}.WithDefaults(), connectTimeout: defaultConnectTimeout,
+	}}
 	r.client = &Client{clientConfig: defaultClientConfig(), redial: r, closed: make(chan struct{})}
 	for _, opt := range opts {
 		opt(r.client)
@@ -57,6 +59,6 @@ func Dial(ctx context.Context, target string, opts ...ClientOpts) (*Client, erro
 		}
 		r.dial = dial
 	}
-	r.ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	r.start(ctx)
 	return r.client, nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"time"
+
+	"github.com/containerd/ttrpc/internal/redial"
 )
 
 // forDial is an option of Dial alone: NewClient ignores it.
@@ -26,7 +28,7 @@ func WithDialer(dial func(ctx context.Context, target string) (net.Conn, error))
 // WithBackoff sets how long a client of [Dial] waits between attempts that fail. NewClient ignores
 // this option.
 func WithBackoff(b Backoff) ClientOpts {
-	return forDial(func(c *dialConfig) { c.backoff = b.withDefaults() })
+	return forDial(func(c *dialConfig) { c.backoff = redial.Backoff(b).WithDefaults() })
 }
 
 // WithConnectTimeout bounds each attempt of a client of [Dial] to get a connection, the handshake
@@ -55,5 +57,5 @@ func WithStateCallback(f func(ConnState, error)) ClientOpts {
 // WaitForReady returns a context with which calls and streams of a client of [Dial] wait for a
 // connection, for as long as ctx lets them. On a client of [NewClient] it has no effect.
 func WaitForReady(ctx context.Context) context.Context {
-	return context.WithValue(ctx, waitForReady{}, true)
+	return redial.WaitForReady(ctx)
 }

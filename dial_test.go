@@ -195,7 +195,7 @@ func TestDialVsock(t *testing.T) {
 
 // A program that does not call Dial links nothing of it.
 func TestDialIsLinkedByUseAlone(t *testing.T) {
-	ofDial := regexp.MustCompile(`ttrpc(/internal/dialer\.(Of|dial|connect)|\.(\(\*reconnector\)|dial|Dial|chance|forDial|WithDialer))`)
+	ofDial := regexp.MustCompile(`ttrpc(/internal/dialer\.(Of|dial|connect)|/internal/redial\.(\(\*Redialer|chance|New)|\.(\(\*reconnector\)|dial|Dial|forDial|WithDialer))`)
 	for _, tags := range []string{"", "dial"} {
 		program := filepath.Join(t.TempDir(), "weight")
 		goCommand(t, "build", "-ldflags=-w", "-tags="+tags, "-o", program, "./testdata/weight")

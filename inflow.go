@@ -3,6 +3,8 @@ package ttrpc
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/containerd/ttrpc/internal/notify"
 )
 
 // inflow is what a connection's streams have received and not taken, and where its reader waits for
@@ -64,14 +66,14 @@ func (fl *inflow) release(n int) {
 // noteCall has a waiting reader look again.
 func (fl *inflow) noteCall() {
 	if fl.is(inflowWaits) {
-		signal(fl.room)
+		notify.One(fl.room)
 	}
 }
 
 // close lets a waiting reader go.
 func (fl *inflow) close() {
 	if inflowState(fl.state.Swap(int32(inflowClosed))) == inflowWaits {
-		signal(fl.room)
+		notify.One(fl.room)
 	}
 }
 

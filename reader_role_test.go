@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/containerd/ttrpc/internal/notify"
 )
 
 // step is where somebody is in what he does with a readerRole.
@@ -343,13 +345,13 @@ func TestReaderRoleRace(t *testing.T) {
 		}
 		for range each {
 			r.come.Add(1)
-			signal(r.poller)
+			notify.One(r.poller)
 			runtime.Gosched()
 		}
 		close(done)
 		all.Wait()
 		r.deputy.Wait()
-		signal(r.poller) // what a caller has read last, the loop learns of as it ends
+		notify.One(r.poller) // what a caller has read last, the loop learns of as it ends
 		wait(t, ended, "the loop to have read all")
 	}
 }

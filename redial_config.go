@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"github.com/containerd/ttrpc/internal/redial"
 )
 
 // ConnState is how far a client of [Dial] has come with its connection.
@@ -22,11 +24,11 @@ type ConnState uint8
 
 // The states of a client of Dial.
 const (
-	StateIdle             ConnState = iota // no connection, until a call comes
-	StateConnecting                        // an attempt is under way: calls wait for it
-	StateReady                             // there is a connection
-	StateTransientFailure                  // the last attempt has failed, the next is not due yet
-	StateClosed                            // by Client.Close, for good
+	StateIdle             = ConnState(redial.Idle)       // no connection, until a call comes
+	StateConnecting       = ConnState(redial.Connecting) // an attempt is under way: calls wait for it
+	StateReady            = ConnState(redial.Ready)      // there is a connection
+	StateTransientFailure = ConnState(redial.Failed)     // an attempt has failed, the next is not due
+	StateClosed           = ConnState(redial.Closed)     // by Client.Close, for good
 )
 
 // String returns the state's name, as it stands in the table of [ConnState].
@@ -42,7 +44,7 @@ func (s ConnState) String() string {
 type dialConfig struct {
 	target         string
 	dial           func(ctx context.Context, target string) (net.Conn, error)
-	backoff        Backoff
+	backoff        redial.Backoff
 	connectTimeout time.Duration // of an attempt; 0: none
 	waitForReady   bool
 	onState        func(ConnState, error) // nil: none
@@ -59,42 +61,3 @@ type Backoff struct {
 	Base, Max          time.Duration
 	Multiplier, Jitter float64
 }
-
-func (b Backoff) withDefaults() Backoff {
-	if b.Base <= 0 {
-		b.Base = time.Second
-	}
-	if b.Max <= 0 {
-		b.Max = 120 * time.Second
-	}
-	if b.Multiplier < 1 {
-		b.Multiplier = 1.6
-	}
-	if b.Jitter == 0 {
-		b.Jitter = 0.2
-	}
-	b.Jitter = min(max(b.Jitter, 0), 1)
-	return b
-}
-
-// delay is the time after the given number of failures in a row. chance is between -1 and 1.
-func (b Backoff) delay(failures int, chance float64) time.Duration {
-	d, most := float64(b.Base), float64(b.Max)
-	for i := 1; i < failures && d < most; i++ {
-		d *= b.Multiplier
-	}
-	return time.Duration(min(d, most) * (1 + b.Jitter*chance))
-}
-
-// chance is a number between -1 and 1, as random as a spread of delays needs it. (math/rand would
-// be one package more.) It is one step of the generator splitmix64 on the time.
-func chance() float64 {
-	z := uint64(time.Now().UnixNano()) + 0x9e3779b97f4a7c15
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	z ^= z >> 31
-	return float64(z>>11)/(1<<52) - 1
-}
-
-// waitForReady is the key of WaitForReady in a context.
-type waitForReady struct{}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/notify"
 	"github.com/containerd/ttrpc/internal/transport"
 )
 
@@ -19,8 +20,8 @@ type Server struct {
 	serverConfig
 	registry registry
 	workers  workers
-	inline   inline    //inline:
-	progress broadcast // of a shutdown: a call was answered, or a connection closed
+	inline   inline           //inline:
+	progress notify.Broadcast // of a shutdown: a call was answered, or a connection closed
 
 	mu        sync.Mutex // guards all below; taken last
 	listeners map[net.Listener]struct{}
@@ -145,7 +146,7 @@ func (s *Server) connClosed(sc *serverConn) {
 		s.workers.setOpen(false)
 	}
 	s.signalIdleLocked()
-	s.progress.signal()
+	s.progress.Signal()
 }
 
 func (s *Server) isClosing() bool {
@@ -196,7 +197,7 @@ func (s *Server) awaitFlushed() bool {
 	timer := time.NewTimer(flushGrace)
 	defer timer.Stop()
 	for {
-		more := s.progress.wait()
+		more := s.progress.Wait()
 		answered, written := s.isAnswered()
 		if !answered || written {
 			return answered
@@ -224,9 +225,9 @@ func (s *Server) shutdownWithin(ctx context.Context, sc *serverConn) error {
 	own, _ := ctx.Value(callKey{}).(*callContext)
 	sc.waitsForSelf(own, 1)
 	defer sc.waitsForSelf(own, -1)
-	s.progress.signal()
+	s.progress.Signal()
 	for {
-		more := s.progress.wait()
+		more := s.progress.Wait()
 		if !slices.ContainsFunc(s.openConns(), func(sc *serverConn) bool { return !sc.isQuiet() }) {
 			return nil
 		}

@@ -171,7 +171,7 @@ func (sc *serverConn) post(call *serverCall, f *wire.Frame) (posted transport.Un
 	}
 	sc.closeIfDoneLocked()
 	if sc.state != connOpen {
-		sc.server.progress.signal()
+		sc.server.progress.Signal()
 	}
 	return posted
 }
@@ -191,7 +191,7 @@ func (sc *serverConn) noteAnswered() {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	sc.closeIfDoneLocked()
-	sc.server.progress.signal()
+	sc.server.progress.Signal()
 }
 
 // done says that the connection's goroutine has ended.

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/notify"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -86,21 +87,13 @@ func (k callKind) String() string {
 
 func (s *stream) receiver() *stream { return s }
 
-func (s *stream) wake() { signal(s.ready) }
+func (s *stream) wake() { notify.One(s.ready) }
 
 // clearWake takes back a wake-up before its consumer looks,
 // so that the next one says that something has changed since.
 func (s *stream) clearWake() {
 	select {
 	case <-s.ready:
-	default:
-	}
-}
-
-// signal leaves a wake-up in a channel of capacity 1.
-func signal(ch chan struct{}) {
-	select {
-	case ch <- struct{}{}:
 	default:
 	}
 }
@@ -195,7 +188,7 @@ func (s *stream) announceEnd(stop func() bool) {
 	if stop != nil {
 		stop()
 	}
-	s.outgoing.moved.signal()
+	s.outgoing.moved.Signal()
 	s.wake()
 }
 

@@ -3,6 +3,8 @@ package ttrpc
 import (
 	"math"
 	"sync/atomic"
+
+	"github.com/containerd/ttrpc/internal/notify"
 )
 
 // Streams between two peers that know the extensions have windows. A direction of a stream is under
@@ -159,8 +161,8 @@ const noLimit = math.MaxUint64
 // were told none of their own: that their receiver has seen them begin before it told the limit
 // which it has now, or after it, can't be known here. The conn's lock guards it, but for moved.
 type firstLimit struct {
-	limit uint64    // the latest; noLimit: it is lifted, for those who have it
-	moved broadcast // it has
+	limit uint64           // the latest; noLimit: it is lifted, for those who have it
+	moved notify.Broadcast // it has
 }
 
 // next takes a limit, and returns what streams begin with from now on. l may be nil.
@@ -173,7 +175,7 @@ func (l *firstLimit) next(limit uint64) *firstLimit {
 	}
 	rises := limit > l.limit
 	if l.limit = limit; rises {
-		l.moved.signal()
+		l.moved.Signal()
 	}
 	if limit == noLimit {
 		return nil
@@ -199,10 +201,10 @@ const (
 // sendWindow is what a stream may send. It is guarded by the conn's lock, but for moved.
 type sendWindow struct {
 	state sendState
-	sent  uint64      // bytes so far
-	limit uint64      // the highest that was told, or noLimit; without meaning in sendFree
-	first *firstLimit // holds as long as no limit was told for this stream; nil: none does
-	moved broadcast   // the limit has, or the stream is over
+	sent  uint64           // bytes so far
+	limit uint64           // the highest that was told, or noLimit; without meaning in sendFree
+	first *firstLimit      // holds as long as no limit was told for this stream; nil: none does
+	moved notify.Broadcast // the limit has, or the stream is over
 }
 
 // begin takes the limit with which streams begin.
@@ -231,7 +233,7 @@ func (w *sendWindow) raise(limit uint64) {
 		w.state = sendTold
 	}
 	w.first, w.limit = nil, limit
-	w.moved.signal()
+	w.moved.Signal()
 }
 
 // close says that nothing more is sent. The limit stays, for who looks at it.
@@ -242,7 +244,7 @@ func (w *sendWindow) close() {
 // changes returns what is closed when the limit has moved: its own, and the one it began with.
 func (w *sendWindow) changes() (own, first <-chan struct{}) {
 	if w.first != nil {
-		first = w.first.moved.wait()
+		first = w.first.moved.Wait()
 	}
-	return w.moved.wait(), first
+	return w.moved.Wait(), first
 }

@@ -1,4 +1,4 @@
-package ttrpc
+package redial
 
 import "sync"
 

@@ -1,0 +1,30 @@
+// Package notify wakes goroutines that wait for a change.
+package notify
+
+import "sync"
+
+// Broadcast tells any number of waiters that something has changed. The zero value is ready.
+type Broadcast struct {
+	mu      sync.Mutex    // guards waiting
+	waiting chan struct{} // closed by the next Signal; nil: nobody waits
+}
+
+// Wait returns a channel that is closed at the next Signal. A waiter looks only after this call.
+func (b *Broadcast) Wait() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.waiting == nil {
+		b.waiting = make(chan struct{})
+	}
+	return b.waiting
+}
+
+// Signal wakes those who wait.
+func (b *Broadcast) Signal() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.waiting != nil {
+		close(b.waiting)
+		b.waiting = nil
+	}
+}
