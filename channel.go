@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/flow"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -21,9 +22,11 @@ type conn struct {
 	since   time.Time // it was accepted then, or made
 	role    role
 	reader  reader
-	inflow  inflow
+	inflow  flow.Inflow
 	ext     extensions
 	sendMax int // bytes of data in a frame that is sent
+
+	soleStallTimeout time.Duration // of a stream that is alone in flight
 
 	mu    sync.Mutex // guards all below, and what roles say; taken before the transport's, a stream's
 	calls map[uint32]inFlight
@@ -82,13 +85,13 @@ type inFlight interface {
 
 // open makes a transport of a net.Conn. onFail is called when writing has ended.
 func (c *conn) open(netConn net.Conn, role role, toServer bool, l *limits, onFail func(error)) {
-	c.netConn, c.role, c.sendMax = netConn, role, l.maxSend
+	c.netConn, c.role, c.sendMax, c.soleStallTimeout = netConn, role, l.maxSend, l.stallTimeout
 	c.t = transport.New(netConn, transport.Config{
 		MaxData: l.maxRecv, Backlog: l.backlog, OnFail: onFail,
 		First: func(first []byte) error { return checkFirst(first, toServer, l.maxRecv) },
 	})
 	c.reader.begin(c.t, role)
-	c.inflow.init(l, &c.ext)
+	c.inflow.Init(l.streamBuffer, l.connBuffer, l.streamWindow, &c.ext)
 }
 
 // checkFirst refuses a peer that does not speak ttrpc.
@@ -146,7 +149,7 @@ func (c *conn) registerLocked(id uint32, call inFlight) {
 		c.calls = make(map[uint32]inFlight)
 	}
 	c.calls[id] = call
-	c.inflow.noteCall()
+	c.inflow.LookAgain()
 }
 
 // claimLocked removes a call: whoever gets it, and not nil, ends it.
@@ -211,6 +214,6 @@ func (c *conn) close(cause error) (receivers []*stream, first bool) {
 	}
 	c.calls = nil
 	c.ext.endLocked()
-	c.inflow.close()
+	c.inflow.Close()
 	return receivers, true
 }

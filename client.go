@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/flow"
 	"github.com/containerd/ttrpc/internal/transport"
 )
 
@@ -25,11 +26,11 @@ type Client struct {
 	unaryCalls sync.Pool
 
 	// The lock of conn guards these five.
-	nextID      uint64      // of the next stream; odd, past math.MaxUint32 there is none left
-	sentStream  uint64      // bytes that were posted when a stream has last sent a message
-	uncancelled []uint32    // ids of calls that were given up before the server was known
-	firstLimit  *firstLimit // with which streams begin; nil: none
-	highest     uint32      // id of the calls that GoAway has left; no other has begun since
+	nextID      uint64           // of the next stream; odd, past math.MaxUint32 there is none left
+	sentStream  uint64           // bytes that were posted when a stream has last sent a message
+	uncancelled []uint32         // ids of calls that were given up before the server was known
+	firstLimit  *flow.FirstLimit // with which streams begin; nil: none
+	highest     uint32           // id of the calls that GoAway has left; no other has begun since
 
 	closed chan struct{} // closed after the on-close callback
 }

@@ -279,7 +279,7 @@ func (c *Client) begin(s *stream, f *wire.Frame) (transport.Unwritten, error) {
 		return posted, c.unsent(err)
 	}
 	c.nextID += 2
-	s.outgoing.begin(c.firstLimit)
+	s.outgoing.Begin(c.firstLimit)
 	c.registerLocked(s.id, s)
 	posted = c.greetLocked(s.id, posted)
 	if s.kind != callUnary {

@@ -31,7 +31,7 @@ func (c *Client) handleLimit(in *transport.Inbound) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.firstLimit = c.firstLimit.next(limit)
+	c.firstLimit = c.firstLimit.Next(limit)
 }
 
 // goAway begins no further calls, for the server shuts down, and ends those that it will not begin.

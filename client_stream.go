@@ -165,7 +165,7 @@ func (cs *clientStream) refuseLocked(last bool) (err error) {
 	switch {
 	case c.state == connClosed:
 		err = asClosed(c.cause)
-	case cs.outgoing.state == sendClosed:
+	case cs.outgoing.IsClosed():
 		err = ErrStreamClosed
 	case c.calls[cs.id] != nil:
 	case last:
@@ -174,7 +174,7 @@ func (cs *clientStream) refuseLocked(last bool) (err error) {
 		err = cs.overError()
 	}
 	if last {
-		cs.outgoing.close()
+		cs.outgoing.Close()
 	}
 	return err
 }

@@ -149,7 +149,7 @@ func (c *conn) pingWithin(timeout time.Duration) error {
 // awake: a process that stood still has an answer before it that it has not read.
 func (c *conn) isAliveWithin(timeout time.Duration, answered chan struct{}, lastRead time.Duration) bool {
 	for _, d := range []time.Duration{timeout - stallGrace, stallGrace} {
-		if c.isAnsweredWithin(d, answered) || c.t.LastRead() != lastRead || c.inflow.is(inflowWaits) {
+		if c.isAnsweredWithin(d, answered) || c.t.LastRead() != lastRead || c.inflow.Waits() {
 			return true
 		}
 	}

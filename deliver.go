@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/flow"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -49,31 +50,31 @@ func (c *conn) deliver(s *stream, in *transport.Inbound) bool {
 // long has stalled, and its stream is failed to make room.
 func (c *conn) makeRoom(s *stream, in *transport.Inbound) {
 	fl := &c.inflow
-	fl.move(inflowReads, inflowWaits)
-	defer fl.move(inflowWaits, inflowReads)
+	fl.BeginWait()
+	defer fl.EndWait()
 	var suspect *stream
 	var seen int64 // when suspect last took a message
-	for !fl.is(inflowClosed) && !c.take(s, in) {
+	for !fl.IsClosed() && !c.take(s, in) {
 		slowest, left := c.mostStalled(c.holders(s, in))
 		switch {
 		case slowest == nil:
-			<-fl.room
+			fl.Await()
 		case left > stallGrace:
-			fl.await(left - stallGrace)
+			fl.AwaitFor(left - stallGrace)
 		case slowest == suspect && slowest.lastRecv.Load() == seen:
 			c.role.failStalled(slowest)
 		default:
 			// The end counts only awake: a process that stood still (stopped, frozen) has lost time that its
 			// consumers never had.
 			suspect, seen = slowest, slowest.lastRecv.Load()
-			fl.await(stallGrace)
+			fl.AwaitFor(stallGrace)
 		}
 	}
 }
 
 // holders are the streams whose consumers could make room for a frame.
 func (c *conn) holders(s *stream, in *transport.Inbound) []*stream {
-	if c.inflow.buffered.Load()+int64(len(in.Raw)) > int64(c.inflow.connLimit) {
+	if c.inflow.FillsConn(len(in.Raw)) {
 		return c.streams()
 	}
 	return []*stream{s}
@@ -86,7 +87,7 @@ func (c *conn) mostStalled(streams []*stream) (slowest *stream, left time.Durati
 	for _, s := range streams {
 		timeout := sharedStallTimeout
 		if c.isSole(s.id) {
-			timeout = c.inflow.stallTimeout
+			timeout = c.soleStallTimeout
 		}
 		if l, ok := s.stallLeft(timeout); ok && timeout > 0 && (slowest == nil || l < left) {
 			slowest, left = s, l
@@ -99,7 +100,7 @@ func (c *conn) mostStalled(streams []*stream) (slowest *stream, left time.Durati
 func (c *conn) take(s *stream, in *transport.Inbound) bool {
 	ok, due := s.push(in)
 	c.tell(s, due).FlushLater()
-	if c.inflow.fills() {
+	if c.inflow.Fills() {
 		for _, s := range c.streams() {
 			c.restrain(s).FlushLater()
 		}
@@ -110,14 +111,14 @@ func (c *conn) take(s *stream, in *transport.Inbound) bool {
 
 // ease tells, where the connection's buffer is no longer crowded, that new streams may send.
 func (c *conn) ease() {
-	if c.inflow.eases() {
+	if c.inflow.Eases() {
 		c.role.restrainNew()
 	}
 }
 
 // restrain puts a stream under control where the connection's buffer is crowded.
 func (c *conn) restrain(s *stream) (posted transport.Unwritten) {
-	if !c.inflow.crowded.Load() {
+	if !c.inflow.IsCrowded() {
 		return posted
 	}
 	c.mu.Lock()
@@ -127,15 +128,15 @@ func (c *conn) restrain(s *stream) (posted transport.Unwritten) {
 
 // restrainLocked is restrain behind a frame that was posted.
 func (c *conn) restrainLocked(s *stream, posted transport.Unwritten) transport.Unwritten {
-	if !c.inflow.crowded.Load() {
+	if !c.inflow.IsCrowded() {
 		return posted
 	}
 	return c.tellLocked(s, s.restrain(), posted)
 }
 
 // tell sends a limit to the sender of a stream that is in flight.
-func (c *conn) tell(s *stream, l limitDue) (posted transport.Unwritten) {
-	if !l.due {
+func (c *conn) tell(s *stream, l flow.Limit) (posted transport.Unwritten) {
+	if !l.Due {
 		return posted
 	}
 	c.mu.Lock()
@@ -143,9 +144,9 @@ func (c *conn) tell(s *stream, l limitDue) (posted transport.Unwritten) {
 	return c.tellLocked(s, l, posted)
 }
 
-func (c *conn) tellLocked(s *stream, l limitDue, posted transport.Unwritten) transport.Unwritten {
-	if l.due && c.isLiveLocked(s) {
-		posted, _ = c.t.Post(wire.WindowFrame(s.id, l.limit)) // a failure is the connection's
+func (c *conn) tellLocked(s *stream, l flow.Limit, posted transport.Unwritten) transport.Unwritten {
+	if l.Due && c.isLiveLocked(s) {
+		posted, _ = c.t.Post(wire.WindowFrame(s.id, l.Bytes)) // a failure is the connection's
 	}
 	return posted
 }
@@ -163,7 +164,7 @@ func (c *conn) handleWindow(in *transport.Inbound) {
 		return
 	}
 	if s := call.receiver(); s != nil {
-		s.outgoing.raise(limit)
+		s.outgoing.Raise(limit)
 	}
 }
 
@@ -188,8 +189,8 @@ func (c *conn) awaitWindow(ctx context.Context, s *stream) error {
 func (c *conn) windowChanges(s *stream) (moved, firstMoved <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !s.outgoing.isShut() || !c.isLiveLocked(s) {
+	if !s.outgoing.IsShut() || !c.isLiveLocked(s) {
 		return nil, nil
 	}
-	return s.outgoing.changes()
+	return s.outgoing.Changes()
 }

@@ -61,7 +61,7 @@ package ttrpc
 //	internal/transport   frames on a net.Conn: reading, and writing without blocking;
 //	                     it knows no calls
 //	conn                 one connection, for both sides: channel.go, reader_role.go,
-//	                     inflow.go, stream.go
+//	                     stream.go, deliver.go
 //	roles                what a frame means: client*.go, and server*.go with services.go
 //	                     and workers.go
 //

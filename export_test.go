@@ -5,6 +5,7 @@ package ttrpc
 import (
 	"fmt"
 
+	"github.com/containerd/ttrpc/internal/flow"
 	"github.com/containerd/ttrpc/internal/peercred"
 )
 
@@ -28,10 +29,10 @@ func ConnCount(s *Server) int { return len(conns(s)) }
 func ClientLeftovers(c *Client) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.calls) == 0 && c.inflow.used() == 0 {
+	if len(c.calls) == 0 && isEmpty(&c.inflow) {
 		return ""
 	}
-	return fmt.Sprintf("%d calls, %d bytes of streams, %d promised", len(c.calls), c.inflow.buffered.Load(), c.inflow.open.Load())
+	return fmt.Sprintf("%d calls, %d bytes of streams, %d promised", len(c.calls), c.inflow.Buffered(), c.inflow.Promised())
 }
 
 // ServerLeftovers remembers the connections that s has. The function that it returns tells what
@@ -41,9 +42,9 @@ func ServerLeftovers(s *Server) func() string {
 	return func() (text string) {
 		for _, sc := range all {
 			sc.mu.Lock()
-			if len(sc.calls) != 0 || sc.running > 1 || sc.requests != 0 || sc.inflow.used() != 0 {
+			if len(sc.calls) != 0 || sc.running > 1 || sc.requests != 0 || !isEmpty(&sc.inflow) {
 				text += fmt.Sprintf("%d calls, %d handlers, %d bytes of requests, %d of streams, %d promised\n",
-					len(sc.calls), sc.running-1, sc.requests, sc.inflow.buffered.Load(), sc.inflow.open.Load())
+					len(sc.calls), sc.running-1, sc.requests, sc.inflow.Buffered(), sc.inflow.Promised())
 			}
 			sc.mu.Unlock()
 		}
@@ -59,3 +60,5 @@ func conns(s *Server) (all []*serverConn) {
 	}
 	return all
 }
+
+func isEmpty(fl *flow.Inflow) bool { return fl.Buffered() == 0 && fl.Promised() == 0 }

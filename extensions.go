@@ -50,6 +50,10 @@ func (e *extensions) is(s extState) bool { return extState(e.state.Load()) == s 
 func (e *extensions) set(s extState)     { e.state.Store(int32(s)) }
 func (e *extensions) isOn() bool         { return !e.is(extOff) }
 func (e *extensions) peerKnows() bool    { return extState(e.state.Load()) >= extKnown }
+
+// KnowsWindows implements the Peer of internal/flow.
+func (e *extensions) KnowsWindows() bool { return e.peerKnows() }
+
 func (x Extensions) initial() (s extState) {
 	switch x {
 	case ExtensionsOff:

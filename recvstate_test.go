@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/containerd/ttrpc/internal/flow"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -17,7 +18,7 @@ import (
 type recvWorld struct {
 	t     *testing.T
 	s     *stream
-	flow  *inflow
+	flow  *flow.Inflow
 	put   int // bytes that were pushed before the end
 	taken int // bytes that the consumer has taken
 	err   error
@@ -29,13 +30,13 @@ var (
 )
 
 // recvKinds are the receiving halves that there are.
-var recvKinds = map[string]func(*inflow) *stream{
-	"unary":           func(*inflow) *stream { return &stream{ready: make(chan struct{}, 1)} },
-	"client's stream": func(fl *inflow) *stream { return halfOf(fl, recvEnded) },
-	"server's stream": func(fl *inflow) *stream { return halfOf(fl, recvDiscarded) },
+var recvKinds = map[string]func(*flow.Inflow) *stream{
+	"unary":           func(*flow.Inflow) *stream { return &stream{ready: make(chan struct{}, 1)} },
+	"client's stream": func(fl *flow.Inflow) *stream { return halfOf(fl, recvEnded) },
+	"server's stream": func(fl *flow.Inflow) *stream { return halfOf(fl, recvDiscarded) },
 }
 
-func halfOf(fl *inflow, until recvState) *stream {
+func halfOf(fl *flow.Inflow, until recvState) *stream {
 	return &stream{ready: make(chan struct{}, 1), kind: callBidi, countUntil: until, flow: fl}
 }
 
@@ -117,14 +118,14 @@ func (w *recvWorld) check(after []string) {
 	}
 	got := s.peek()
 	faults := map[string]bool{
-		"bytes are miscounted":       s.flow != nil && w.flow.buffered.Load() != int64(counted),
+		"bytes are miscounted":       s.flow != nil && w.flow.Buffered() != counted,
 		"there is a reply, or none":  (s.reply != nil) != (s.state == recvReplied),
 		"isEnded is wrong":           s.isEnded() != (s.state != recvOpen),
 		"a discarded half has bytes": s.state == recvDiscarded && s.inbox.Bytes() > 0,
 		fmt.Sprintf("next: %v", got): got != want,
-		"the sender may still send":  s.state != recvOpen && s.incoming.open() != 0,
+		"the sender may still send":  s.state != recvOpen && s.incoming.Open() != 0,
 		"an end did not wake":        s.state != recvOpen && len(s.ready) == 0,
-		"the window is open, or not": s.flow != nil && (s.incoming.state == windowClosed) != (s.state != recvOpen),
+		"the window is open, or not": s.flow != nil && (s.incoming.IsClosed()) != (s.state != recvOpen),
 	}
 	for fault, is := range faults {
 		if is {
@@ -184,7 +185,7 @@ func equalEdges(t *testing.T, seen, table map[string]bool) {
 const modelEvents = 5 // in a row at the most
 
 // explore plays the events so far, and each that can follow.
-func explore(t *testing.T, half func(*inflow) *stream, events []string, edges map[string]bool) {
+func explore(t *testing.T, half func(*flow.Inflow) *stream, events []string, edges map[string]bool) {
 	for event, do := range recvEvents {
 		w := play(t, half, events)
 		before := w.s.state
@@ -202,12 +203,12 @@ func explore(t *testing.T, half func(*inflow) *stream, events []string, edges ma
 	}
 }
 
-func play(t *testing.T, half func(*inflow) *stream, events []string) *recvWorld {
+func play(t *testing.T, half func(*flow.Inflow) *stream, events []string) *recvWorld {
 	l := defaultServerConfig().limits
-	fl := new(inflow)
+	fl := new(flow.Inflow)
 	ext := new(extensions)
 	ext.set(extKnown)
-	fl.init(&l, ext)
+	fl.Init(l.streamBuffer, l.connBuffer, l.streamWindow, ext)
 	w := &recvWorld{t: t, s: half(fl), flow: fl}
 	for _, event := range events {
 		recvEvents[event](w)

@@ -69,7 +69,7 @@ func newServerStream(call *serverCall) *serverStream {
 		f.Append(call.payload)
 		f.Seal(wire.TypeData, 0)
 		ss.buffered = f.Len()
-		ss.flow.buffered.Add(int64(ss.buffered))
+		ss.flow.Count(ss.buffered)
 		ss.lastRecv.Store(int64(transport.Clock())) // the consumer's time starts now
 		ss.inbox.Push(f)
 	}

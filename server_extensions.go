@@ -3,6 +3,7 @@ package ttrpc
 import (
 	"context"
 
+	"github.com/containerd/ttrpc/internal/flow"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -33,9 +34,9 @@ func (sc *serverConn) handleHello() {
 // restrainNew tells a client with which limit its streams begin: none may send while the budget is
 // crowded, before the handler waits for a message.
 func (sc *serverConn) restrainNew() {
-	limit := uint64(noLimit)
+	limit := uint64(flow.NoLimit)
 	sc.mu.Lock()
-	if sc.inflow.crowded.Load() { // looked at under the lock: the last to tell knows what holds
+	if sc.inflow.IsCrowded() { // looked at under the lock: the last to tell knows what holds
 		limit = 0
 	}
 	posted, err := sc.t.Post(wire.WindowFrame(0, limit))

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/flow"
 	"github.com/containerd/ttrpc/internal/peercred"
 	"github.com/containerd/ttrpc/internal/transport"
 )
@@ -129,7 +130,7 @@ func (c *conn) lookLocked() ConnSnapshot {
 	states := [...]string{"open", "handshake", "draining", "flushing", "closed"}
 	known := [...]string{"off", "unknown", "known", "known"}
 	now := ConnSnapshot{Since: c.since, State: states[c.state], Extensions: known[c.ext.state.Load()], Calls: []CallSnapshot{}}
-	now.Unread = int(c.inflow.buffered.Load())
+	now.Unread = c.inflow.Buffered()
 	if c.t != nil { // in a handshake there is none
 		now.Backlog = c.t.Unwritten()
 	}
@@ -177,18 +178,16 @@ func (s *stream) look() CallSnapshot {
 
 // progress is how far a stream has come. The conn's lock is held.
 func (s *stream) progress() *StreamSnapshot {
-	limit := s.outgoing.current()
-	p := &StreamSnapshot{Sent: WindowSnapshot{Bytes: s.outgoing.sent, Limited: limit != noLimit}}
+	limit := s.outgoing.Current()
+	p := &StreamSnapshot{Sent: WindowSnapshot{Bytes: s.outgoing.Sent(), Limited: limit != flow.NoLimit}}
 	if p.Sent.Limited {
 		p.Sent.Limit = limit
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p.Ended, p.Unread = s.state != recvOpen, s.buffered
-	p.Received = WindowSnapshot{Bytes: s.incoming.received, Limited: s.incoming.state == windowTold}
-	if p.Received.Limited {
-		p.Received.Limit = s.incoming.limit
-	}
+	told := s.incoming.Limit()
+	p.Received = WindowSnapshot{Bytes: s.incoming.Received(), Limited: told.Due, Limit: told.Bytes}
 	return p
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/flow"
 	"github.com/containerd/ttrpc/internal/notify"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
@@ -22,11 +23,11 @@ type stream struct {
 	kind       callKind
 	countUntil recvState     // what it has counts in flow before this state
 	ready      chan struct{} // capacity 1
-	flow       *inflow       // nil for a unary call, which has no Data
+	flow       *flow.Inflow  // nil for a unary call, which has no Data
 	stats      *callStats    // nil without a handler, and for a unary call
 	name       callName      // a client's; for snapshots
 
-	outgoing sendWindow // guarded by the conn's lock
+	outgoing flow.SendWindow // guarded by the conn's lock
 
 	lastRecv atomic.Int64 // when the consumer last took a message, in nanoseconds on the clock
 	sent     atomic.Int32 // messages since the last RecvMsg
@@ -35,7 +36,7 @@ type stream struct {
 	state    recvState
 	inbox    wire.Queue // whole Data frames, not taken yet
 	buffered int        // bytes in inbox and cur: see countedLocked
-	incoming recvWindow
+	incoming flow.RecvWindow
 	reply    *wire.Frame // in recvReplied
 	err      error       // the failure that ended it; nil where the end is io.EOF
 	stop     func() bool // ends the watch on the call's context; nil: none
@@ -100,14 +101,14 @@ func (s *stream) clearWake() {
 
 // push copies a Data frame into the inbox, if there is room for it. An ended stream drops it.
 // The sender is to be told of due.
-func (s *stream) push(in *transport.Inbound) (ok bool, due limitDue) {
+func (s *stream) push(in *transport.Inbound) (ok bool, due flow.Limit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != recvOpen {
 		return true, due
 	}
 	n := len(in.Raw)
-	if !s.flow.admit(s.buffered, n) {
+	if !s.flow.Admit(s.buffered, n) {
 		return false, due
 	}
 	if s.buffered == 0 {
@@ -119,14 +120,14 @@ func (s *stream) push(in *transport.Inbound) (ok bool, due limitDue) {
 	} else {
 		s.inbox.PushBytes(in.Raw)
 	}
-	return true, s.incoming.count(&s.flow.budget, s.buffered, n)
+	return true, s.incoming.Count(s.flow, s.buffered, n)
 }
 
 // pass counts a Data frame that holds no message. A consumer that waits looks again, and tells the
 // sender what it may still send.
 func (s *stream) pass(n int) {
 	s.mu.Lock()
-	s.incoming.pass(&s.flow.budget, n)
+	s.incoming.Pass(s.flow, n)
 	s.mu.Unlock()
 	s.wake()
 }
@@ -168,10 +169,10 @@ func (s *stream) discard(err error) {
 // nothing more comes. It returns how to end the watch on the call's context.
 func (s *stream) endLocked(before recvState) (stop func() bool) {
 	if before == recvOpen && s.flow != nil {
-		s.incoming.close(&s.flow.budget)
+		s.incoming.Close(s.flow)
 	}
 	if before < s.countUntil && !s.countedLocked() {
-		s.flow.release(s.buffered)
+		s.flow.Release(s.buffered)
 	}
 	return s.stop
 }
@@ -188,7 +189,7 @@ func (s *stream) announceEnd(stop func() bool) {
 	if stop != nil {
 		stop()
 	}
-	s.outgoing.moved.Signal()
+	s.outgoing.Wake()
 	s.wake()
 }
 
@@ -215,28 +216,28 @@ func (s *stream) watch(ctx context.Context, f func()) {
 }
 
 // taken says that the consumer has done with n bytes.
-func (s *stream) taken(n int) limitDue {
+func (s *stream) taken(n int) flow.Limit {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.buffered -= n
 	if s.countedLocked() {
-		s.flow.release(n)
+		s.flow.Release(n)
 	}
-	return s.incoming.renew(&s.flow.budget, s.buffered)
+	return s.incoming.Renew(s.flow, s.buffered)
 }
 
 // want says that the consumer waits.
-func (s *stream) want() limitDue {
+func (s *stream) want() flow.Limit {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.incoming.want(&s.flow.budget)
+	return s.incoming.Want(s.flow)
 }
 
 // restrain says that the connection's budget is crowded.
-func (s *stream) restrain() limitDue {
+func (s *stream) restrain() flow.Limit {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.incoming.restrain(&s.flow.budget)
+	return s.incoming.Restrain(s.flow)
 }
 
 // stallLeft is how much longer the consumer may take nothing;

@@ -176,7 +176,7 @@ func (s *stream) post(side sender, f *wire.Frame) (posted transport.Unwritten, e
 	if !last && !s.hasRoomLocked(c) {
 		return posted, errNotYet
 	}
-	s.outgoing.sent += uint64(f.Len())
+	s.outgoing.Count(f.Len())
 	if posted, err = side.postLocked(f); err != nil {
 		return posted, asClosed(err)
 	}
@@ -184,7 +184,7 @@ func (s *stream) post(side sender, f *wire.Frame) (posted transport.Unwritten, e
 }
 
 // hasRoomLocked reports whether a message may be posted now. The conn's lock is held.
-func (s *stream) hasRoomLocked(c *conn) bool { return !s.outgoing.isShut() && c.t.HasStreamSpace() }
+func (s *stream) hasRoomLocked(c *conn) bool { return !s.outgoing.IsShut() && c.t.HasStreamSpace() }
 
 // transmit takes f and posts it once the backlog has space and the peer lets it.
 func (s *stream) transmit(ctx context.Context, side sender, f *wire.Frame) (transport.Unwritten, error) {

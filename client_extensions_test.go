@@ -1,0 +1,39 @@
+//go:build go1.25
+
+package ttrpc
+
+import (
+	"testing"
+
+	"github.com/containerd/ttrpc/internal/flow"
+	"github.com/containerd/ttrpc/internal/transport"
+	"github.com/containerd/ttrpc/internal/wire"
+)
+
+// counted is a call in flight that counts how often it is looked at.
+type counted struct{ looks int }
+
+func (c *counted) receiver() *stream { c.looks++; return new(stream) }
+
+// Limits with which streams begin, and GoAways, cost no look at each call: a server may send them
+// without end.
+func TestFloodOfLimitsAndGoAways(t *testing.T) {
+	c := new(Client)
+	call := new(counted)
+	for id := range uint32(100) {
+		c.registerLocked(2*id+1, call)
+	}
+	for i := range 100 {
+		limit := []uint64{0, flow.NoLimit, 5, 3}[i%4]
+		h := wire.ParseHeader(wire.WindowFrame(0, limit).Bytes())
+		c.handleLimit(&transport.Inbound{Header: h, Raw: wire.WindowFrame(0, limit).Bytes()})
+	}
+	equal(t, call.looks, 0)
+	equal(t, len(c.dropAbove(180)), 10)
+	equal(t, call.looks, 10)
+	c.registerLocked(185, call) // which no client does: looked at, it would be dropped
+	for last := uint32(179); last < 300; last++ {
+		equal(t, len(c.dropAbove(last)), 0)
+	}
+	equal(t, len(c.dropAbove(178)), 2)
+}
