@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/containerd/ttrpc/internal/flow"
+	"github.com/containerd/ttrpc/internal/reader"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -21,7 +22,7 @@ type conn struct {
 	netConn net.Conn  // the caller's own, or what the handshake has made of it
 	since   time.Time // it was accepted then, or made
 	role    role
-	reader  reader
+	reader  reader.Reader
 	inflow  flow.Inflow
 	ext     extensions
 	sendMax int // bytes of data in a frame that is sent
@@ -55,14 +56,9 @@ const (
 
 // role is one side of the calls on a connection.
 type role interface {
-	// handle gives a frame to its call. Of a reader who may not wait it may refuse a frame that it
-	// would have to wait with: it has done nothing then, and returns false. To the loop false says
-	// that another goroutine is the loop now.
+	// These three are the reader's: see [reader.Frames]. With recvFailed the connection closes.
 	handle(in *transport.Inbound) bool
-	// handled is called when the frames of one read have been handled, and before a wait.
-	// It reports whether the next one is likely to come at once.
 	handled() (soon bool)
-	// recvFailed says that reading has ended, by whoever notices it: the connection closes.
 	recvFailed(err error)
 	// takesData reports whether Data may go into a stream. If not it has done what there is to do.
 	// live says whether there is a call, and s is nil where that has no Data.
@@ -77,6 +73,18 @@ type role interface {
 	failStalled(s *stream)
 }
 
+// frames is a conn as its reader sees it.
+type frames conn
+
+// Handle implements [reader.Frames].
+func (f *frames) Handle(in *transport.Inbound) bool { return f.role.handle(in) }
+
+// Handled implements [reader.Frames].
+func (f *frames) Handled() (soon bool) { return f.role.handled() }
+
+// RecvFailed implements [reader.Frames].
+func (f *frames) RecvFailed(err error) { f.role.recvFailed(err) }
+
 // inFlight is a call: a client's *stream, or a server's *serverCall.
 type inFlight interface {
 	// receiver is where Data of the call goes; it is nil for a server's unary call.
@@ -90,7 +98,7 @@ func (c *conn) open(netConn net.Conn, role role, toServer bool, l *limits, onFai
 		MaxData: l.maxRecv, Backlog: l.backlog, OnFail: onFail,
 		First: func(first []byte) error { return checkFirst(first, toServer, l.maxRecv) },
 	})
-	c.reader.begin(c.t, role)
+	c.reader.Begin(c.t, (*frames)(c))
 	c.inflow.Init(l.streamBuffer, l.connBuffer, l.streamWindow, &c.ext)
 }
 
@@ -106,33 +114,33 @@ func checkFirst(first []byte, fromServer bool, maxData int) error {
 // readLoop has the caller be the loop until the connection has ended, or leave says so. inside says
 // that the caller has the role already.
 func (c *conn) readLoop(inside bool, leave func() bool) (ended bool) {
-	return c.reader.loop(inside, leave)
+	return c.reader.Loop(inside, leave)
 }
 
 // readFor has the consumer of a stream, or the caller of a unary call, read for himself while the
 // next frame is likely to come at once. It returns when there is something for s,
 // or when the loop does better.
 func (c *conn) readFor(s *stream) {
-	c.readUntil(readByCaller, func() bool { return len(s.ready) > 0 })
+	c.readUntil(reader.ByCaller, func() bool { return len(s.ready) > 0 })
 }
 
 // readAsWorker has a worker that is free read until done, likewise.
-func (c *conn) readAsWorker(done func() bool) { c.readUntil(readByWorker, done) }
+func (c *conn) readAsWorker(done func() bool) { c.readUntil(reader.ByWorker, done) }
 
 // readUntil reads until done, where one reader that reads ahead for all does no better.
-func (c *conn) readUntil(as readState, done func() bool) {
+func (c *conn) readUntil(as reader.State, done func() bool) {
 	if c.t.CanTry() && !(c.t.InBatches() && c.isCrowded()) {
-		c.reader.until(as, done)
+		c.reader.Until(as, done)
 	}
 }
 
 // mayWait is asked before a wait while a frame is handled. It returns false where the one who reads
 // may not wait: handle returns false then.
-func (c *conn) mayWait() bool { return c.reader.waits() }
+func (c *conn) mayWait() bool { return c.reader.Waits() }
 
 // mayRun is asked about a call that was read: here says that the one who reads may run it and read
 // on, instead that he may run it and leave the reading to others.
-func (c *conn) mayRun() (here, instead bool) { return c.reader.mayRun() }
+func (c *conn) mayRun() (here, instead bool) { return c.reader.MayRun() }
 
 // crowded is how many calls in flight are served better by one reader that reads ahead for all.
 const crowded = 5

@@ -60,8 +60,8 @@ package ttrpc
 //	internal/wire        frames and envelopes as bytes
 //	internal/transport   frames on a net.Conn: reading, and writing without blocking;
 //	                     it knows no calls
-//	conn                 one connection, for both sides: channel.go, reader_role.go,
-//	                     stream.go, deliver.go
+//	internal/reader      who reads a connection; it knows frames, and no calls
+//	conn                 one connection, for both sides: channel.go, stream.go, deliver.go
 //	roles                what a frame means: client*.go, and server*.go with services.go
 //	                     and workers.go
 //
@@ -74,7 +74,7 @@ package ttrpc
 // flush never blocks on a descriptor.
 //
 // One goroutine at a time reads a connection: its loop, or while that waits in the poller, one who
-// waits for a frame of its own (reader_role.go). A call is in its connection's map until somebody
+// waits for a frame of its own (internal/reader). A call is in its connection's map until somebody
 // removes it, and whoever does ends it. On a server the loop runs the call that it has read last,
 // or a brief method (inline.go), and workers run the others. CONTRIBUTING.md has the map, the way
 // of a call through it, and the order of locks.

@@ -5,9 +5,6 @@ package ttrpc
 import (
 	"encoding/binary"
 	"errors"
-	"net"
-	"path/filepath"
-	"runtime"
 	"testing"
 	"time"
 
@@ -67,28 +64,6 @@ func data(id uint32, flags byte, in string) rawFrame {
 	return rawFrame{id: id, typ: 3, flags: flags, data: encode(text(in))}
 }
 
-// pair returns both ends of a connection ("unix", "tcp" or "pipe"), closed with the test.
-func pair(t testing.TB, transport string) (a, b net.Conn) {
-	t.Helper()
-	if transport == "pipe" {
-		a, b = net.Pipe()
-	} else {
-		addr := "127.0.0.1:0"
-		if transport == "unix" {
-			addr = filepath.Join(t.TempDir(), "s")
-		}
-		l, err := net.Listen(transport, addr)
-		check(t, err)
-		defer l.Close()
-		a, err = net.Dial(transport, l.Addr().String())
-		check(t, err)
-		b, err = l.Accept()
-		check(t, err)
-	}
-	t.Cleanup(func() { a.Close(); b.Close() })
-	return a, b
-}
-
 func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -114,30 +89,6 @@ func wantExactly(t testing.TB, err, want error) {
 	t.Helper()
 	if err != want {
 		t.Fatalf("got error %v (%T), want exactly %v", err, err, want)
-	}
-}
-
-// wait waits for a channel, for a long time at most.
-func wait[T any](t testing.TB, ch <-chan T, what string) T {
-	t.Helper()
-	timer := time.NewTimer(time.Minute)
-	defer timer.Stop()
-	select {
-	case v := <-ch:
-		return v
-	case <-timer.C:
-		t.Fatalf("waited in vain for %s", what)
-	}
-	panic("unreachable")
-}
-
-// eventually waits for something that has no event of its own.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !holds(); runtime.Gosched() {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain for %s", what)
-		}
 	}
 }
 

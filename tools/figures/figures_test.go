@@ -98,7 +98,7 @@ func TestLines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"87 lines in 4 files", "8 lines in 1 files", "52 lines (conn.go)", "6 %"}
+	want := []string{"87 lines in 4 files", "1 lines", "8 lines in 1 files", "52 lines (conn.go)", "6 %"}
 	for i, f := range figures {
 		check(t, f, want[i])
 	}

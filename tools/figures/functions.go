@@ -128,6 +128,7 @@ func rootLines(t *tree) ([]figure, error) {
 	comments := 100 * (root.comments + below.comments) / max(1, root.lines-root.blank+below.lines-below.blank)
 	return []figure{
 		{name: "non-test Go in the root package", value: fmt.Sprintf("%d lines in %d files", root.lines, root.files)},
+		apiLines(t),
 		{name: "the same in packages of the module below it", value: fmt.Sprintf("%d lines in %d files", below.lines, below.files)},
 		{name: "longest file", value: fmt.Sprintf("%d lines (%s)", longest, longestName)},
 		{name: "comments, of lines that are not blank", value: fmt.Sprintf("%d %%", comments)},

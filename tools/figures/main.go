@@ -36,8 +36,8 @@ imports. Exit status: 0 when all could be counted, 1 when not, 2 for wrong flags
 `
 
 // moduleLayers are this module's layers, the lowest first. TestLayersImports has the same list.
-const moduleLayers = "internal/peercred,internal/codec,internal/callctx,internal/streamids,internal/threads,internal/unixsocket," +
-	"internal/wire,internal/transport,."
+const moduleLayers = "internal/peercred,internal/codec,internal/callctx,internal/streamids,internal/threads," +
+	"internal/unixsocket,internal/notify,internal/redial,internal/flow,internal/wire,internal/transport,internal/reader,."
 
 func main() {
 	o, err := parseFlags(os.Args[1:], os.Stderr)
@@ -61,8 +61,8 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 		fmt.Fprint(out, usage)
 		set.PrintDefaults()
 	}
-	set.StringVar(&o.reads, "reads", "duty.go,reader_role.go", "files or names that are the code of who reads, with commas")
-	set.StringVar(&o.runs, "runs", "server_inline.go,inline.go", "the same for who runs a handler")
+	set.StringVar(&o.reads, "reads", "internal/reader/role.go,internal/reader/reader.go", "files or names that are the code of who reads, with commas")
+	set.StringVar(&o.runs, "runs", "inline.go", "the same for who runs a handler")
 	set.StringVar(&o.layers, "layers", moduleLayers, "folders of layers, the lowest first")
 	set.StringVar(&o.sides, "sides", "client,server", "how the names of the two sides' types begin")
 	set.Float64Var(&o.alike, "alike", 0.55, "how much of two bodies has to agree for them to have one shape, up to 1")

@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package reader
 
 import (
 	"fmt"
@@ -11,9 +11,10 @@ import (
 	"testing"
 
 	"github.com/containerd/ttrpc/internal/notify"
+	"github.com/containerd/ttrpc/internal/testkit"
 )
 
-// step is where somebody is in what he does with a readerRole.
+// step is where somebody is in what he does with a role.
 type step int
 
 const (
@@ -33,9 +34,9 @@ const (
 	everybody
 )
 
-// roleWorld is a readerRole and those who use it, as values, from which both can be made again.
+// roleWorld is a role and those who use it, as values, from which both can be made again.
 type roleWorld struct {
-	state   readState
+	state   State
 	missed  bool
 	waiting bool // the role has a channel
 	woken   bool // the channel that the loop waits for is closed
@@ -53,8 +54,8 @@ type roleModel struct {
 }
 
 // run has somebody do one thing to the role in a world, and files the world that it leads to.
-func (m *roleModel) run(w roleWorld, event string, do func(r *readerRole, next *roleWorld)) {
-	r := &readerRole{state: w.state, missed: w.missed}
+func (m *roleModel) run(w roleWorld, event string, do func(r *role, next *roleWorld)) {
+	r := &role{state: w.state, missed: w.missed}
 	if w.waiting {
 		r.waiting = make(chan struct{})
 	}
@@ -96,8 +97,8 @@ func (w *roleWorld) readers() (all []int) {
 
 // check wants what has to hold in every world.
 func (m *roleModel) check(from roleWorld, event string, w roleWorld) {
-	as := [everybody]readState{readByLoop, readByCaller, readByCaller, readByWorker, readInStead}
-	want := readIdle
+	as := [everybody]State{ByLoop, ByCaller, ByCaller, ByWorker, InStead}
+	want := Idle
 	readers := w.readers()
 	if len(readers) > 0 {
 		want = as[readers[0]]
@@ -108,7 +109,7 @@ func (m *roleModel) check(from roleWorld, event string, w roleWorld) {
 	if w.at[theLoop] == waits && len(readers) == 0 && !w.woken {
 		m.t.Fatalf("%+v by %s became %+v: the loop is not woken", from, event, w)
 	}
-	somebody := len(readers) > 0 && (w.missed || w.state == readByLoop || w.at[readers[0]] == again)
+	somebody := len(readers) > 0 && (w.missed || w.state == ByLoop || w.at[readers[0]] == again)
 	if w.come && !w.told && !somebody && w.at[theLoop] != waits {
 		m.t.Fatalf("%+v by %s became %+v: what the poller has told is lost", from, event, w)
 	}
@@ -116,13 +117,13 @@ func (m *roleModel) check(from roleWorld, event string, w roleWorld) {
 
 // arrive is the peer's: what comes makes the poller tell the loop, if that is there.
 func (m *roleModel) arrive(w roleWorld) {
-	m.run(w, "arrive", func(_ *readerRole, next *roleWorld) { next.come, next.told = true, true })
+	m.run(w, "arrive", func(_ *role, next *roleWorld) { next.come, next.told = true, true })
 }
 
 // look is whoever's who reads: he finds what has come.
 // What the poller is about to tell it tells all the same.
 func (m *roleModel) look(w roleWorld, who int) {
-	m.run(w, "look", func(_ *readerRole, next *roleWorld) { next.come, next.at[who] = false, reading })
+	m.run(w, "look", func(_ *role, next *roleWorld) { next.come, next.at[who] = false, reading })
 }
 
 // loop is what the loop may do: it leaves when it has looked, and comes out of the poller because
@@ -133,12 +134,12 @@ func (m *roleModel) loop(w roleWorld) {
 	case reading, again:
 		m.look(w, theLoop)
 		if !w.come || w.told { // else the poller has told it already, and it reads on
-			m.run(w, "Leave", func(r *readerRole, next *roleWorld) { r.Leave(); next.at[theLoop] = outside })
+			m.run(w, "Leave", func(r *role, next *roleWorld) { r.Leave(); next.at[theLoop] = outside })
 		}
 	case outside:
 		if w.told {
-			m.run(w, "TryEnter", func(r *readerRole, next *roleWorld) {
-				equal(m.t, r.TryEnter(), free)
+			m.run(w, "TryEnter", func(r *role, next *roleWorld) {
+				testkit.Equal(m.t, r.TryEnter(), free)
 				if next.told = false; free {
 					next.at[theLoop] = reading
 				}
@@ -154,9 +155,9 @@ func (m *roleModel) loop(w roleWorld) {
 
 // enter is the loop's, when waiting in the poller has failed, or when it has been woken.
 func (m *roleModel) enter(w roleWorld) {
-	m.run(w, "Enter", func(r *readerRole, next *roleWorld) {
+	m.run(w, "Enter", func(r *role, next *roleWorld) {
 		wait := r.enter()
-		equal(m.t, wait == nil, len(w.readers()) == 0)
+		testkit.Equal(m.t, wait == nil, len(w.readers()) == 0)
 		next.at[theLoop], next.woken, next.told = reading, false, false
 		if wait != nil {
 			next.at[theLoop], next.woken = waits, isClosed(wait)
@@ -164,16 +165,16 @@ func (m *roleModel) enter(w roleWorld) {
 	})
 }
 
-func (m *roleModel) stealer(w roleWorld, who int, as readState) {
+func (m *roleModel) stealer(w roleWorld, who int, as State) {
 	switch w.at[who] {
 	case outside:
-		m.run(w, "tryAcquire", func(r *readerRole, next *roleWorld) {
+		m.run(w, "tryAcquire", func(r *role, next *roleWorld) {
 			got := r.tryAcquire(as)
-			equal(m.t, got, len(w.readers()) == 0)
+			testkit.Equal(m.t, got, len(w.readers()) == 0)
 			if got {
 				next.at[who] = reading
-				equal(m.t, r.state, as)
-				equal(m.t, r.mayWait(), false)
+				testkit.Equal(m.t, r.state, as)
+				testkit.Equal(m.t, r.mayWait(), false)
 			}
 		})
 		return
@@ -182,10 +183,10 @@ func (m *roleModel) stealer(w roleWorld, who int, as readState) {
 	}
 	m.look(w, who)
 	if w.at[theDeputy] == outside {
-		m.run(w, "standIn", func(r *readerRole, next *roleWorld) {
+		m.run(w, "standIn", func(r *role, next *roleWorld) {
 			r.standIn()
 			next.at[who], next.at[theDeputy] = outside, w.at[who]
-			equal(m.t, r.mayWait(), true)
+			testkit.Equal(m.t, r.mayWait(), true)
 		})
 	}
 }
@@ -202,9 +203,9 @@ func (m *roleModel) deputy(w roleWorld) {
 
 // release is for one who has looked since he was told to, if he was.
 func (m *roleModel) release(w roleWorld, who int) {
-	m.run(w, "release", func(r *readerRole, next *roleWorld) {
+	m.run(w, "release", func(r *role, next *roleWorld) {
 		released := r.release()
-		equal(m.t, released, !w.missed)
+		testkit.Equal(m.t, released, !w.missed)
 		if next.at[who] = outside; !released {
 			next.at[who] = again
 		}
@@ -213,9 +214,9 @@ func (m *roleModel) release(w roleWorld, who int) {
 
 // However the steps of a loop, two callers, a worker, a deputy and the poller follow each other:
 // one reads at a time, nothing that comes is left to nobody, nobody acquires what somebody has, and
-// what happens is what readerRole's table says.
+// what happens is what role's table says.
 func TestReaderRoleIsItsTable(t *testing.T) {
-	start := roleWorld{state: readByLoop}
+	start := roleWorld{state: ByLoop}
 	start.at[theLoop] = reading
 	m := &roleModel{t: t, seen: map[roleWorld]bool{start: true}, todo: []roleWorld{start}, edges: map[string]bool{}}
 	for len(m.todo) > 0 {
@@ -223,49 +224,49 @@ func TestReaderRoleIsItsTable(t *testing.T) {
 		m.todo = m.todo[1:]
 		m.arrive(w)
 		m.loop(w)
-		m.stealer(w, callerA, readByCaller)
-		m.stealer(w, callerB, readByCaller)
-		m.stealer(w, theWorker, readByWorker)
+		m.stealer(w, callerA, ByCaller)
+		m.stealer(w, callerB, ByCaller)
+		m.stealer(w, theWorker, ByWorker)
 		m.deputy(w)
 	}
-	equal(t, fmt.Sprint(m.edges), fmt.Sprint(roleTable()))
+	testkit.Equal(t, fmt.Sprint(m.edges), fmt.Sprint(roleTable()))
 	if len(m.seen) < 50 {
 		t.Errorf("only %d worlds were seen", len(m.seen))
 	}
 }
 
-// roleTable is the table at readerRole, with what missed becomes.
+// roleTable is the table at role, with what missed becomes.
 func roleTable() map[string]bool {
 	table := map[string]bool{}
 	for _, edge := range []struct {
-		from   readState
+		from   State
 		event  string
-		to     readState
+		to     State
 		missed bool
 	}{
-		{readByLoop, "Leave", readIdle, false},
-		{readIdle, "TryEnter", readByLoop, false},
-		{readIdle, "Enter", readByLoop, false},
-		{readIdle, "tryAcquire", readByCaller, false},
-		{readIdle, "tryAcquire", readByWorker, false},
-		{readByCaller, "TryEnter", readByCaller, true},
-		{readByWorker, "TryEnter", readByWorker, true},
-		{readInStead, "TryEnter", readInStead, true},
-		{readByCaller, "release", readIdle, false},
-		{readByWorker, "release", readIdle, false},
-		{readInStead, "release", readIdle, false},
-		{readByCaller, "standIn", readInStead, true},
-		{readByWorker, "standIn", readInStead, true},
+		{ByLoop, "Leave", Idle, false},
+		{Idle, "TryEnter", ByLoop, false},
+		{Idle, "Enter", ByLoop, false},
+		{Idle, "tryAcquire", ByCaller, false},
+		{Idle, "tryAcquire", ByWorker, false},
+		{ByCaller, "TryEnter", ByCaller, true},
+		{ByWorker, "TryEnter", ByWorker, true},
+		{InStead, "TryEnter", InStead, true},
+		{ByCaller, "release", Idle, false},
+		{ByWorker, "release", Idle, false},
+		{InStead, "release", Idle, false},
+		{ByCaller, "standIn", InStead, true},
+		{ByWorker, "standIn", InStead, true},
 	} {
 		table[fmt.Sprintf("%d %s %d %v", edge.from, edge.event, edge.to, edge.missed)] = true
 	}
 	return table
 }
 
-// roleRace is goroutines that share a readerRole. What comes is a number that whoever reads takes;
+// roleRace is goroutines that share a role. What comes is a number that whoever reads takes;
 // the poller tells the loop of it.
 type roleRace struct {
-	role    readerRole
+	role    role
 	poller  chan struct{} // capacity 1
 	come    atomic.Int64
 	readers atomic.Int64
@@ -299,11 +300,11 @@ func (r *roleRace) loop(t *testing.T, all int64) {
 }
 
 // steal reads once, if nobody does, and may leave the role to a deputy.
-func (r *roleRace) steal(t *testing.T, as readState, deputy bool) {
+func (r *roleRace) steal(t *testing.T, as State, deputy bool) {
 	if !r.role.tryAcquire(as) {
 		return
 	}
-	equal(t, r.role.state, as)
+	testkit.Equal(t, r.role.state, as)
 	r.take(t)
 	if !deputy {
 		r.release(t)
@@ -329,7 +330,7 @@ func TestReaderRoleRace(t *testing.T) {
 		go func() { defer close(ended); r.loop(t, each) }()
 		done := make(chan struct{})
 		var all sync.WaitGroup
-		for who, as := range []readState{readByCaller, readByCaller, readByWorker} {
+		for who, as := range []State{ByCaller, ByCaller, ByWorker} {
 			all.Go(func() {
 				random := rand.New(rand.NewPCG(seed, uint64(who)))
 				for {
@@ -352,6 +353,6 @@ func TestReaderRoleRace(t *testing.T) {
 		all.Wait()
 		r.deputy.Wait()
 		notify.One(r.poller) // what a caller has read last, the loop learns of as it ends
-		wait(t, ended, "the loop to have read all")
+		testkit.Wait(t, ended, "the loop to have read all")
 	}
 }
