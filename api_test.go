@@ -80,12 +80,14 @@ func TestAPIListsDiffer(t *testing.T) {
 	}
 }
 
-// TestDescriptors holds what types alone do not show:
-// both names of the file's descriptor are set, and are one.
-func TestDescriptors(t *testing.T) {
+// What types alone do not show: both names of the file's descriptor are set, and are one, and the
+// messages have their names.
+func TestDescriptorsAreUnderBothNames(t *testing.T) {
 	if ttrpc.File_request_proto == nil || ttrpc.File_request_proto != ttrpc.File_github_com_containerd_ttrpc_request_proto {
 		t.Errorf("%v, %v", ttrpc.File_request_proto, ttrpc.File_github_com_containerd_ttrpc_request_proto)
 	}
+	equal(t, (&ttrpc.Request{}).ProtoReflect().Descriptor().FullName(), "ttrpc.Request")
+	equal(t, (&ttrpc.StringList{List: []string{"a"}}).ProtoReflect().Descriptor().FullName(), "ttrpc.StringList")
 }
 
 func checkNewAPI(t *testing.T, added []string) {

@@ -192,7 +192,7 @@ func repeat(n int, f func()) {
 }
 
 // A call that reads its own answer takes long, and everything else goes on beside it.
-func TestLoneCallTakesLong(t *testing.T) {
+func TestSoleCallMayTakeLong(t *testing.T) {
 	for _, ended := range []string{"answered", "cancelled", "closed"} {
 		t.Run(ended, func(t *testing.T) {
 			g := newGate()
@@ -230,7 +230,7 @@ func TestLoneCallTakesLong(t *testing.T) {
 }
 
 // A lone call's connection ends.
-func TestLoneCallsConnectionEnds(t *testing.T) {
+func TestSoleCallEndsWithItsConnection(t *testing.T) {
 	for range 20 {
 		g := newGate()
 		r := serve(t, withMethod("gated", g.unary()))
@@ -246,7 +246,7 @@ func TestLoneCallsConnectionEnds(t *testing.T) {
 }
 
 // Contexts end while a lone caller reads: at once, and the connection lives on.
-func TestLoneCallsContextEnds(t *testing.T) {
+func TestSoleCallEndsWithItsContext(t *testing.T) {
 	c := serve(t).client()
 	for range 200 {
 		repeat(10, func() { wantEcho(t, c) })
@@ -262,7 +262,7 @@ func TestLoneCallsContextEnds(t *testing.T) {
 
 // Calls of all kinds from many goroutines, their contexts ending at any moment: each gets its own
 // answer or its own context's error.
-func TestConcurrentUse(t *testing.T) {
+func TestConcurrentCallsGetTheirOwnAnswers(t *testing.T) {
 	for _, transport := range []network{"unix", "pipe"} {
 		t.Run(string(transport), func(t *testing.T) {
 			c := serve(t, transport).client()
@@ -313,18 +313,18 @@ func useOnce(t *testing.T, c *ttrpc.Client, i, j int) {
 }
 
 // With one processor everything makes progress, too.
-func TestOneProcessor(t *testing.T) {
+func TestOneProcessorMakesProgress(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	t.Run("concurrent use", TestConcurrentUse)
+	t.Run("concurrent use", TestConcurrentCallsGetTheirOwnAnswers)
 	t.Run("writes", TestTTRPCIssue72BothSidesBlockedInWrite)
 	t.Run("unread stream", TestP51EndlessUnreadStreamsFailAlone)
-	t.Run("lone call", TestLoneCallTakesLong)
+	t.Run("lone call", TestSoleCallMayTakeLong)
 	t.Run("faults", TestP12EachRequestGetsOneAnswer)
 	t.Run("shutdown", TestP48ShutdownWaitsForCallsInFlight)
 }
 
 // A client in one synctest bubble after another.
-func TestBubbles(t *testing.T) {
+func TestClientsInOneBubbleAfterAnother(t *testing.T) {
 	for range 3 {
 		synctest.Test(t, func(t *testing.T) { wantEcho(t, serve(t, network("pipe")).client()) })
 	}
@@ -332,7 +332,7 @@ func TestBubbles(t *testing.T) {
 }
 
 // A write that fails since the peer has closed: what the peer said before that still counts.
-func TestLastWordsOfThePeer(t *testing.T) {
+func TestWhatThePeerSentBeforeItClosedCounts(t *testing.T) {
 	for range 50 {
 		frozen(t, func(t *testing.T) {
 			c, p := rawServer(t, "unix")

@@ -201,7 +201,7 @@ func TestResponseFrameIsProtobuf(t *testing.T) {
 	wantOversized(t, err, 8)
 }
 
-func TestStatusFrame(t *testing.T) {
+func TestStatusFrameFitsTheLimit(t *testing.T) {
 	detail, err := anypb.New(text("detail"))
 	check(t, err)
 	large := strings.Repeat("é", 10_000)
@@ -242,7 +242,7 @@ func TestStatusFrame(t *testing.T) {
 	}
 }
 
-func TestDataFrame(t *testing.T) {
+func TestDataFrameHasItsMessageAndFitsTheLimit(t *testing.T) {
 	f, err := dataFrame(mustEncoder(t, text("x")), 1, 3)
 	check(t, err)
 	f.SetStream(7)
@@ -254,23 +254,6 @@ func TestDataFrame(t *testing.T) {
 	f.SetStream(7)
 	equal(t, string(f.Bytes()), string(rawFrame{id: 7, typ: 3, flags: 5}.bytes()))
 	f.Free()
-}
-
-// What RequestMetadata returns does not change with the frame that it came in.
-func TestRequestMetadataIsACopy(t *testing.T) {
-	b := encode(&Request{Metadata: []*KeyValue{{Key: "Key", Value: "1"}, {Key: "other", Value: "x"}, {Key: "key", Value: "2"}}})
-	md := MD(wire.RequestMetadata(b, 3))
-	clear(b)
-	md.Append("other", "y")
-	md.Append("key", "3")
-	equal(t, fmt.Sprint(md), "map[key:[1 2 3] other:[x y]]")
-}
-
-// The files are named alike, so that users of either descriptor variable find the messages.
-func TestDescriptorVariables(t *testing.T) {
-	equal(t, File_request_proto, File_github_com_containerd_ttrpc_request_proto)
-	equal(t, fmt.Sprint((&Request{}).ProtoReflect().Descriptor().FullName()), "ttrpc.Request")
-	equal(t, fmt.Sprint((&StringList{List: []string{"a"}}).ProtoReflect().Descriptor().FullName()), "ttrpc.StringList")
 }
 
 // A Request that turns out malformed at its end costs no more memory than its bytes.

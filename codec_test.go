@@ -197,7 +197,7 @@ func TestForeignTypes(t *testing.T) {
 }
 
 // A typed nil is an empty message to send, and nothing to receive into.
-func TestTypedNils(t *testing.T) {
+func TestTypedNilIsAnEmptyMessage(t *testing.T) {
 	c := serve(t).client()
 	for _, null := range []any{(*message)(nil), (*descriptorpb.FileDescriptorProto)(nil)} {
 		out := text("used")

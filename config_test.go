@@ -169,7 +169,7 @@ func TestSmallestBuffers(t *testing.T) {
 }
 
 // A logger of nil logs nothing, which is the default.
-func TestNilLogger(t *testing.T) {
+func TestNilLoggerLogsNothing(t *testing.T) {
 	c, p := rawServer(t, "unix", ttrpc.WithClientLogger(nil))
 	p.send(rawFrame{claim: 5})
 	p.Close()

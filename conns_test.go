@@ -250,7 +250,7 @@ func TestShortWriteOfAServer(t *testing.T) {
 }
 
 // Many calls at once, whose answers are written together: none gets bytes of another.
-func TestShortWriteInACrowd(t *testing.T) {
+func TestShortWriteOfAnswersWrittenTogether(t *testing.T) {
 	eachShort(t, func(t *testing.T, at int, short func(net.Conn) net.Conn) {
 		near, far := pair(t, "unix")
 		serveOn(t, newConnListener(short(far)), serviceOf(nil, nil))

@@ -182,7 +182,7 @@ func TestDialSilentHybridVsock(t *testing.T) {
 }
 
 // An address that can't be had is the error of the calls.
-func TestDialVsock(t *testing.T) {
+func TestDialVsockFailsItsCallsAlone(t *testing.T) {
 	ctx, cancel := context.WithCancel(bg)
 	c := dialClient(t, "vsock:1:4294967295", ttrpc.WithStateCallback(func(s ttrpc.ConnState, _ error) {
 		if s == ttrpc.StateConnecting {

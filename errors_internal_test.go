@@ -8,7 +8,7 @@ import (
 )
 
 // The reason for an end is told apart once: what is ErrClosed already stays as it is.
-func TestAsClosed(t *testing.T) {
+func TestAsClosedWrapsACauseOnce(t *testing.T) {
 	closed := asClosed(io.ErrUnexpectedEOF)
 	equal(t, closed.Error(), "ttrpc: closed: unexpected EOF")
 	wantIs(t, closed, ErrClosed)

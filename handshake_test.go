@@ -28,7 +28,7 @@ func handshakeOf(f func(ctx context.Context) error) ttrpc.Handshaker {
 	return handshakeFunc(func(ctx context.Context, conn net.Conn) (net.Conn, any, error) { return conn, nil, f(ctx) })
 }
 
-func TestHandshakeData(t *testing.T) {
+func TestHandshakeDataReachesHandlers(t *testing.T) {
 	equal(t, ttrpc.HandshakeData(bg), nil)
 	type peer struct{ name string }
 	var n atomic.Int32
@@ -250,7 +250,7 @@ func TestHandshakeEndsWithTheServer(t *testing.T) {
 	}
 }
 
-func TestAddresses(t *testing.T) {
+func TestAddressesAreTheConnections(t *testing.T) {
 	equal(t, ttrpc.RemoteAddr(bg), nil)
 	equal(t, ttrpc.LocalAddr(bg), nil)
 	addresses := func(ctx context.Context) string {

@@ -87,7 +87,7 @@ func TestBrevityEndsWhileItIsCounted(t *testing.T) {
 }
 
 // A slot is one call's. With all taken there is none.
-func TestInlineSlots(t *testing.T) {
+func TestInlineSlotIsOneCalls(t *testing.T) {
 	var in inline
 	sc, m := new(serverConn), new(method)
 	seen := map[*inlineSlot]bool{}

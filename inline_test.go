@@ -11,7 +11,7 @@ import (
 
 // One of many requests that come in one piece blocks, in a method that has always been quick: the
 // others are answered, those behind it too, and what was answered before it is not kept back.
-func TestBriefMethodBlocksInACrowd(t *testing.T) {
+func TestBriefMethodThatBlocksHoldsUpNobody(t *testing.T) {
 	g := newGate()
 	p := serve(t, withMethod("moody", unary(func(_ context.Context, in string) (string, error) {
 		if in == "block" {

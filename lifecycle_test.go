@@ -172,7 +172,7 @@ func TestCallsEndBeforeASlowClose(t *testing.T) {
 }
 
 // A client whose write has failed reads what the server has sent before, for a second.
-func TestLastWords(t *testing.T) {
+func TestClientReadsOnAfterAFailedWrite(t *testing.T) {
 	for _, tc := range []struct {
 		after time.Duration
 		want  error
@@ -200,7 +200,7 @@ func TestLastWords(t *testing.T) {
 }
 
 // The on-close callback runs once, whoever ends the connection how often, and after all calls.
-func TestOnCloseOnce(t *testing.T) {
+func TestOnCloseRunsOnce(t *testing.T) {
 	for seed := range uint64(50) {
 		synctest.Test(t, func(t *testing.T) {
 			r := onPipe(t)
@@ -280,7 +280,7 @@ func TestShutdownOfUsersConn(t *testing.T) {
 }
 
 // Nor does a client that can't write any more wait for ever for what the peer has to say.
-func TestLastWordsWithoutDeadlines(t *testing.T) {
+func TestLingeringIsBoundedWithoutDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := pipe.New(pipe.Options{}, pipe.Options{})
 		c := ttrpc.NewClient(userConn{near, new(atomic.Int32)})

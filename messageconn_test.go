@@ -58,7 +58,7 @@ func (c *messageConn) SetDeadline(time.Time) error      { return nil }
 func (c *messageConn) SetReadDeadline(time.Time) error  { return nil }
 func (c *messageConn) SetWriteDeadline(time.Time) error { return nil }
 
-func TestMessageConns(t *testing.T) {
+func TestMessageConnsCarryAll(t *testing.T) {
 	l := &pipeListener{conns: make(chan net.Conn, 1), done: make(chan struct{})}
 	near, far := messageConns()
 	l.conns <- far

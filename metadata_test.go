@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/containerd/ttrpc"
+	"github.com/containerd/ttrpc/internal/wire"
 )
 
 func TestMDGet(t *testing.T) {
@@ -128,4 +129,14 @@ func TestMetadataOverTheWire(t *testing.T) {
 			wantTexts(t, open(t, ctx, c, both, "lookStream", nil), test.want)
 		}
 	}
+}
+
+// What RequestMetadata returns does not change with the frame that it came in.
+func TestRequestMetadataIsACopy(t *testing.T) {
+	b := encode(&ttrpc.Request{Metadata: []*ttrpc.KeyValue{{Key: "Key", Value: "1"}, {Key: "other", Value: "x"}, {Key: "key", Value: "2"}}})
+	md := ttrpc.MD(wire.RequestMetadata(b, 3))
+	clear(b)
+	md.Append("other", "y")
+	md.Append("key", "3")
+	equal(t, fmt.Sprint(md), "map[key:[1 2 3] other:[x y]]")
 }

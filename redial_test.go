@@ -106,7 +106,7 @@ func wantNoConn(t testing.TB, err, cause error) {
 
 // The first call dials, further ones use the connection, and after its end the next one dials
 // again.
-func TestRedial(t *testing.T) {
+func TestRedialDialsWhenACallNeedsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t)
 		p.set(onPipe(t))
@@ -421,7 +421,7 @@ func TestRedialContextOfACall(t *testing.T) {
 type traceKey struct{}
 
 // Dial's context gives its values to attempts, and not its end.
-func TestDialContext(t *testing.T) {
+func TestDialContextGivesAttemptsItsValues(t *testing.T) {
 	p := newPlace(t)
 	ctx, cancel := context.WithCancel(context.WithValue(bg, traceKey{}, "value"))
 	seen := make(chan any, 1)

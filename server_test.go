@@ -156,13 +156,13 @@ func TestCloseWhileServeWaitsForTemporaryErrors(t *testing.T) {
 	})
 }
 
-func TestRecovery(t *testing.T) {
+func TestRecoveryMakesAPanicTheCallsError(t *testing.T) {
 	oh := errors.New("oh")
 	panics := func(context.Context, string) (string, error) { panic(oh) }
 	var log trace
 	c := serve(t,
 		ttrpc.WithRecovery(func(ctx context.Context, method string, value any, stack []byte) error {
-			if ctx.Err() != nil || value != any(oh) || !strings.Contains(string(stack), "TestRecovery") {
+			if ctx.Err() != nil || value != any(oh) || !strings.Contains(string(stack), "TestRecoveryMakesAPanicTheCallsError") {
 				t.Errorf("recovers %v, %v, %s", ctx.Err(), value, stack)
 			}
 			log.add(method)

@@ -56,8 +56,8 @@ func TestRegisteredNames(t *testing.T) {
 	}
 }
 
-// TestServices holds that what Services returns is what is registered, and the caller's own.
-func TestServices(t *testing.T) {
+// What Services returns is what is registered, and the caller's own.
+func TestServicesAreCopiesOfWhatIsRegistered(t *testing.T) {
 	s, err := ttrpc.NewServer()
 	check(t, err)
 	equal(t, len(s.Services()), 0)
@@ -72,8 +72,8 @@ func TestServices(t *testing.T) {
 	equal(t, len(s.Services()["a"].Methods), 1)
 }
 
-// TestDone holds that a handler learns of the shutdown that waits for it.
-func TestDone(t *testing.T) {
+// A handler learns of the shutdown that waits for it.
+func TestDoneIsClosedByAnyEnd(t *testing.T) {
 	for name, end := range map[string]func(s *ttrpc.Server) error{
 		"Shutdown": func(s *ttrpc.Server) error { return s.Shutdown(bg) },
 		"Close":    (*ttrpc.Server).Close,

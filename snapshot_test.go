@@ -32,7 +32,7 @@ func brief(s ttrpc.Snapshot) string {
 	return b.String() + "]"
 }
 
-func TestSnapshot(t *testing.T) {
+func TestSnapshotShowsCallsInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, stats := newGate(), newStatsLog()
 		r := onPipe(t, withMethod("wait", g.unary()), withStream("stuck", g.stream()), ttrpc.WithClientStats(stats))

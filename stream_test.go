@@ -19,7 +19,7 @@ import (
 )
 
 // After its end a stream says the same as often as it is asked.
-func TestStreamsEnd(t *testing.T) {
+func TestStreamsEndIsRepeated(t *testing.T) {
 	failure := status.Error(codes.Aborted, "oh")
 	r := serve(t, &ttrpc.ServiceDesc{Streams: map[string]ttrpc.Stream{
 		"fails": bidi(func(_ context.Context, ss ttrpc.StreamServer) error {

@@ -49,7 +49,7 @@ func (l wrappedListener) Accept() (net.Conn, error) {
 }
 
 // Everything works over every net.Conn.
-func TestTransports(t *testing.T) {
+func TestEveryKindOfConnCarriesAll(t *testing.T) {
 	server, client := tlsPair(t)
 	overTLS := func(conn net.Conn) net.Conn { return tls.Client(conn, client) }
 	acceptTLS := func(l net.Listener) net.Listener { return tls.NewListener(l, server) }

@@ -87,7 +87,7 @@ func uxWarmed(t *testing.T, test func(t *testing.T, warm int)) {
 
 // A read deadline that a user has set on his conn ends the connection, as a read error does,
 // whoever reads.
-func TestReadDeadlineEndsLoneCall(t *testing.T) {
+func TestReadDeadlineEndsSoleCall(t *testing.T) {
 	uxWarmed(t, func(t *testing.T, warm int) {
 		conn, client, requests := uxSilent(t, warm)
 		result := uxHang(uxGuard(t), client)

@@ -137,7 +137,7 @@ func TestP55LongRequestLeavesNoGap(t *testing.T) {
 }
 
 // A gap of any length is one range: the ids up to the largest are kept, in no more memory than one.
-func TestP24LongGap(t *testing.T) {
+func TestP24LongGapCostsNoMemory(t *testing.T) {
 	p := uxServe(t, nil).raw()
 	p.serves(1<<32-1, 1<<31+1, 1, 1<<32-3, 3)
 	p.refuses(1<<32-1, 1<<31+1, 1, 1<<32-3, 3)

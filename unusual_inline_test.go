@@ -143,7 +143,7 @@ func (c *uxCaller) takeOverFromLoop() {
 
 // The first run that somebody has to take over the reading from ends the trust in its method, for
 // good.
-func TestTakeOverEndsTrustForGood(t *testing.T) {
+func TestTakeOverEndsRunsByTheReaderForGood(t *testing.T) {
 	w, c := uxQuickServer(t)
 	before := c.looks(w)
 	t.Logf("before: the reader ran the method in %d of 100 looks", before)

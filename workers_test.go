@@ -63,7 +63,7 @@ func TestIdleWorkersEnd(t *testing.T) {
 }
 
 // No more than 1024 of them are kept, and all end with the server, whatever they do.
-func TestKeptWorkers(t *testing.T) {
+func TestKeptWorkersAreBounded(t *testing.T) {
 	const keep = 1024
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{make(chan string, 2*keep), make(chan struct{})}

@@ -14,7 +14,7 @@ import (
 	"github.com/containerd/ttrpc/ttrpctest"
 )
 
-func TestSnapshot(t *testing.T) {
+func TestSnapshotShowsCallsInFlight(t *testing.T) {
 	runs := make(chan struct{})
 	server := ttrpctest.NewServer(t, func(s *ttrpc.Server) {
 		debug.Register(s)

@@ -39,7 +39,7 @@ func leaked(before map[string]string) (left []string) {
 				left = append(left, stack)
 			}
 		}
-		if len(left) == 0 || waited >= patience {
+		if len(left) == 0 || waited >= endTimeout {
 			return left
 		}
 		timer := time.NewTimer(pause)

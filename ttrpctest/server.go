@@ -33,8 +33,8 @@ type Server struct {
 	handlers handlers
 }
 
-// patience is how long the end of a test waits for what is to end with it.
-const patience = 10 * time.Second
+// endTimeout is how long the end of a test waits for what is to end with it.
+const endTimeout = 10 * time.Second
 
 // NewServer starts a server, on a [Listener] of its own, of the services that register registers;
 // it may be nil. With the test the server is closed: its connections end, and with them the
@@ -131,7 +131,7 @@ func (s *Server) ListenUnix() (path string) {
 func (s *Server) end() {
 	s.t.Helper()
 	s.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
 	defer cancel()
 	for range s.serving {
 		if err := <-s.served; !errors.Is(err, ttrpc.ErrServerClosed) {
@@ -143,7 +143,7 @@ func (s *Server) end() {
 		err = s.handlers.wait(ctx)
 	}
 	if err != nil {
-		s.t.Errorf("ttrpctest: the server has not ended %v after it was closed: %v", patience, err)
+		s.t.Errorf("ttrpctest: the server has not ended %v after it was closed: %v", endTimeout, err)
 	}
 }
 

@@ -86,7 +86,7 @@ func (r *Reader) Until(as State, done func() bool) {
 		if in == nil {
 			break
 		}
-		if !r.handleOrPassOn(in, done) {
+		if !r.handleOrLeave(in, done) {
 			return
 		}
 	}
@@ -120,10 +120,10 @@ func (r *Reader) stopReading(done func() bool) {
 		}
 		for in := r.t.TryRecvNow(); in != nil; in = r.t.TryRecvNow() {
 			if reads++; reads > maxReads && !r.mayWait() {
-				r.passOn(in)
+				r.leaveInStead(in)
 				return
 			}
-			if !r.handleOrPassOn(in, done) {
+			if !r.handleOrLeave(in, done) {
 				return
 			}
 			done()
@@ -131,21 +131,21 @@ func (r *Reader) stopReading(done func() bool) {
 	}
 }
 
-// passOn leaves a frame, and the reading, to a goroutine in the loop's stead.
-func (r *Reader) passOn(in *transport.Inbound) {
+// leaveInStead leaves a frame, and the reading, to a goroutine in the loop's stead.
+func (r *Reader) leaveInStead(in *transport.Inbound) {
 	r.standIn()
 	go r.readInStead(in)
 }
 
-// handleOrPassOn returns false when it has left a frame, and the reading,
+// handleOrLeave returns false when it has left a frame, and the reading,
 // to a goroutine in the loop's stead.
-func (r *Reader) handleOrPassOn(in *transport.Inbound, done func() bool) bool {
+func (r *Reader) handleOrLeave(in *transport.Inbound, done func() bool) bool {
 	for ; in != nil; in = r.t.Buffered() {
 		if r.frames.Handle(in) {
 			continue
 		}
 		done()
-		r.passOn(in)
+		r.leaveInStead(in)
 		return false
 	}
 	r.frames.Handled()

@@ -165,7 +165,7 @@ func (m *roleModel) enter(w roleWorld) {
 	})
 }
 
-func (m *roleModel) stealer(w roleWorld, who int, as State) {
+func (m *roleModel) callerOrWorker(w roleWorld, who int, as State) {
 	switch w.at[who] {
 	case outside:
 		m.run(w, "tryAcquire", func(r *role, next *roleWorld) {
@@ -224,9 +224,9 @@ func TestReaderRoleIsItsTable(t *testing.T) {
 		m.todo = m.todo[1:]
 		m.arrive(w)
 		m.loop(w)
-		m.stealer(w, callerA, ByCaller)
-		m.stealer(w, callerB, ByCaller)
-		m.stealer(w, theWorker, ByWorker)
+		m.callerOrWorker(w, callerA, ByCaller)
+		m.callerOrWorker(w, callerB, ByCaller)
+		m.callerOrWorker(w, theWorker, ByWorker)
 		m.deputy(w)
 	}
 	testkit.Equal(t, fmt.Sprint(m.edges), fmt.Sprint(roleTable()))
@@ -299,8 +299,8 @@ func (r *roleRace) loop(t *testing.T, all int64) {
 	}
 }
 
-// steal reads once, if nobody does, and may leave the role to a deputy.
-func (r *roleRace) steal(t *testing.T, as State, deputy bool) {
+// readOnce reads once, if nobody does, and may leave the role to a deputy.
+func (r *roleRace) readOnce(t *testing.T, as State, deputy bool) {
 	if !r.role.tryAcquire(as) {
 		return
 	}
@@ -338,7 +338,7 @@ func TestReaderRoleRace(t *testing.T) {
 					case <-done:
 						return
 					default:
-						r.steal(t, as, random.IntN(4) == 0)
+						r.readOnce(t, as, random.IntN(4) == 0)
 						runtime.Gosched()
 					}
 				}

@@ -6,9 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// settle gives every declaration and every method a name of its own. Where the .proto file's names
-// meet in Go, the one that is spelled alike in both keeps it, the other gets an underscore.
-func (f *File) settle() {
+// disambiguate gives every declaration and every method a name of its own. Where the .proto file's
+// names meet in Go, the one that is spelled alike in both keeps it, the other gets an underscore.
+func (f *File) disambiguate() {
 	taken := map[string]bool{}
 	for _, name := range f.Taken {
 		taken[name] = true

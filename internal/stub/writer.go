@@ -18,7 +18,7 @@ type writer struct {
 // Source returns the declarations of the file's services as gofmt writes them, without the package
 // clause and the imports. It is called once for a file.
 func (f *File) Source() ([]byte, error) {
-	f.settle()
+	f.disambiguate()
 	w := &writer{
 		locals: f.locals(), context: f.Context, ttrpc: f.TTRPC, status: f.Status, codes: f.Codes, embeddable: f.Unimplemented,
 	}
