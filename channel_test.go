@@ -37,7 +37,7 @@ func TestNobodyReadsForHimselfWhereFramesComeInBatches(t *testing.T) {
 			burst = append(burst, testkit.Data(id, "x")...)
 		}
 		_, err := peer.Write(burst)
-		check(t, err)
+		testkit.Check(t, err)
 	}
 	for id := range uint32(crowded) {
 		c.mu.Lock()
@@ -48,15 +48,15 @@ func TestNobodyReadsForHimselfWhereFramesComeInBatches(t *testing.T) {
 	send(1, 3)
 	for id := uint32(5); !c.t.InBatches(); id += 2 {
 		in, err := c.t.Recv(&c.reader, true)
-		for check(t, err); in != nil; in = c.t.Buffered() {
+		for testkit.Check(t, err); in != nil; in = c.t.Buffered() {
 			c.role.handle(in)
 		}
 		send(id)
 	}
 	c.reader.Leave()
-	equal(t, reads(), false)
+	testkit.Equal(t, reads(), false)
 	c.mu.Lock()
 	c.claimLocked(1)
 	c.mu.Unlock()
-	equal(t, reads(), true)
+	testkit.Equal(t, reads(), true)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/containerd/ttrpc/internal/flow"
+	"github.com/containerd/ttrpc/internal/testkit"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -28,12 +29,12 @@ func TestFloodOfLimitsAndGoAways(t *testing.T) {
 		h := wire.ParseHeader(wire.WindowFrame(0, limit).Bytes())
 		c.handleLimit(&transport.Inbound{Header: h, Raw: wire.WindowFrame(0, limit).Bytes()})
 	}
-	equal(t, call.looks, 0)
-	equal(t, len(c.dropAbove(180)), 10)
-	equal(t, call.looks, 10)
+	testkit.Equal(t, call.looks, 0)
+	testkit.Equal(t, len(c.dropAbove(180)), 10)
+	testkit.Equal(t, call.looks, 10)
 	c.registerLocked(185, call) // which no client does: looked at, it would be dropped
 	for last := uint32(179); last < 300; last++ {
-		equal(t, len(c.dropAbove(last)), 0)
+		testkit.Equal(t, len(c.dropAbove(last)), 0)
 	}
-	equal(t, len(c.dropAbove(178)), 2)
+	testkit.Equal(t, len(c.dropAbove(178)), 2)
 }

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/containerd/ttrpc/internal/codec"
+	"github.com/containerd/ttrpc/internal/testkit"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
@@ -25,7 +26,7 @@ import (
 func mustEncoder(t testing.TB, m any) codec.Encoder {
 	t.Helper()
 	e, err := codec.EncoderFor(m)
-	check(t, err)
+	testkit.Check(t, err)
 	return e
 }
 
@@ -50,25 +51,25 @@ func TestRequestFrameIsProtobuf(t *testing.T) {
 	for _, req := range requests {
 		t.Run(fmt.Sprintf("%.40v", req), func(t *testing.T) {
 			var in message
-			check(t, proto.Unmarshal(req.Payload, &in))
+			testkit.Check(t, proto.Unmarshal(req.Payload, &in))
 			f, err := requestFrame(req.Service, req.Method, mustEncoder(t, &in), req.TimeoutNano, metadataFrom(req.Metadata), 3, wire.DefaultMaxData)
-			check(t, err)
+			testkit.Check(t, err)
 			defer f.Free()
 			want := encode(req)
 			if !bytes.Equal(f.Data(), want) {
 				t.Errorf("got  %.200x\nwant %.200x", f.Data(), want)
 			}
 			f.SetStream(7)
-			equal(t, wire.ParseHeader(f.Bytes()), wire.Header{Length: uint32(len(want)), Stream: 7, Type: wire.TypeRequest, Flags: 3})
+			testkit.Equal(t, wire.ParseHeader(f.Bytes()), wire.Header{Length: uint32(len(want)), Stream: 7, Type: wire.TypeRequest, Flags: 3})
 		})
 	}
 	// Keys have no order.
 	md := MD{"a": {"1", "2"}, "b": {"3"}, "none": nil, "empty": {}}
 	f, err := requestFrame("s", "m", mustEncoder(t, text("x")), 5, md, 0, wire.DefaultMaxData)
-	check(t, err)
+	testkit.Check(t, err)
 	defer f.Free()
 	got := new(Request)
-	check(t, proto.Unmarshal(f.Data(), got))
+	testkit.Check(t, proto.Unmarshal(f.Data(), got))
 	slices.SortFunc(got.Metadata, func(a, b *KeyValue) int { return strings.Compare(a.Key+a.Value, b.Key+b.Value) })
 	want := &Request{Service: "s", Method: "m", Payload: encode(text("x")), TimeoutNano: 5,
 		Metadata: []*KeyValue{{Key: "a", Value: "1"}, {Key: "a", Value: "2"}, {Key: "b", Value: "3"}}}
@@ -98,7 +99,7 @@ func TestRequestFrameRefusals(t *testing.T) {
 		e := mustEncoder(t, text(strings.Repeat("x", n)))
 		size := proto.Size(&Request{Service: "s", Method: "m", Payload: make([]byte, e.Size())})
 		f, err := requestFrame("s", "m", e, 0, nil, 0, 30)
-		equal(t, err == nil, size <= 30)
+		testkit.Equal(t, err == nil, size <= 30)
 		if err != nil {
 			wantOversized(t, err, 30)
 			continue
@@ -128,10 +129,10 @@ func agree(t *testing.T, b []byte) {
 			lower.Append(kv.Key, kv.Value)
 		}
 		if view.Metadata > 0 {
-			equal(t, fmt.Sprint(wire.RequestMetadata(b, view.Metadata)), fmt.Sprint(lower))
+			testkit.Equal(t, fmt.Sprint(wire.RequestMetadata(b, view.Metadata)), fmt.Sprint(lower))
 		}
 	} else if len(b) <= maxReparsed {
-		equal(t, fmt.Sprint(requestError(b)), fmt.Sprint(proto.Unmarshal(b, req)))
+		testkit.Equal(t, fmt.Sprint(requestError(b)), fmt.Sprint(proto.Unmarshal(b, req)))
 	}
 	resp := new(Response)
 	answer, err := wire.ParseResponse(b)
@@ -155,7 +156,7 @@ func TestParseAgreesWithProtobuf(t *testing.T) {
 		seeds = append(seeds, encode(req))
 	}
 	detail, err := anypb.New(text("detail"))
-	check(t, err)
+	testkit.Check(t, err)
 	seeds = append(seeds,
 		encode(&Response{Status: &spb.Status{Code: 5, Message: "gone", Details: []*anypb.Any{detail}}, Payload: []byte("abc")}),
 		slices.Concat(field(1, number(1, 5)), field(2, nil), field(1, field(2, []byte("gone")))),
@@ -187,15 +188,15 @@ func TestParseAgreesWithProtobuf(t *testing.T) {
 func TestResponseFrameIsProtobuf(t *testing.T) {
 	for _, out := range []string{"", "x", strings.Repeat("x", 130), strings.Repeat("x", 70_000)} {
 		f, err := responseFrame(mustEncoder(t, text(out)), wire.DefaultMaxData)
-		check(t, err)
+		testkit.Check(t, err)
 		if want := encode(&Response{Payload: encode(text(out))}); !bytes.Equal(f.Data(), want) {
 			t.Errorf("got %.100x, want %.100x", f.Data(), want)
 		}
 		f.Free()
 	}
 	f, err := responseFrame(mustEncoder(t, text("12345")), 9)
-	check(t, err)
-	equal(t, len(f.Data()), 9)
+	testkit.Check(t, err)
+	testkit.Equal(t, len(f.Data()), 9)
 	f.Free()
 	_, err = responseFrame(mustEncoder(t, text("12345")), 8)
 	wantOversized(t, err, 8)
@@ -203,7 +204,7 @@ func TestResponseFrameIsProtobuf(t *testing.T) {
 
 func TestStatusFrameFitsTheLimit(t *testing.T) {
 	detail, err := anypb.New(text("detail"))
-	check(t, err)
+	testkit.Check(t, err)
 	large := strings.Repeat("é", 10_000)
 	for _, test := range []struct {
 		name     string
@@ -233,26 +234,26 @@ func TestStatusFrameFitsTheLimit(t *testing.T) {
 			f := statusFrame(test.st, test.limit)
 			defer f.Free()
 			got := new(Response)
-			check(t, proto.Unmarshal(f.Data(), got))
+			testkit.Check(t, proto.Unmarshal(f.Data(), got))
 			if !proto.Equal(got.Status, test.want) || len(f.Data()) > test.limit {
 				t.Errorf("got %v in %d bytes, want %v", got.Status, len(f.Data()), test.want)
 			}
-			equal(t, wire.ParseHeader(f.Bytes()).Type, wire.TypeResponse)
+			testkit.Equal(t, wire.ParseHeader(f.Bytes()).Type, wire.TypeResponse)
 		})
 	}
 }
 
 func TestDataFrameHasItsMessageAndFitsTheLimit(t *testing.T) {
 	f, err := dataFrame(mustEncoder(t, text("x")), 1, 3)
-	check(t, err)
+	testkit.Check(t, err)
 	f.SetStream(7)
-	equal(t, string(f.Bytes()), string(data(7, 1, "x").bytes()))
+	testkit.Equal(t, string(f.Bytes()), string(data(7, 1, "x")))
 	f.Free()
 	_, err = dataFrame(mustEncoder(t, text("xy")), 1, 3)
 	wantOversized(t, err, 3)
 	f = wire.EndFrame()
 	f.SetStream(7)
-	equal(t, string(f.Bytes()), string(rawFrame{id: 7, typ: 3, flags: 5}.bytes()))
+	testkit.Equal(t, string(f.Bytes()), string(testkit.Frame{ID: 7, Type: 3, Flags: 5}.Bytes()))
 	f.Free()
 }
 
@@ -265,8 +266,8 @@ func TestMalformedRequestsCostNoMemory(t *testing.T) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		_, err := wire.ParseRequest(b)
-		wantExactly(t, err, wire.ErrMalformed)
-		wantExactly(t, requestError(b), wire.ErrMalformed)
+		testkit.WantExactly(t, err, wire.ErrMalformed)
+		testkit.WantExactly(t, requestError(b), wire.ErrMalformed)
 		runtime.ReadMemStats(&after)
 		least = min(least, after.TotalAlloc-before.TotalAlloc)
 	}

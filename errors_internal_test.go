@@ -5,14 +5,16 @@ package ttrpc
 import (
 	"io"
 	"testing"
+
+	"github.com/containerd/ttrpc/internal/testkit"
 )
 
 // The reason for an end is told apart once: what is ErrClosed already stays as it is.
 func TestAsClosedWrapsACauseOnce(t *testing.T) {
 	closed := asClosed(io.ErrUnexpectedEOF)
-	equal(t, closed.Error(), "ttrpc: closed: unexpected EOF")
-	wantIs(t, closed, ErrClosed)
-	wantIs(t, closed, io.ErrUnexpectedEOF)
-	wantExactly(t, asClosed(closed), closed)
-	wantExactly(t, asClosed(io.EOF), ErrClosed)
+	testkit.Equal(t, closed.Error(), "ttrpc: closed: unexpected EOF")
+	testkit.WantIs(t, closed, ErrClosed)
+	testkit.WantIs(t, closed, io.ErrUnexpectedEOF)
+	testkit.WantExactly(t, asClosed(closed), closed)
+	testkit.WantExactly(t, asClosed(io.EOF), ErrClosed)
 }

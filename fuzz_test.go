@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/containerd/ttrpc/internal/codec"
+	"github.com/containerd/ttrpc/internal/testkit"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
@@ -137,7 +138,7 @@ func FuzzBuildRequest(f *testing.F) {
 			t.Fatalf("%x, want %x", frame.Data(), wantBytes)
 		}
 		frame.SetStream(7)
-		equal(t, wire.ParseHeader(frame.Bytes()),
+		testkit.Equal(t, wire.ParseHeader(frame.Bytes()),
 			wire.Header{Length: uint32(len(wantBytes)), Stream: 7, Type: wire.TypeRequest, Flags: wire.FlagRemoteOpen})
 		_, err = requestFrame(service, method, e, timeout, md, 0, len(wantBytes)-1)
 		if (len(wantBytes) > 0) != (err != nil) {
@@ -154,9 +155,9 @@ func FuzzBuildResponse(f *testing.F) {
 	f.Add("x", int32(3), strings.Repeat("ü", 300), []byte{}, uint16(101))
 	f.Fuzz(func(t *testing.T, in string, code int32, msg string, detail []byte, limit uint16) {
 		e, err := codec.EncoderFor(wrapperspb.Bytes([]byte(in)))
-		check(t, err)
+		testkit.Check(t, err)
 		frame, err := responseFrame(e, wire.DefaultMaxData)
-		check(t, err)
+		testkit.Check(t, err)
 		want, _ := proto.Marshal(&Response{Payload: encode(wrapperspb.Bytes([]byte(in)))})
 		if !bytes.Equal(frame.Data(), want) {
 			t.Fatalf("%x, want %x", frame.Data(), want)
@@ -174,7 +175,7 @@ func checkStatusFrame(t *testing.T, st *spb.Status, limit int) {
 	frame := statusFrame(st, limit)
 	defer frame.Free()
 	got := new(Response)
-	check(t, proto.Unmarshal(frame.Data(), got))
+	testkit.Check(t, proto.Unmarshal(frame.Data(), got))
 	if got.Status.GetCode() != st.Code || len(frame.Data()) > limit {
 		t.Fatalf("%d bytes of %v", len(frame.Data()), got)
 	}

@@ -3,14 +3,13 @@
 package ttrpc
 
 import (
-	"encoding/binary"
-	"errors"
-	"testing"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/containerd/ttrpc/internal/testkit"
 )
 
 // The tests of internal functions have these few helpers. All other tests are in package
@@ -40,56 +39,9 @@ func number(n protowire.Number, v uint64) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(nil, n, protowire.VarintType), v)
 }
 
-// rawFrame is a frame made by hand; claim, if not zero, is the length that its header says.
-type rawFrame struct {
-	id    uint32
-	typ   byte
-	flags byte
-	data  []byte
-	claim uint32
-}
-
-func (f rawFrame) bytes() []byte {
-	length := uint32(len(f.data))
-	if f.claim != 0 {
-		length = f.claim
-	}
-	b := binary.BigEndian.AppendUint32(nil, length)
-	b = binary.BigEndian.AppendUint32(b, f.id)
-	return append(append(b, f.typ, f.flags), f.data...)
-}
-
 // data is a Data frame with a text.
-func data(id uint32, flags byte, in string) rawFrame {
-	return rawFrame{id: id, typ: 3, flags: flags, data: encode(text(in))}
-}
-
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func equal[T comparable](t testing.TB, got, want T) {
-	t.Helper()
-	if got != want {
-		t.Fatalf("got %v, want %v", got, want)
-	}
-}
-
-func wantIs(t testing.TB, err, target error) {
-	t.Helper()
-	if !errors.Is(err, target) {
-		t.Fatalf("got error %v, want one that is %v", err, target)
-	}
-}
-
-func wantExactly(t testing.TB, err, want error) {
-	t.Helper()
-	if err != want {
-		t.Fatalf("got error %v (%T), want exactly %v", err, err, want)
-	}
+func data(id uint32, flags byte, in string) []byte {
+	return testkit.Frame{ID: id, Type: 3, Flags: flags, Data: encode(text(in))}.Bytes()
 }
 
 // elapse lets time go by in a synctest bubble.

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/testkit"
 	"github.com/containerd/ttrpc/internal/transport"
 )
 
@@ -29,17 +30,17 @@ func TestBrevityCountsRunsInARow(t *testing.T) {
 		}
 	}
 	brief(briefRuns - 1)
-	equal(t, b.brief.Load(), briefRuns-1)
+	testkit.Equal(t, b.brief.Load(), briefRuns-1)
 	b.observe(briefRun+1, 0, false)
-	equal(t, b.brief.Load(), 0)
+	testkit.Equal(t, b.brief.Load(), 0)
 	brief(3 * briefRuns)
-	equal(t, b.brief.Load(), briefRuns)
+	testkit.Equal(t, b.brief.Load(), briefRuns)
 	b.observe(briefRun+1000, 1000, false) // a nanosecond a byte
-	equal(t, b.brief.Load(), briefRuns)
+	testkit.Equal(t, b.brief.Load(), briefRuns)
 	b.observe(briefRun+1001, 1000, false)
-	equal(t, b.brief.Load(), 0)
+	testkit.Equal(t, b.brief.Load(), 0)
 	brief(1)
-	equal(t, b.brief.Load(), 1)
+	testkit.Equal(t, b.brief.Load(), 1)
 }
 
 // What has had to be taken over from, or has kept its goroutine's thread, is never brief again.
@@ -57,10 +58,10 @@ func TestBrevityEndsForGood(t *testing.T) {
 			end(&b)
 			for range 2 * briefRuns {
 				b.observe(0, 0, false)
-				equal(t, b.brief.Load(), tookOver)
+				testkit.Equal(t, b.brief.Load(), tookOver)
 			}
 			b.observe(time.Second, 0, false)
-			equal(t, b.brief.Load(), tookOver)
+			testkit.Equal(t, b.brief.Load(), tookOver)
 		})
 	}
 }
@@ -82,7 +83,7 @@ func TestBrevityEndsWhileItIsCounted(t *testing.T) {
 			})
 		}
 		all.Wait()
-		equal(t, b.brief.Load(), tookOver)
+		testkit.Equal(t, b.brief.Load(), tookOver)
 	}
 }
 
@@ -93,14 +94,14 @@ func TestInlineSlotIsOneCalls(t *testing.T) {
 	seen := map[*inlineSlot]bool{}
 	for range inlineSlots {
 		slot := in.claim(sc, m)
-		equal(t, slot.sc.Load(), sc)
-		equal(t, slot.method.Load(), m)
+		testkit.Equal(t, slot.sc.Load(), sc)
+		testkit.Equal(t, slot.method.Load(), m)
 		seen[slot] = true
 	}
-	equal(t, len(seen), inlineSlots)
-	equal(t, in.claim(sc, m), nil)
+	testkit.Equal(t, len(seen), inlineSlots)
+	testkit.Equal(t, in.claim(sc, m), nil)
 	in.slots[7].sc.Store(nil)
-	equal(t, in.claim(sc, m), &in.slots[7])
+	testkit.Equal(t, in.claim(sc, m), &in.slots[7])
 }
 
 // watched reports whether there is a monitor after so many more calls.
@@ -119,25 +120,25 @@ func TestMonitorRunsWhileCallsComeOften(t *testing.T) {
 		s := new(Server)
 		s.inline.since = transport.Clock()
 		for range 10 { // of calls that come seldom
-			equal(t, watched(s, inlinePace-1), false)
+			testkit.Equal(t, watched(s, inlinePace-1), false)
 			elapse(inlineTime + 1)
-			equal(t, watched(s, 1), false)
+			testkit.Equal(t, watched(s, 1), false)
 		}
 		for range 3 {
-			equal(t, watched(s, inlinePace-1), false)
-			equal(t, watched(s, 1), true)
+			testkit.Equal(t, watched(s, inlinePace-1), false)
+			testkit.Equal(t, watched(s, 1), true)
 			for range 3 * inlineIdle { // from now on one call a tick will do
 				elapse(inlineTick)
 				synctest.Wait()
-				equal(t, watched(s, 1), true)
+				testkit.Equal(t, watched(s, 1), true)
 			}
 			for range inlineIdle + 2 {
 				elapse(inlineTick)
 			}
 			synctest.Wait()
-			equal(t, s.inline.ticking.Load(), false)
+			testkit.Equal(t, s.inline.ticking.Load(), false)
 			for s.inline.calls.Load()%inlinePace != 0 { // to where the next round begins
-				equal(t, watched(s, 1), false)
+				testkit.Equal(t, watched(s, 1), false)
 			}
 		}
 	})
@@ -148,19 +149,19 @@ func TestMonitorStaysWhileOneIsRun(t *testing.T) {
 	defer severalProcs()()
 	synctest.Test(t, func(t *testing.T) {
 		s := new(Server)
-		equal(t, watched(s, 2*inlinePace), true)
+		testkit.Equal(t, watched(s, 2*inlinePace), true)
 		slot := s.inline.claim(new(serverConn), new(method)) // whose turn is even: it is about to begin
 		for range 3 * inlineIdle {
 			elapse(inlineTick)
 		}
 		synctest.Wait()
-		equal(t, s.inline.ticking.Load(), true)
+		testkit.Equal(t, s.inline.ticking.Load(), true)
 		slot.sc.Store(nil)
 		for range inlineIdle + 2 {
 			elapse(inlineTick)
 		}
 		synctest.Wait()
-		equal(t, s.inline.ticking.Load(), false)
+		testkit.Equal(t, s.inline.ticking.Load(), false)
 	})
 }
 
@@ -169,13 +170,13 @@ func TestNoMonitorOnOneProcessor(t *testing.T) {
 	defer severalProcs()()
 	synctest.Test(t, func(t *testing.T) {
 		s := new(Server)
-		equal(t, watched(s, 2*inlinePace), true)
+		testkit.Equal(t, watched(s, 2*inlinePace), true)
 		runtime.GOMAXPROCS(1)
 		elapse(inlineTick)
 		synctest.Wait()
-		equal(t, s.inline.ticking.Load(), false)
+		testkit.Equal(t, s.inline.ticking.Load(), false)
 		for range 10 * inlinePace {
-			equal(t, watched(s, 1), false)
+			testkit.Equal(t, watched(s, 1), false)
 		}
 	})
 }
@@ -184,16 +185,16 @@ func TestNoMonitorOnOneProcessor(t *testing.T) {
 func TestLookSeesWhoStays(t *testing.T) {
 	var slot inlineSlot
 	sc := new(serverConn)
-	equal(t, new(inline).look(&slot), false)
+	testkit.Equal(t, new(inline).look(&slot), false)
 	slot.sc.Store(sc)
 	slot.method.Store(new(method))
 	for range 10 { // of calls that follow each other
 		sc.turn.Add(1)
-		equal(t, new(inline).look(&slot), true)
+		testkit.Equal(t, new(inline).look(&slot), true)
 		sc.turn.Add(1)
-		equal(t, new(inline).look(&slot), true)
-		equal(t, new(inline).look(&slot), true)
+		testkit.Equal(t, new(inline).look(&slot), true)
+		testkit.Equal(t, new(inline).look(&slot), true)
 	}
-	equal(t, slot.method.Load().brief.Load(), 0)
-	equal(t, slot.sc.Load(), sc)
+	testkit.Equal(t, slot.method.Load().brief.Load(), 0)
+	testkit.Equal(t, slot.sc.Load(), sc)
 }

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/containerd/ttrpc"
+	"github.com/containerd/ttrpc/internal/testkit"
 )
 
 func TestP53CallsInFlightAreBounded(t *testing.T) {
@@ -157,7 +158,7 @@ func TestP54IdleConnectionHasOneGoroutine(t *testing.T) {
 			const others = conns / 2 // Serve, and goroutines that have run handlers, one at a time
 			var all []string
 			eventually(t, "the goroutines of tests before this to end", func() bool {
-				all = goroutines("containerd/ttrpc.")
+				all = testkit.Goroutines("containerd/ttrpc.")
 				return len(all) <= 2*conns+others
 			})
 			if len(all) < 2*conns {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/containerd/ttrpc/internal/flow"
+	"github.com/containerd/ttrpc/internal/testkit"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -44,13 +45,13 @@ func halfOf(fl *flow.Inflow, until recvState) *stream {
 // some cases only, which they report.
 var recvEvents = map[string]func(*recvWorld) bool{
 	"push": func(w *recvWorld) bool {
-		raw := data(1, 0, "one").bytes()
+		raw := data(1, 0, "one")
 		if w.s.flow == nil {
 			return false
 		}
 		open := w.s.state == recvOpen
 		ok, _ := w.s.push(&transport.Inbound{Header: wire.ParseHeader(raw), Raw: raw})
-		equal(w.t, ok, true)
+		testkit.Equal(w.t, ok, true)
 		if open {
 			w.put += len(raw)
 		}

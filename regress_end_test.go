@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/containerd/ttrpc"
+	"github.com/containerd/ttrpc/internal/testkit"
 )
 
 // A connection that had been idle was closed under the call that it got then.
@@ -129,7 +130,7 @@ func TestTTRPCIssue129ConnectionsAgainstShutdown(t *testing.T) {
 func TestTTRPCIssue136DescriptorsLeak(t *testing.T) {
 	r := serve(t, network("tcp"))
 	wantEcho(t, r.client())
-	before := openSockets()
+	before := testkit.OpenSockets()
 	ways := []func(p *rawPeer){
 		func(*rawPeer) {},
 		func(p *rawPeer) { _ = p.Conn.(*net.TCPConn).SetLinger(0) },
@@ -157,7 +158,7 @@ func TestTTRPCIssue136DescriptorsLeak(t *testing.T) {
 			check(t, c.UserOnCloseWait(bg))
 		}
 	}
-	eventually(t, "the sockets to be closed", func() bool { return openSockets() <= before })
+	eventually(t, "the sockets to be closed", func() bool { return testkit.OpenSockets() <= before })
 	eventually(t, "the server to forget its connections", func() bool { return ttrpc.ConnCount(r.Server) == 1 })
 }
 
@@ -202,8 +203,8 @@ func TestTTRPCIssue231StreamsAreFreed(t *testing.T) {
 		}
 		eventually(t, name+" calls to be forgotten", func() bool { return ttrpc.ClientLeftovers(c) == "" })
 	}
-	eventually(t, "the contexts' goroutines to end", func() bool { return len(goroutines("created by context.")) == 0 })
-	eventually(t, "the client to be idle", func() bool { return len(goroutines("ttrpc.(*Client).")) <= 1 })
+	eventually(t, "the contexts' goroutines to end", func() bool { return len(testkit.Goroutines("created by context.")) == 0 })
+	eventually(t, "the client to be idle", func() bool { return len(testkit.Goroutines("ttrpc.(*Client).")) <= 1 })
 	check(t, c.Close())
 	eventually(t, "the server to forget the connection", func() bool { return ttrpc.ConnCount(r.Server) == 0 })
 }

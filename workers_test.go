@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/containerd/ttrpc"
+	"github.com/containerd/ttrpc/internal/testkit"
 )
 
 // libraryGoroutines counts the goroutines that the library runs, or that are in it, in a bubble at
@@ -16,7 +17,7 @@ import (
 func libraryGoroutines() int {
 	synctest.Wait()
 	n := 0
-	for _, stack := range goroutines("containerd/ttrpc.") {
+	for _, stack := range testkit.Goroutines("containerd/ttrpc.") {
 		if strings.Contains(stack, "synctest bubble") { // else it is a test's before, and about to end
 			n++
 		}

@@ -10,6 +10,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/containerd/ttrpc/internal/testkit"
 )
 
 // node has every place where generated code of gogo's time puts a message.
@@ -170,17 +172,17 @@ func TestDepthBehindMalformedFields(t *testing.T) {
 // at.
 func TestDepthLikeProtobuf(t *testing.T) {
 	nested := tag(3, protowire.BytesType)
-	equal(t, len(chain(nested, maxNesting)), 34453)
+	testkit.Equal(t, len(chain(nested, maxNesting)), 34453)
 	for fields, deep := range map[int]bool{maxNesting - 1: false, maxNesting: true} {
 		err := proto.Unmarshal(chain(nested, fields), new(descriptorpb.DescriptorProto))
-		equal(t, err != nil, deep)
+		testkit.Equal(t, err != nil, deep)
 		if deep {
-			equal(t, recursionError().Error(), err.Error())
-			equal(t, Decode(chain(nested, fields), new(node)).Error(), err.Error())
+			testkit.Equal(t, recursionError().Error(), err.Error())
+			testkit.Equal(t, Decode(chain(nested, fields), new(node)).Error(), err.Error())
 		}
 	}
-	equal(t, tooDeep([]byte(strings.Repeat("\x2b", minDeep-1)), reflect.TypeFor[*node]()), false)
-	equal(t, tooDeep([]byte(strings.Repeat("\x2b", minDeep)), reflect.TypeFor[*node]()), true)
+	testkit.Equal(t, tooDeep([]byte(strings.Repeat("\x2b", minDeep-1)), reflect.TypeFor[*node]()), false)
+	testkit.Equal(t, tooDeep([]byte(strings.Repeat("\x2b", minDeep)), reflect.TypeFor[*node]()), true)
 }
 
 func FuzzNesting(f *testing.F) {

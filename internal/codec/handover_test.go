@@ -15,6 +15,8 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/containerd/ttrpc/internal/testkit"
 )
 
 // handoverTargets are messages of every kind that has reflection.
@@ -88,7 +90,7 @@ var (
 func TestHandover(t *testing.T) {
 	for _, test := range handoverCases {
 		t.Run(test.name, func(t *testing.T) {
-			equal(t, checkHandover(t, []byte(test.b), 0, handoverTargets()[test.into]), test.handed)
+			testkit.Equal(t, checkHandover(t, []byte(test.b), 0, handoverTargets()[test.into]), test.handed)
 		})
 	}
 }
@@ -118,10 +120,10 @@ func checkHandover(t *testing.T, b []byte, spare int, into proto.Message) (hande
 		}
 		return mem.abandoned
 	}
-	equal(t, textOf(wantErr), "")
+	testkit.Equal(t, textOf(wantErr), "")
 	equalMessages(t, got, want)
 	if part := handedOver(got.ProtoReflect(), b); part != nil {
-		equal(t, mem.abandoned, true)
+		testkit.Equal(t, mem.abandoned, true)
 		if cap(part) != len(part) || 2*len(part) <= mem.cap {
 			t.Errorf("%d bytes with room for %d have a memory of %d", len(part), cap(part), mem.cap)
 		}
@@ -173,7 +175,7 @@ func TestDecodeFrom(t *testing.T) {
 			dynamicpb.NewMessage(new(wrapperspb.BytesValue).ProtoReflect().Descriptor()), false},
 	} {
 		mem := &memory{cap: test.cap}
-		check(t, DecodeFrom(mem, []byte(test.b), test.into))
+		testkit.Check(t, DecodeFrom(mem, []byte(test.b), test.into))
 		if mem.abandoned != test.want {
 			t.Errorf("%s: handed over is %t", name, mem.abandoned)
 		}
@@ -189,9 +191,9 @@ func TestDecodeFrom(t *testing.T) {
 func TestAppendToWhatIsHandedOver(t *testing.T) {
 	b := []byte(field(1, strings.Repeat("b", minHandover)) + "\x78\x05behind")
 	m, mem := new(wrapperspb.BytesValue), &memory{}
-	check(t, DecodeFrom(mem, b[:len(b)-len("behind")], m))
-	equal(t, mem.abandoned, true)
+	testkit.Check(t, DecodeFrom(mem, b[:len(b)-len("behind")], m))
+	testkit.Equal(t, mem.abandoned, true)
 	_ = append(m.Value, "appended"...)
-	equal(t, string(b[len(b)-len("behind"):]), "behind")
-	equal(t, string(m.ProtoReflect().GetUnknown()), "\x78\x05")
+	testkit.Equal(t, string(b[len(b)-len("behind"):]), "behind")
+	testkit.Equal(t, string(m.ProtoReflect().GetUnknown()), "\x78\x05")
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"math"
 	"testing"
+
+	"github.com/containerd/ttrpc/internal/testkit"
 )
 
 // hand has no methods but those that each of the following adds: what users write by hand in the
@@ -93,7 +95,7 @@ func TestSizesThatLie(t *testing.T) {
 			t.Errorf("%s: got %q, %v", name, got, err)
 		}
 	}
-	equal(t, string(kept), "kept")
+	testkit.Equal(t, string(kept), "kept")
 }
 
 func TestSizesThatCanNotBe(t *testing.T) {

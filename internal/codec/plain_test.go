@@ -19,6 +19,8 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/containerd/ttrpc/internal/testkit"
 )
 
 // reflected has ProtoReflect, and methods of its own behind it.
@@ -121,7 +123,7 @@ func TestPlainMessages(t *testing.T) {
 // What the protobuf module decodes by itself keeps nothing of the bytes, in any kind of field.
 func TestPlainMessagesKeepNoBytes(t *testing.T) {
 	full, err := structpb.NewStruct(map[string]any{"a": "text", "b": []any{"x", 1, map[string]any{"c": "d"}}})
-	check(t, err)
+	testkit.Check(t, err)
 	unknown := protowire.AppendString(protowire.AppendTag(nil, 999, protowire.BytesType), "unknown")
 	full.ProtoReflect().SetUnknown(unknown)
 	for _, want := range []proto.Message{
@@ -132,9 +134,9 @@ func TestPlainMessagesKeepNoBytes(t *testing.T) {
 			StringValue: []byte("s"),
 		},
 	} {
-		equal(t, isPlain(want.ProtoReflect()), true)
+		testkit.Equal(t, isPlain(want.ProtoReflect()), true)
 		b, got := encode(want), want.ProtoReflect().New().Interface()
-		check(t, Decode(b, got))
+		testkit.Check(t, Decode(b, got))
 		for i := range b {
 			b[i] = 'Z'
 		}
@@ -148,23 +150,23 @@ func TestPlainMessagesKeepNoBytes(t *testing.T) {
 func TestOwnCodeIsGivenACopy(t *testing.T) {
 	hand, mixed, adapted := newReflected(), new(mixture), new(keeper)
 	b := []byte("\x0a\x04kept")
-	check(t, Decode(b, hand))
-	check(t, Decode(b, mixed))
-	check(t, Decode(b, protoadapt.MessageV2Of(adapted)))
+	testkit.Check(t, Decode(b, hand))
+	testkit.Check(t, Decode(b, mixed))
+	testkit.Check(t, Decode(b, protoadapt.MessageV2Of(adapted)))
 	clear(b)
-	equal(t, string(hand.sees[0]), "\x0a\x04kept")
-	equal(t, string(mixed.Held.kept), "kept")
-	equal(t, string(adapted.kept), "\x0a\x04kept")
+	testkit.Equal(t, string(hand.sees[0]), "\x0a\x04kept")
+	testkit.Equal(t, string(mixed.Held.kept), "kept")
+	testkit.Equal(t, string(adapted.kept), "\x0a\x04kept")
 }
 
 // A ProtoMethods of a user's that writes nothing into the buffer it is given sends zeros.
 func TestProtoMethodsThatWriteNothing(t *testing.T) {
 	e, err := EncoderFor(newReflected())
-	check(t, err)
+	testkit.Check(t, err)
 	b := bytes.Repeat([]byte("Z"), 100)
 	b, err = e.Append(b[:3])
-	check(t, err)
-	equal(t, string(b), "ZZZ"+strings.Repeat("\x00", 20))
+	testkit.Check(t, err)
+	testkit.Equal(t, string(b), "ZZZ"+strings.Repeat("\x00", 20))
 }
 
 // A message of an older generation in one with ProtoReflect is bounded in depth like one of its
@@ -172,7 +174,7 @@ func TestProtoMethodsThatWriteNothing(t *testing.T) {
 func TestDepthInMixtures(t *testing.T) {
 	deep := chain(tag(2, protowire.BytesType), maxNesting)
 	err := Decode(protowire.AppendBytes([]byte{1<<3 | 2}, deep), protoadapt.MessageV2Of(new(node)))
-	check(t, err) // a string
+	testkit.Check(t, err) // a string
 	err = Decode(deep, protoadapt.MessageV2Of(new(node)))
 	if err == nil || err.Error() != recursionError().Error() {
 		t.Errorf("got error %v", err)

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"testing"
+
+	"github.com/containerd/ttrpc/internal/testkit"
 )
 
 // A stream has the limit with which streams begin until it is told one of its own, or that limit is
@@ -22,19 +24,19 @@ func TestLimitWithWhichStreamsBegin(t *testing.T) {
 		w.sent = 10
 	}
 	own.Raise(5)
-	equal(t, own.IsShut(), true)
+	testkit.Equal(t, own.IsShut(), true)
 	first = first.Next(0)
 	own.Raise(11)
 	_, moved := held.Changes()
-	equal(t, [...]bool{free.IsShut(), held.IsShut(), own.IsShut()}, [...]bool{false, true, false})
+	testkit.Equal(t, [...]bool{free.IsShut(), held.IsShut(), own.IsShut()}, [...]bool{false, true, false})
 	first = first.Next(NoLimit)
 	<-moved
-	equal(t, [...]bool{free.IsShut(), held.IsShut(), own.IsShut()}, [...]bool{false, false, false})
+	testkit.Equal(t, [...]bool{free.IsShut(), held.IsShut(), own.IsShut()}, [...]bool{false, false, false})
 	first = first.Next(0)
 	later.Begin(first)
-	equal(t, [...]bool{held.IsShut(), later.IsShut()}, [...]bool{false, true})
+	testkit.Equal(t, [...]bool{held.IsShut(), later.IsShut()}, [...]bool{false, true})
 	held.Raise(3)
-	equal(t, held.IsShut(), true)
+	testkit.Equal(t, held.IsShut(), true)
 }
 
 // All that can happen to a sending half, in all orders: the states change as the table above
@@ -105,11 +107,4 @@ func sequences(events []string, most int, f func([]string)) {
 		}
 	}
 	extend(nil)
-}
-
-func equal[T comparable](t *testing.T, got, want T) {
-	t.Helper()
-	if got != want {
-		t.Fatalf("got %v, want %v", got, want)
-	}
 }

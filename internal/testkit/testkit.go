@@ -4,6 +4,7 @@ package testkit
 
 import (
 	"encoding/binary"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,11 +18,16 @@ type Frame struct {
 	ID          uint32
 	Type, Flags byte
 	Data        []byte
+	Claim       uint32 // the length that its header says, if not zero
 }
 
 // Bytes is the frame as it is on the wire.
 func (f Frame) Bytes() []byte {
-	b := binary.BigEndian.AppendUint32(nil, uint32(len(f.Data)))
+	length := uint32(len(f.Data))
+	if f.Claim != 0 {
+		length = f.Claim
+	}
+	b := binary.BigEndian.AppendUint32(nil, length)
 	b = binary.BigEndian.AppendUint32(b, f.ID)
 	return append(append(b, f.Type, f.Flags), f.Data...)
 }
@@ -74,6 +80,22 @@ func Equal[T comparable](t testing.TB, got, want T) {
 	t.Helper()
 	if got != want {
 		t.Fatalf("got %v, want %v", got, want)
+	}
+}
+
+// WantIs ends the test where an error is not what errors.Is finds in it.
+func WantIs(t testing.TB, err, target error) {
+	t.Helper()
+	if !errors.Is(err, target) {
+		t.Fatalf("got error %v, want one that is %v", err, target)
+	}
+}
+
+// WantExactly ends the test where an error is not that one itself.
+func WantExactly(t testing.TB, err, want error) {
+	t.Helper()
+	if err != want {
+		t.Fatalf("got error %v (%T), want exactly %v", err, err, want)
 	}
 }
 

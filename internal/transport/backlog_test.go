@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/containerd/ttrpc/internal/testkit"
 )
 
 // gatedConn's writes wait to be let go, and can be made to fail.
@@ -50,18 +52,18 @@ func TestFramesLeaveTogether(t *testing.T) {
 	var flushes sync.WaitGroup
 	for i := range n {
 		f := data(uint32(i), "x")
-		want = append(want, f.bytes()...)
+		want = append(want, f.Bytes()...)
 		u := post(t, tr, f)
 		flushes.Go(func() { u.Flush(true) })
 		if i == 0 {
-			wait(t, conn.started, "the first write")
+			testkit.Wait(t, conn.started, "the first write")
 		}
 	}
 	for range n {
 		conn.release <- nil
 	}
 	flushes.Wait()
-	eventually(t, "the backlog to be written", func() bool { return !isWriting(tr) && tr.waiting() == 0 })
+	testkit.Eventually(t, "the backlog to be written", func() bool { return !isWriting(tr) && tr.waiting() == 0 })
 	if len(conn.written) > 5 || !bytes.Equal(bytes.Join(conn.written, nil), want) {
 		t.Errorf("%d frames left in %d writes", n, len(conn.written))
 	}
@@ -76,32 +78,32 @@ func TestFailingWrite(t *testing.T) {
 	first := post(t, tr, data(1, "x"))
 	flushed := make(chan struct{})
 	go func() { first.Flush(true); close(flushed) }()
-	wait(t, conn.started, "the write")
+	testkit.Wait(t, conn.started, "the write")
 	second := post(t, tr, data(3, "x"))
 	waiting := make(chan error, 1)
 	go func() { waiting <- tr.WaitSpace(bg) }()
 	ended, cancel := context.WithCancel(bg)
 	cancel()
-	wantExactly(t, tr.WaitSpace(ended), context.Canceled)
+	testkit.WantExactly(t, tr.WaitSpace(ended), context.Canceled)
 	conn.release <- broken
-	wait(t, flushed, "flush")
-	check(t, wait(t, waiting, "WaitSpace"))
+	testkit.Wait(t, flushed, "flush")
+	testkit.Check(t, testkit.Wait(t, waiting, "WaitSpace"))
 	_, err := tr.Post(frameOf(data(5, "x")))
-	wantExactly(t, err, broken)
+	testkit.WantExactly(t, err, broken)
 	second.Flush(true) // nothing is left to do
 	tr.fail(errors.New("another"))
 	_, err = tr.Post(frameOf(data(5, "x")))
-	wantExactly(t, err, broken)
-	equal(t, tr.Stop(broken), false)
-	equal(t, fmt.Sprint(failures), "[broken]")
-	check(t, tr.WaitSpace(ended))
+	testkit.WantExactly(t, err, broken)
+	testkit.Equal(t, tr.Stop(broken), false)
+	testkit.Equal(t, fmt.Sprint(failures), "[broken]")
+	testkit.Check(t, tr.WaitSpace(ended))
 }
 
 // A connection that is to close does so once everything is written.
 func TestCloseWhenFlushed(t *testing.T) {
 	for _, network := range []string{"unix", "tcp", "pipe"} {
 		t.Run(network, func(t *testing.T) {
-			a, b := pair(t, network)
+			a, b := testkit.Pair(t, network)
 			done := make(chan error, 1)
 			tr := newTransport(t, a, Config{OnFail: func(err error) { a.Close(); done <- err }})
 			large := strings.Repeat("x", 3<<20)
@@ -109,11 +111,11 @@ func TestCloseWhenFlushed(t *testing.T) {
 			go first.Flush(true)
 			last := post(t, tr, data(1, "last"))
 			go func() { last.Flush(true); tr.CloseWhenFlushed() }()
-			want := append(data(1, large).bytes(), data(1, "last").bytes()...)
+			want := append(data(1, large).Bytes(), data(1, "last").Bytes()...)
 			got, err := io.ReadAll(b)
-			check(t, err)
-			equal(t, bytes.Equal(got, want), true)
-			wantExactly(t, wait(t, done, "the end"), ErrDone)
+			testkit.Check(t, err)
+			testkit.Equal(t, bytes.Equal(got, want), true)
+			testkit.WantExactly(t, testkit.Wait(t, done, "the end"), ErrDone)
 		})
 	}
 }

@@ -9,36 +9,37 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/testkit"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
 func TestBatchesAreForgotten(t *testing.T) {
 	var b batching
-	equal(t, b.InBatches(), false)
+	testkit.Equal(t, b.InBatches(), false)
 	b.count(1)
-	equal(t, b.InBatches(), false)
+	testkit.Equal(t, b.InBatches(), false)
 	b.count(batchedAtOne)
 	for range batchMemory - 1 {
 		b.count(1)
-		equal(t, b.InBatches(), true)
+		testkit.Equal(t, b.InBatches(), true)
 	}
 	b.count(1)
-	equal(t, b.InBatches(), false)
+	testkit.Equal(t, b.InBatches(), false)
 	b.count(1)
 	b.count(100) // which counts as much as the first
-	equal(t, b.recent.Load(), batchMemory)
+	testkit.Equal(t, b.recent.Load(), batchMemory)
 }
 
 func TestWritesAreCounted(t *testing.T) {
 	var b batching
 	one, two := frameOf(data(1, "x")), frameOf(data(1, "x"))
-	two.Append(data(3, "").bytes())
+	two.Append(data(3, "").Bytes())
 	b.countWrite(one)
-	equal(t, b.InBatches(), false)
+	testkit.Equal(t, b.InBatches(), false)
 	b.countWrite(two)
-	equal(t, b.InBatches(), true)
+	testkit.Equal(t, b.InBatches(), true)
 	b.countWrite(one)
-	equal(t, b.recent.Load(), batchMemory-1)
+	testkit.Equal(t, b.recent.Load(), batchMemory-1)
 	one.Free()
 	two.Free()
 }
@@ -47,18 +48,18 @@ func TestWritesAreCounted(t *testing.T) {
 func TestReadsAreCounted(t *testing.T) {
 	var all []byte
 	for i := range uint32(10) {
-		all = append(all, data(i, "x").bytes()...)
+		all = append(all, data(i, "x").Bytes()...)
 	}
 	for chunk, want := range map[int]bool{len(all): true, len(all) / 10: false} {
 		tr, gate := newTransport(t, &chunkConn{b: all, chunk: chunk}, Config{}), newGate()
 		for range 10 {
 			_, err := tr.Recv(gate, true)
-			check(t, err)
+			testkit.Check(t, err)
 		}
-		equal(t, tr.Buffered(), nil)
+		testkit.Equal(t, tr.Buffered(), nil)
 		tr.nextBuffer()
-		check(t, tr.accept(1, nil)) // the next read
-		equal(t, tr.InBatches(), want)
+		testkit.Check(t, tr.accept(1, nil)) // the next read
+		testkit.Equal(t, tr.InBatches(), want)
 		tr.Discard()
 	}
 }
@@ -76,21 +77,21 @@ func skipped(b *batching) (n int) {
 // up to a bound.
 func TestYieldsThatDoNotPayAreRarer(t *testing.T) {
 	var b batching
-	equal(t, b.worthYield(), false)
+	testkit.Equal(t, b.worthYield(), false)
 	b.count(batchedAtOne)
-	equal(t, skipped(&b), 0)
+	testkit.Equal(t, skipped(&b), 0)
 	for miss := 1; miss < yieldSkips+3; miss++ {
 		b.yielded(0, 0)
-		equal(t, skipped(&b), 1<<min(miss, yieldSkips))
+		testkit.Equal(t, skipped(&b), 1<<min(miss, yieldSkips))
 	}
 	b.yielded(1, 0)
-	equal(t, skipped(&b), 0)
+	testkit.Equal(t, skipped(&b), 0)
 	b.yielded(0, 0)
-	equal(t, skipped(&b), 2)
+	testkit.Equal(t, skipped(&b), 2)
 	b.yielded(1, yieldTime) // it has gathered something, but has taken long
-	equal(t, skipped(&b), 1<<yieldSkips)
+	testkit.Equal(t, skipped(&b), 1<<yieldSkips)
 	b.yielded(1, yieldTime-time.Nanosecond)
-	equal(t, skipped(&b), 0)
+	testkit.Equal(t, skipped(&b), 0)
 }
 
 // openConn is a gatedConn that lets so many writes go.
@@ -112,23 +113,23 @@ func (c *gatedConn) writes() [][]byte {
 func TestGatheredFramesLeaveTogether(t *testing.T) {
 	conn := openConn(10)
 	tr := newTransport(t, conn, Config{})
-	equal(t, tr.Gather(), false)
+	testkit.Equal(t, tr.Gather(), false)
 	tr.count(batchedAtOne)
-	equal(t, tr.Gather(), true)
-	equal(t, tr.Gather(), false) // somebody else does already
+	testkit.Equal(t, tr.Gather(), true)
+	testkit.Equal(t, tr.Gather(), false) // somebody else does already
 	var want []byte
 	for i := range uint32(10) {
 		post(t, tr, data(i, "x")).FlushBatched(true)
-		want = append(want, data(i, "x").bytes()...)
+		want = append(want, data(i, "x").Bytes()...)
 	}
-	equal(t, len(conn.started), 0)
+	testkit.Equal(t, len(conn.started), 0)
 	tr.FlushGathered()
-	eventually(t, "the write", func() bool { return len(conn.writes()) == 1 })
-	equal(t, bytes.Equal(conn.writes()[0], want), true)
-	equal(t, tr.gathering.Load(), false)
-	eventually(t, "the writer's end", func() bool { return !isWriting(tr) })
+	testkit.Eventually(t, "the write", func() bool { return len(conn.writes()) == 1 })
+	testkit.Equal(t, bytes.Equal(conn.writes()[0], want), true)
+	testkit.Equal(t, tr.gathering.Load(), false)
+	testkit.Eventually(t, "the writer's end", func() bool { return !isWriting(tr) })
 	post(t, tr, data(99, "x")).Flush(true)
-	equal(t, len(conn.writes()), 2)
+	testkit.Equal(t, len(conn.writes()), 2)
 }
 
 func isWriting(tr *Transport) bool {
@@ -149,10 +150,10 @@ func TestEnoughIsNotKeptBack(t *testing.T) {
 			tr := newTransport(t, conn, Config{})
 			tr.gathering.Store(true)
 			for range test.frames {
-				equal(t, len(conn.started), 0)
+				testkit.Equal(t, len(conn.started), 0)
 				post(t, tr, data(1, string(make([]byte, test.size)))).FlushBatched(true)
 			}
-			equal(t, len(conn.writes()), 1)
+			testkit.Equal(t, len(conn.writes()), 1)
 			tr.gathering.Store(false)
 		})
 	}
@@ -177,9 +178,9 @@ func TestOneYieldsForOthers(t *testing.T) {
 		}
 		first.FlushBatched(true)
 		all.Wait()
-		eventually(t, "the backlog to be written", func() bool { return tr.waiting() == 0 && !isWriting(tr) })
+		testkit.Eventually(t, "the backlog to be written", func() bool { return tr.waiting() == 0 && !isWriting(tr) })
 		sum := len(bytes.Join(conn.writes(), nil))
-		equal(t, sum, (1+others)*len(data(1, "x").bytes()))
+		testkit.Equal(t, sum, (1+others)*len(data(1, "x").Bytes()))
 		return len(conn.writes()) == 1
 	}
 	for range 1000 { // for the scheduler may do as it likes
@@ -193,13 +194,13 @@ func TestOneYieldsForOthers(t *testing.T) {
 // However they flush, all frames leave, each sender's in its order.
 func TestBatchedFramesAreNotLost(t *testing.T) {
 	const senders, frames = 8, 500
-	a, b := pair(t, "unix")
+	a, b := testkit.Pair(t, "unix")
 	tr := newTransport(t, a, Config{})
 	var all sync.WaitGroup
 	for id := range uint32(senders) {
 		all.Go(func() {
 			for i := range frames {
-				u, err := tr.Post(frameOf(rawFrame{id: id, typ: 3, data: []byte{byte(i >> 8), byte(i)}}))
+				u, err := tr.Post(frameOf(testkit.Frame{ID: id, Type: 3, Data: []byte{byte(i >> 8), byte(i)}}))
 				if err != nil {
 					t.Error(err)
 				}
@@ -221,8 +222,8 @@ func TestBatchedFramesAreNotLost(t *testing.T) {
 	defer r.Discard()
 	for range senders * frames {
 		in, err := r.Recv(gate, true)
-		check(t, err)
-		equal(t, int(in.Data()[0])<<8|int(in.Data()[1]), next[in.Stream])
+		testkit.Check(t, err)
+		testkit.Equal(t, int(in.Data()[0])<<8|int(in.Data()[1]), next[in.Stream])
 		next[in.Stream]++
 	}
 	all.Wait()

@@ -10,19 +10,20 @@ import (
 	"testing"
 
 	"github.com/containerd/ttrpc/internal/pipe"
+	"github.com/containerd/ttrpc/internal/testkit"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
 // FuzzReader cuts a stream of bytes into frames, as it arrives in pieces of any size, and compares
 // with a reader that has all of it at once.
 func FuzzReader(f *testing.F) {
-	frames := append(rawFrame{id: 1, typ: 1, data: []byte("\x0a\x01s\x12\x04echo\x1a\x03\x0a\x01x")}.bytes(),
-		rawFrame{id: 3, typ: 1, data: make([]byte, 200)}.bytes()...)
+	frames := append(testkit.Frame{ID: 1, Type: 1, Data: []byte("\x0a\x01s\x12\x04echo\x1a\x03\x0a\x01x")}.Bytes(),
+		testkit.Frame{ID: 3, Type: 1, Data: make([]byte, 200)}.Bytes()...)
 	f.Add(frames, uint64(1), uint16(100))
 	f.Add(append(frames, 0, 0, 0), uint64(2), uint16(1000))
-	f.Add(bytes.Repeat(data(1, "x").bytes(), 1000), uint64(3), uint16(20))
-	f.Add(rawFrame{typ: 3, data: make([]byte, 1<<16), claim: 1 << 17}.bytes(), uint64(4), uint16(1<<16-1))
-	f.Add(rawFrame{typ: 3, data: make([]byte, 3*firstPart)}.bytes(), uint64(5), uint16(1<<16-1))
+	f.Add(bytes.Repeat(data(1, "x").Bytes(), 1000), uint64(3), uint16(20))
+	f.Add(testkit.Frame{Type: 3, Data: make([]byte, 1<<16), Claim: 1 << 17}.Bytes(), uint64(4), uint16(1<<16-1))
+	f.Add(testkit.Frame{Type: 3, Data: make([]byte, 3*firstPart)}.Bytes(), uint64(5), uint16(1<<16-1))
 	f.Fuzz(func(t *testing.T, b []byte, seed uint64, limit uint16) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		most := 1 << r.IntN(18)

@@ -5,12 +5,14 @@ package transport
 import (
 	"slices"
 	"testing"
+
+	"github.com/containerd/ttrpc/internal/testkit"
 )
 
 // waitMissed waits for the poller to tell the loop in vain.
 func (p *polled) waitMissed(t *testing.T) {
 	t.Helper()
-	eventually(t, "the poller to tell the loop", func() bool {
+	testkit.Eventually(t, "the poller to tell the loop", func() bool {
 		p.telling.Lock()
 		defer p.telling.Unlock()
 		return p.missed
@@ -33,13 +35,13 @@ func TestWhoIsInsideLooksForTheLoop(t *testing.T) {
 	p.Enter()
 	p.write(t, framesOf(3, 4, 0))
 	p.waitMissed(t)
-	equal(t, p.release(), false)
+	testkit.Equal(t, p.release(), false)
 	p.wantNow(t, 3)
-	equal(t, p.TryRecvNow(), nil)
-	equal(t, p.buf, nil)
+	testkit.Equal(t, p.TryRecvNow(), nil)
+	testkit.Equal(t, p.buf, nil)
 	p.stop()
 	p.write(t, framesOf(4, 5, 0))
-	eventually(t, "the loop to read on", func() bool { return slices.Equal(p.read(), []uint32{4}) })
+	testkit.Eventually(t, "the loop to read on", func() bool { return slices.Equal(p.read(), []uint32{4}) })
 }
 
 // Who looks again, for the poller has told the loop in vain, finds all that was there, and a frame
@@ -54,7 +56,7 @@ func TestTryRecvNowFindsAll(t *testing.T) {
 		p.write(t, stream)
 		p.wantNow(t, 0)
 		p.wantNow(t, 1)
-		equal(t, p.TryRecvNow(), nil)
+		testkit.Equal(t, p.TryRecvNow(), nil)
 		p.stop()
 	}
 }

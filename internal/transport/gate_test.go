@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/containerd/ttrpc/internal/testkit"
 )
 
 // polled is a Transport on a socket, with a loop that is inside the gate but while it waits in the
@@ -32,20 +34,20 @@ func newPolled(t *testing.T, c Config) *polled {
 	}
 	before := canSpin
 	canSpin = true
-	a, b := pair(t, "unix")
+	a, b := testkit.Pair(t, "unix")
 	p := &polled{Transport: newTransport(t, a, c), lockGate: newGate(), conn: a, peer: b, ended: make(chan error, 1)}
 	go p.loop()
 	t.Cleanup(func() {
 		b.Close()
 		a.Close()
 		if p.ended != nil {
-			wait(t, p.ended, "the loop's end")
+			testkit.Wait(t, p.ended, "the loop's end")
 		}
 		p.Enter()
 		p.Discard()
 		canSpin = before
 	})
-	wait(t, p.parked, "the loop to be in the poller")
+	testkit.Wait(t, p.parked, "the loop to be in the poller")
 	return p
 }
 
@@ -117,12 +119,12 @@ func (p *polled) stealOnce() (ids []uint32) {
 func (p *polled) write(t *testing.T, b []byte) {
 	t.Helper()
 	_, err := p.peer.Write(b)
-	check(t, err)
+	testkit.Check(t, err)
 }
 
 func framesOf(from, to uint32, size int) (b []byte) {
 	for id := from; id < to; id++ {
-		b = append(b, rawFrame{id: id, typ: 3, data: make([]byte, size)}.bytes()...)
+		b = append(b, testkit.Frame{ID: id, Type: 3, Data: make([]byte, size)}.Bytes()...)
 	}
 	return b
 }
@@ -139,18 +141,18 @@ func TestTryRecvWhileTheLoopIsParked(t *testing.T) {
 			p.Enter()
 			go p.peer.Write(stream[:3*frame+cut])
 			var stolen []uint32
-			eventually(t, "three frames", func() bool {
+			testkit.Eventually(t, "three frames", func() bool {
 				stolen = append(stolen, p.steal()...)
 				return len(stolen) == 3
 			})
-			equal(t, slices.Equal(stolen, []uint32{0, 1, 2}), true)
+			testkit.Equal(t, slices.Equal(stolen, []uint32{0, 1, 2}), true)
 			if p.buf != nil {
 				t.Error("a buffer is kept where nothing is read")
 			}
 			p.stop()
 			p.write(t, stream[3*frame+cut:])
-			eventually(t, "the loop to read the rest", func() bool { return slices.Equal(p.read(), []uint32{3, 4, 5}) })
-			equal(t, len(p.all()), 6)
+			testkit.Eventually(t, "the loop to read the rest", func() bool { return slices.Equal(p.read(), []uint32{3, 4, 5}) })
+			testkit.Equal(t, len(p.all()), 6)
 		}
 	}
 }
@@ -164,9 +166,9 @@ func TestTryRecvGoesOn(t *testing.T) {
 			p := newPolled(t, Config{})
 			p.Enter()
 			p.write(t, stream[:frame+cut])
-			equal(t, slices.Equal(p.stealOnce(), []uint32{0}), true)
+			testkit.Equal(t, slices.Equal(p.stealOnce(), []uint32{0}), true)
 			p.write(t, stream[frame+cut:])
-			equal(t, slices.Equal(p.stealOnce(), []uint32{1}), true)
+			testkit.Equal(t, slices.Equal(p.stealOnce(), []uint32{1}), true)
 			p.stop()
 		}
 	}
@@ -186,7 +188,7 @@ func TestTryRecvLosesNothing(t *testing.T) {
 			if id%100 == 0 {
 				size = random.IntN(100_000)
 			}
-			b = append(b, rawFrame{id: id, typ: 3, data: make([]byte, size)}.bytes()...)
+			b = append(b, testkit.Frame{ID: id, Type: 3, Data: make([]byte, size)}.Bytes()...)
 			if n := random.IntN(len(b)); id == frames-1 || n > len(b)/2 {
 				n = max(n, min(len(b), 3000))
 				if id == frames-1 {
@@ -199,9 +201,9 @@ func TestTryRecvLosesNothing(t *testing.T) {
 		p.peer.Close()
 	}()
 	stolen := 0
-	eventually(t, "the caller to read something", func() bool { stolen += len(p.steal()); return stolen > 0 })
+	testkit.Eventually(t, "the caller to read something", func() bool { stolen += len(p.steal()); return stolen > 0 })
 	p.stop()
-	eventually(t, "the end, whoever meets it", func() bool {
+	testkit.Eventually(t, "the end, whoever meets it", func() bool {
 		if len(p.ended) == 0 && p.TryLock() {
 			if stolen < frames/2 {
 				stolen += len(p.steal())
@@ -214,11 +216,11 @@ func TestTryRecvLosesNothing(t *testing.T) {
 		}
 		return len(p.ended) > 0
 	})
-	wantExactly(t, wait(t, p.ended, "the loop's end"), io.EOF)
+	testkit.WantExactly(t, testkit.Wait(t, p.ended, "the loop's end"), io.EOF)
 	p.ended = nil
-	equal(t, len(p.both), frames)
+	testkit.Equal(t, len(p.both), frames)
 	for i, id := range p.both {
-		equal(t, id, uint32(i))
+		testkit.Equal(t, id, uint32(i))
 	}
 	t.Logf("the loop has read %d frames, the caller %d", len(p.byLoop), stolen)
 }
@@ -238,20 +240,20 @@ func TestTryRecvMeetsTheEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newPolled(t, Config{})
 			p.Enter()
-			check(t, p.RecvErr())
+			testkit.Check(t, p.RecvErr())
 			p.write(t, test.send)
-			check(t, p.peer.Close())
-			eventually(t, "the end", func() bool { p.steal(); return p.RecvErr() != nil })
-			equal(t, p.TryRecv(), nil)
-			equal(t, p.TryRecvNow(), nil)
-			wantExactly(t, p.RecvErr(), test.want)
-			equal(t, slices.Equal(p.all(), []uint32{0, 1}), true)
-			equal(t, len(p.ended), 0)
-			check(t, p.conn.Close())
+			testkit.Check(t, p.peer.Close())
+			testkit.Eventually(t, "the end", func() bool { p.steal(); return p.RecvErr() != nil })
+			testkit.Equal(t, p.TryRecv(), nil)
+			testkit.Equal(t, p.TryRecvNow(), nil)
+			testkit.WantExactly(t, p.RecvErr(), test.want)
+			testkit.Equal(t, slices.Equal(p.all(), []uint32{0, 1}), true)
+			testkit.Equal(t, len(p.ended), 0)
+			testkit.Check(t, p.conn.Close())
 			p.stop()
-			wantExactly(t, wait(t, p.ended, "the loop's end"), test.want)
+			testkit.WantExactly(t, testkit.Wait(t, p.ended, "the loop's end"), test.want)
 			p.ended = nil
-			equal(t, len(p.read()), 0)
+			testkit.Equal(t, len(p.read()), 0)
 		})
 	}
 }
@@ -266,24 +268,24 @@ func TestRefusedFirstBytes(t *testing.T) {
 	p.stop()
 	p.Enter() // when the loop has ended, or at once
 	if err := p.RecvErr(); err != nil {
-		wantExactly(t, err, broken)
-		check(t, p.conn.Close())
+		testkit.WantExactly(t, err, broken)
+		testkit.Check(t, p.conn.Close())
 	}
 	p.stop()
-	wantExactly(t, wait(t, p.ended, "the loop's end"), broken)
+	testkit.WantExactly(t, testkit.Wait(t, p.ended, "the loop's end"), broken)
 	p.ended = nil
 }
 
 // One who is not inside enters when something has come, or when the waiting has failed.
 func TestRecvFromOutside(t *testing.T) {
-	a, b := pair(t, "unix")
+	a, b := testkit.Pair(t, "unix")
 	tr, gate := newTransport(t, a, Config{}), newGate()
 	if !tr.CanTry() {
 		t.Skip("no descriptors here")
 	}
 	defer tr.Discard()
 	gate.Leave()
-	wait(t, gate.parked, "nobody inside")
+	testkit.Wait(t, gate.parked, "nobody inside")
 	returned := make(chan error, 1)
 	recv := func() {
 		_, err := tr.Recv(gate, false)
@@ -291,14 +293,14 @@ func TestRecvFromOutside(t *testing.T) {
 	}
 	go recv()
 	_, err := b.Write(framesOf(3, 4, 0))
-	check(t, err)
-	check(t, wait(t, returned, "Recv"))
-	equal(t, gate.TryLock(), false)
+	testkit.Check(t, err)
+	testkit.Check(t, testkit.Wait(t, returned, "Recv"))
+	testkit.Equal(t, gate.TryLock(), false)
 	gate.Leave()
 	go recv()
-	check(t, b.Close())
-	wantExactly(t, wait(t, returned, "Recv"), io.EOF)
-	equal(t, gate.TryLock(), false)
+	testkit.Check(t, b.Close())
+	testkit.WantExactly(t, testkit.Wait(t, returned, "Recv"), io.EOF)
+	testkit.Equal(t, gate.TryLock(), false)
 }
 
 // When the waiting itself fails the loop is inside the gate, too, as it is whenever Recv returns.
@@ -308,7 +310,7 @@ func TestRecvReturnsInsideTheGate(t *testing.T) {
 		"close":    func(conn net.Conn) error { return conn.Close() },
 	} {
 		for _, network := range []string{"unix", "tcp"} {
-			a, _ := pair(t, network)
+			a, _ := testkit.Pair(t, network)
 			tr, gate := newTransport(t, a, Config{}), newGate()
 			returned := make(chan error, 1)
 			go func() {
@@ -319,15 +321,15 @@ func TestRecvReturnsInsideTheGate(t *testing.T) {
 				returned <- err
 			}()
 			if tr.CanTry() {
-				wait(t, gate.parked, "the loop to be in the poller")
+				testkit.Wait(t, gate.parked, "the loop to be in the poller")
 				gate.Lock() // somebody else is inside meanwhile
 			}
-			check(t, fail(a))
+			testkit.Check(t, fail(a))
 			if tr.CanTry() {
-				equal(t, len(returned), 0)
+				testkit.Equal(t, len(returned), 0)
 				gate.Unlock()
 			}
-			if err := wait(t, returned, "Recv"); !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
+			if err := testkit.Wait(t, returned, "Recv"); !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Error(err)
 			}
 		}
@@ -336,14 +338,14 @@ func TestRecvReturnsInsideTheGate(t *testing.T) {
 
 // On a conn that is no descriptor nobody else can read: the loop is inside all the time.
 func TestTryRecvOfOtherConns(t *testing.T) {
-	a, b := pair(t, "pipe")
+	a, b := testkit.Pair(t, "pipe")
 	tr, gate := newTransport(t, a, Config{}), newGate()
-	equal(t, tr.CanTry(), false)
-	equal(t, tr.TryRecv(), nil)
-	go b.Write(data(3, "x").bytes())
+	testkit.Equal(t, tr.CanTry(), false)
+	testkit.Equal(t, tr.TryRecv(), nil)
+	go b.Write(data(3, "x").Bytes())
 	in, err := tr.Recv(gate, true)
-	check(t, err)
-	equal(t, in.Stream, 3)
-	equal(t, gate.entered, 1)
+	testkit.Check(t, err)
+	testkit.Equal(t, in.Stream, 3)
+	testkit.Equal(t, gate.entered, 1)
 	tr.Discard()
 }

@@ -8,13 +8,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/containerd/ttrpc/internal/testkit"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
 // What a socket is, its descriptor says, whatever it is wrapped in:
 // with unixpacket each write is a message.
 func TestKindOfUnixpacket(t *testing.T) {
-	a, _ := pair(t, "unixpacket")
+	a, _ := testkit.Pair(t, "unixpacket")
 	for name, conn := range map[string]net.Conn{
 		"itself": a, "in a struct": pairedConn{a.(*net.UnixConn)}, "hidden": wrappedConn{a},
 	} {
@@ -27,7 +28,7 @@ func TestKindOfUnixpacket(t *testing.T) {
 // Frames that the backlog has joined leave in messages that peers have room for: whole frames up to
 // 4 KiB, and a larger one in two.
 func TestMessagesOfUnixpacket(t *testing.T) {
-	a, b := pair(t, "unixpacket")
+	a, b := testkit.Pair(t, "unixpacket")
 	tr := newTransport(t, pairedConn{a.(*net.UnixConn)}, Config{})
 	var want []byte
 	var last Unwritten
@@ -38,7 +39,7 @@ func TestMessagesOfUnixpacket(t *testing.T) {
 		if wire.HeaderLen+size > messageSize {
 			cuts[len(want)+messageSize] = true
 		}
-		want = append(want, f.bytes()...)
+		want = append(want, f.Bytes()...)
 		last = post(t, tr, f)
 	}
 	go last.Flush(true)
@@ -51,12 +52,12 @@ func TestMessagesOfUnixpacket(t *testing.T) {
 		}
 		delete(cuts, at)
 		n, err := b.Read(buf)
-		check(t, err)
+		testkit.Check(t, err)
 		if starts[at] && n > messageSize {
 			t.Errorf("the message at %d has %d bytes", at, n)
 		}
 		got = append(got, buf[:n]...)
 	}
-	equal(t, len(cuts), 0)
-	equal(t, bytes.Equal(got, want), true)
+	testkit.Equal(t, len(cuts), 0)
+	testkit.Equal(t, bytes.Equal(got, want), true)
 }

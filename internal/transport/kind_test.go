@@ -5,6 +5,8 @@ package transport
 import (
 	"net"
 	"testing"
+
+	"github.com/containerd/ttrpc/internal/testkit"
 )
 
 // wrappedConn is a net.Conn of no type that the package knows.
@@ -26,9 +28,9 @@ type halfOnly struct{ net.Conn }
 func (c halfOnly) CloseWrite() error { panic("called") }
 
 func TestKindOf(t *testing.T) {
-	unix, _ := pair(t, "unix")
-	tcp, _ := pair(t, "tcp")
-	pipe, _ := pair(t, "pipe")
+	unix, _ := testkit.Pair(t, "unix")
+	tcp, _ := testkit.Pair(t, "tcp")
+	pipe, _ := testkit.Pair(t, "pipe")
 	for name, test := range map[string]struct {
 		conn   net.Conn
 		kind   connKind
@@ -53,13 +55,13 @@ func TestKindOf(t *testing.T) {
 		if kind != want || (raw != nil) != (want >= kindSocket) {
 			t.Errorf("%s: kind %d, descriptor %v, want kind %d", name, kind, raw != nil, want)
 		}
-		equal(t, halfCloserOf(test.conn) != nil, test.closer)
+		testkit.Equal(t, halfCloserOf(test.conn) != nil, test.closer)
 	}
 }
 
 // closedConn is a conn whose descriptor is gone: reading it says so.
 func closedConn(t *testing.T, network string) net.Conn {
-	a, _ := pair(t, network)
-	check(t, a.Close())
+	a, _ := testkit.Pair(t, network)
+	testkit.Check(t, a.Close())
 	return a
 }

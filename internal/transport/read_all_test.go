@@ -2,7 +2,11 @@
 
 package transport
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/containerd/ttrpc/internal/testkit"
+)
 
 // openGate is for a test that is the only reader.
 type openGate struct{}
@@ -17,24 +21,24 @@ func TestTryRecvNowReadsAFrameToItsEnd(t *testing.T) {
 	if !canTryIO {
 		t.Skip("no descriptors here")
 	}
-	conn, peer := pair(t, "unix")
+	conn, peer := testkit.Pair(t, "unix")
 	tr := newTransport(t, conn, Config{})
 	defer tr.Discard()
-	write := func(f rawFrame) {
+	write := func(f testkit.Frame) {
 		t.Helper()
-		_, err := peer.Write(f.bytes())
-		check(t, err)
+		_, err := peer.Write(f.Bytes())
+		testkit.Check(t, err)
 	}
 	write(data(1, "x"))
 	_, err := tr.Recv(openGate{}, true) // the first bytes are the loop's
-	check(t, err)
+	testkit.Check(t, err)
 	for _, size := range []int{readSmall, 2 * readSmall, firstPart} {
 		write(data(3, string(make([]byte, size))))
 		in := tr.TryRecvNow()
 		if in == nil {
 			t.Fatalf("a frame of %d bytes is left in the socket", size)
 		}
-		equal(t, len(in.Data()), size)
+		testkit.Equal(t, len(in.Data()), size)
 	}
-	equal(t, tr.TryRecvNow(), nil)
+	testkit.Equal(t, tr.TryRecvNow(), nil)
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"testing"
+
+	"github.com/containerd/ttrpc/internal/testkit"
 )
 
 // lastConn gives out its bytes at once with an error beside them, and says it once: nobody may read
@@ -48,8 +50,8 @@ func TestErrorBesideTheLastBytes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := received(&lastConn{t: t, b: test.b, err: test.err}, 1<<20)
-			wantExactly(t, err, test.want)
-			equal(t, len(got), test.frames)
+			testkit.WantExactly(t, err, test.want)
+			testkit.Equal(t, len(got), test.frames)
 		})
 	}
 }
@@ -61,22 +63,22 @@ func TestRefusedBytesAreNoFrames(t *testing.T) {
 		tr, _, peer := spinOn(t)
 		tr.first = func([]byte) error { return refused }
 		_, err := peer.Write([]byte(first))
-		check(t, err)
+		testkit.Check(t, err)
 		wantNothing(t, tr)
-		wantExactly(t, tr.RecvErr(), refused)
+		testkit.WantExactly(t, tr.RecvErr(), refused)
 		_, err = tr.Recv(newGate(), true)
-		wantExactly(t, err, refused)
+		testkit.WantExactly(t, err, refused)
 	}
 }
 
 // The loop that comes from outside is in the gate when Recv returns, on a conn that blocks, too.
 func TestRecvFromOutsideOfOtherConns(t *testing.T) {
-	a, b := pair(t, "pipe")
+	a, b := testkit.Pair(t, "pipe")
 	tr, gate := newTransport(t, a, Config{}), newGate()
 	defer tr.Discard()
 	gate.Leave()
-	go b.Write(data(3, "x").bytes())
+	go b.Write(data(3, "x").Bytes())
 	_, err := tr.Recv(gate, false)
-	check(t, err)
-	equal(t, gate.TryLock(), false)
+	testkit.Check(t, err)
+	testkit.Equal(t, gate.TryLock(), false)
 }

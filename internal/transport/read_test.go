@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/containerd/ttrpc/internal/testkit"
 )
 
 // chunkConn gives out its bytes so many at a time, and then an error.
@@ -64,18 +66,18 @@ func describe(in *Inbound, take bool) string {
 func TestRecvOfSplitFrames(t *testing.T) {
 	var stream []byte
 	for i, size := range []int{0, 1, 5, 100, 3000, 0, 9000, 10, 40_000, 40_001, 70_000, 3, 300_000, 2, 39_999, 0} {
-		f := rawFrame{id: uint32(i), typ: 3, flags: byte(i), data: bytes.Repeat([]byte{7}, size)}
-		stream = append(stream, f.bytes()...)
+		f := testkit.Frame{ID: uint32(i), Type: 3, Flags: byte(i), Data: bytes.Repeat([]byte{7}, size)}
+		stream = append(stream, f.Bytes()...)
 	}
 	want, err := received(&chunkConn{b: stream, chunk: len(stream), err: io.EOF}, 100_000)
-	wantExactly(t, err, io.EOF)
-	equal(t, len(want), 16)
-	equal(t, want[12], "12 oversized 300000")
-	equal(t, want[10], "10 data 10 70000 07070707070707070707 70000")
+	testkit.WantExactly(t, err, io.EOF)
+	testkit.Equal(t, len(want), 16)
+	testkit.Equal(t, want[12], "12 oversized 300000")
+	testkit.Equal(t, want[10], "10 data 10 70000 07070707070707070707 70000")
 	for _, chunk := range []int{1, 2, 3, 7, 10, 11, 100, 4096, 8192, 40_000} {
 		got, err := received(&chunkConn{b: stream, chunk: chunk, err: io.EOF}, 100_000)
-		wantExactly(t, err, io.EOF)
-		equal(t, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		testkit.WantExactly(t, err, io.EOF)
+		testkit.Equal(t, strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
@@ -84,37 +86,37 @@ func TestRecvOfEveryPrefix(t *testing.T) {
 	var stream []byte
 	whole := map[int]int{0: 0} // frames by length
 	for i, size := range []int{0, 20, 5, 200} {
-		stream = append(stream, rawFrame{id: uint32(i), typ: 3, data: make([]byte, size)}.bytes()...)
+		stream = append(stream, testkit.Frame{ID: uint32(i), Type: 3, Data: make([]byte, size)}.Bytes()...)
 		whole[len(stream)] = i + 1
 	}
 	for n := range len(stream) + 1 {
 		for _, chunk := range []int{1, 1000} {
 			got, err := received(&chunkConn{b: stream[:n], chunk: chunk, err: io.EOF}, 100)
 			if frames, ok := whole[n]; ok {
-				equal(t, len(got), frames)
-				wantExactly(t, err, io.EOF)
+				testkit.Equal(t, len(got), frames)
+				testkit.WantExactly(t, err, io.EOF)
 			} else {
-				wantExactly(t, err, io.ErrUnexpectedEOF)
+				testkit.WantExactly(t, err, io.ErrUnexpectedEOF)
 			}
 		}
 	}
 	broken := errors.New("broken")
 	_, err := received(&chunkConn{b: stream[:15], chunk: 1, err: broken}, 100)
-	wantExactly(t, err, broken)
+	testkit.WantExactly(t, err, broken)
 }
 
 // A frame gets a buffer as it arrives, and not before.
 func TestRecvGrowsItsBuffer(t *testing.T) {
-	f := rawFrame{id: 1, typ: 3, data: make([]byte, 4<<20)}
-	conn := &chunkConn{b: f.bytes(), chunk: 10_000}
+	f := testkit.Frame{ID: 1, Type: 3, Data: make([]byte, 4<<20)}
+	conn := &chunkConn{b: f.Bytes(), chunk: 10_000}
 	tr := newTransport(t, conn, Config{})
 	tr.reader.kind = kindBytes // as for a socket
 	for {
 		if in := tr.Buffered(); in != nil {
-			equal(t, len(in.Data()), 4<<20)
+			testkit.Equal(t, len(in.Data()), 4<<20)
 			break
 		}
-		check(t, tr.fill(nil, true))
+		testkit.Check(t, tr.fill(nil, true))
 		// Four times what has come, and the next size of buffers.
 		if p := tr.part; p != nil && p.Cap() > 80<<10 && p.Cap() > 8*p.Len() {
 			t.Fatalf("%d bytes have arrived in a buffer of %d", p.Len(), p.Cap())
@@ -125,16 +127,16 @@ func TestRecvGrowsItsBuffer(t *testing.T) {
 
 func TestP54WaitingReaderHasNoBuffer(t *testing.T) {
 	for _, network := range []string{"unix", "tcp"} {
-		a, b := pair(t, network)
+		a, b := testkit.Pair(t, network)
 		tr, gate := newTransport(t, a, Config{}), newGate()
 		if !tr.CanTry() {
 			t.Skip("no descriptors to wait on here")
 		}
-		_, err := b.Write(data(1, "abc").bytes())
-		check(t, err)
+		_, err := b.Write(data(1, "abc").Bytes())
+		testkit.Check(t, err)
 		in, err := tr.Recv(gate, true)
-		check(t, err)
-		equal(t, string(in.Data()), "abc")
+		testkit.Check(t, err)
+		testkit.Equal(t, string(in.Data()), "abc")
 		wantNoBuffer := func() {
 			recvUntilParked(t, tr, gate)
 			if tr.buf != nil || tr.part != nil {
@@ -143,7 +145,7 @@ func TestP54WaitingReaderHasNoBuffer(t *testing.T) {
 		}
 		wantNoBuffer()
 		_, err = b.Write(make([]byte, 3)) // a piece of a header
-		check(t, err)
+		testkit.Check(t, err)
 		for tr.nhead < 3 { // it may take a moment to arrive
 			wantNoBuffer()
 		}
@@ -158,14 +160,14 @@ func recvUntilParked(t *testing.T, tr *Transport, gate *lockGate) {
 	default:
 	}
 	conn := tr.reader.conn
-	check(t, conn.SetReadDeadline(time.Time{}))
+	testkit.Check(t, conn.SetReadDeadline(time.Time{}))
 	returned := make(chan error, 1)
 	go func() {
 		_, err := tr.Recv(gate, true)
 		returned <- err
 	}()
-	wait(t, gate.parked, "the reader to be in the poller")
-	check(t, conn.SetReadDeadline(time.Now()))
-	wantIs(t, wait(t, returned, "Recv"), os.ErrDeadlineExceeded)
+	testkit.Wait(t, gate.parked, "the reader to be in the poller")
+	testkit.Check(t, conn.SetReadDeadline(time.Now()))
+	testkit.WantIs(t, testkit.Wait(t, returned, "Recv"), os.ErrDeadlineExceeded)
 	tr.recvErr = nil // as if it had waited on
 }

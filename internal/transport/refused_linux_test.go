@@ -15,6 +15,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/containerd/ttrpc/internal/testkit"
 )
 
 const refusedVariable = "TTRPC_TEST_REFUSED"
@@ -24,7 +26,7 @@ const refusedVariable = "TTRPC_TEST_REFUSED"
 func TestRefusedSystemCalls(t *testing.T) {
 	if how := os.Getenv(refusedVariable); how != "" {
 		errno, err := strconv.Atoi(how)
-		check(t, err)
+		testkit.Check(t, err)
 		useRefused(t, syscall.Errno(errno))
 		return
 	}
@@ -44,7 +46,7 @@ func TestRefusedSystemCalls(t *testing.T) {
 func useRefused(t *testing.T, errno syscall.Errno) {
 	parked := newPolled(t, Config{}) // its loop waits from before the filter
 	large := strings.Repeat("x", 4<<20)
-	out, in := pair(t, "unix")
+	out, in := testkit.Pair(t, "unix")
 	sender, receiver := newTransport(t, out, Config{Backlog: 1 << 30, OnFail: func(error) {}}), newTransport(t, in, Config{MaxData: 8 << 20})
 	// This is more than the socket takes: the rest is refused amid the frame.
 	post(t, sender, data(1, large)).Flush(true)
@@ -54,21 +56,21 @@ func useRefused(t *testing.T, errno syscall.Errno) {
 	}
 
 	parked.Enter()
-	equal(t, len(parked.steal()), 0) // it is refused, which loses nothing
-	equal(t, plainIO.Load(), true)
+	testkit.Equal(t, len(parked.steal()), 0) // it is refused, which loses nothing
+	testkit.Equal(t, plainIO.Load(), true)
 	parked.stop()
 	parked.write(t, framesOf(0, 3, 10))
-	eventually(t, "the loop to go on", func() bool { return len(parked.read()) == 3 })
+	testkit.Eventually(t, "the loop to go on", func() bool { return len(parked.read()) == 3 })
 
 	gate := newGate()
 	post(t, sender, data(3, "later")).Flush(true)
 	for _, want := range []string{large, "later"} {
 		got, err := receiver.Recv(gate, true)
-		check(t, err)
-		equal(t, string(got.Data()) == want, true)
+		testkit.Check(t, err)
+		testkit.Equal(t, string(got.Data()) == want, true)
 	}
-	check(t, sender.WaitWritten(bg, sender.Posted()))
-	eventually(t, "the writer's end", func() bool { return !isWriting(sender) })
+	testkit.Check(t, sender.WaitWritten(bg, sender.Posted()))
+	testkit.Eventually(t, "the writer's end", func() bool { return !isWriting(sender) })
 	receiver.Discard()
 }
 
@@ -76,9 +78,9 @@ func useRefused(t *testing.T, errno syscall.Errno) {
 func makeBlock(t *testing.T, conn net.Conn) {
 	t.Helper()
 	raw, err := conn.(syscall.Conn).SyscallConn()
-	check(t, err)
-	check(t, raw.Control(func(fd uintptr) { err = syscall.SetNonblock(int(fd), false) }))
-	check(t, err)
+	testkit.Check(t, err)
+	testkit.Check(t, raw.Control(func(fd uintptr) { err = syscall.SetNonblock(int(fd), false) }))
+	testkit.Check(t, err)
 }
 
 // refuse has the whole process get an error from the two system calls.

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/containerd/ttrpc/internal/testkit"
 )
 
 // countConn counts what is written to it, and fails once so much has been.
@@ -47,7 +49,7 @@ func (r *sendRace) send(t *testing.T, who int) {
 		if err != nil {
 			return
 		}
-		r.posted.Add(int64(len(f.bytes())))
+		r.posted.Add(int64(len(f.Bytes())))
 		switch random.IntN(4) {
 		case 0:
 			u.FlushLater()
@@ -58,9 +60,9 @@ func (r *sendRace) send(t *testing.T, who int) {
 		}
 		switch random.IntN(4) {
 		case 0:
-			check(t, r.tr.WaitStreamSpace(bg))
+			testkit.Check(t, r.tr.WaitStreamSpace(bg))
 		case 1:
-			check(t, r.tr.WaitWritten(bg, r.tr.Posted()))
+			testkit.Check(t, r.tr.WaitWritten(bg, r.tr.Posted()))
 		case 2:
 			r.tr.AwaitSpace()
 		}
@@ -84,8 +86,8 @@ func (r *sendRace) run(t *testing.T, end func(tr *Transport)) error {
 	})
 	over := make(chan struct{})
 	go func() { all.Wait(); close(over) }()
-	wait(t, over, "those who send")
-	return wait(t, r.ended, "the end")
+	testkit.Wait(t, over, "those who send")
+	return testkit.Wait(t, r.ended, "the end")
 }
 
 // Whoever posts, flushes and waits while the half closes or fails: nobody waits for ever, the end
@@ -106,15 +108,15 @@ func TestSendingHalfEndsForAll(t *testing.T) {
 		switch err := r.run(t, (*Transport).CloseWhenFlushed); err {
 		case ErrDone:
 			wrote[0]++
-			equal(t, conn.written, int(r.posted.Load()))
-			equal(t, r.tr.Flushed(), true)
+			testkit.Equal(t, conn.written, int(r.posted.Load()))
+			testkit.Equal(t, r.tr.Flushed(), true)
 		case errFull:
 			wrote[1]++
-			equal(t, r.tr.Flushed(), false)
+			testkit.Equal(t, r.tr.Flushed(), false)
 		default:
 			t.Fatal(err)
 		}
-		equal(t, len(r.ended), 0)
+		testkit.Equal(t, len(r.ended), 0)
 	}
 	t.Logf("it has closed %d times, and failed %d times", wrote[0], wrote[1])
 }
@@ -122,13 +124,13 @@ func TestSendingHalfEndsForAll(t *testing.T) {
 // The same on a descriptor: what the peer reads is whole.
 func TestSendingHalfOfADescriptorEndsForAll(t *testing.T) {
 	for seed := range uint64(20) {
-		a, b := pair(t, "unix")
+		a, b := testkit.Pair(t, "unix")
 		read := make(chan int64, 1)
 		go func() { n, _ := io.Copy(io.Discard, b); read <- n }()
 		r := &sendRace{seed: seed, ended: make(chan error, 10)}
 		r.tr = newTransport(t, a, Config{Backlog: 1000, OnFail: func(err error) { _ = a.Close(); r.ended <- err }})
-		wantExactly(t, r.run(t, (*Transport).CloseWhenFlushed), ErrDone)
-		equal(t, wait(t, read, "the peer"), r.posted.Load())
+		testkit.WantExactly(t, r.run(t, (*Transport).CloseWhenFlushed), ErrDone)
+		testkit.Equal(t, testkit.Wait(t, read, "the peer"), r.posted.Load())
 	}
 }
 
@@ -137,12 +139,12 @@ func TestStopIsForAll(t *testing.T) {
 	for seed := range uint64(50) {
 		r := &sendRace{seed: seed, ended: make(chan error, 10)}
 		r.tr = newTransport(t, &countConn{limit: 1 << 30}, Config{Backlog: 100})
-		wantExactly(t, r.run(t, func(tr *Transport) {
-			equal(t, tr.Stop(io.EOF), true)
+		testkit.WantExactly(t, r.run(t, func(tr *Transport) {
+			testkit.Equal(t, tr.Stop(io.EOF), true)
 			r.ended <- io.EOF
 			tr.CloseWhenFlushed()
 		}), io.EOF)
-		equal(t, len(r.ended), 0)
-		equal(t, r.tr.Flushed(), false)
+		testkit.Equal(t, len(r.ended), 0)
+		testkit.Equal(t, r.tr.Flushed(), false)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/containerd/ttrpc/internal/testkit"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
@@ -133,7 +134,7 @@ func (m *sendModel) post(w sendWorld) {
 	}
 	m.run(w, "post", func(b *backlog, next *sendWorld) {
 		err := b.post(wire.EndFrame())
-		equal(m.t, err != nil, b.sendErr != nil)
+		testkit.Equal(m.t, err != nil, b.sendErr != nil)
 		if err == nil {
 			next.posted++
 			next.owed++
@@ -149,14 +150,14 @@ func (m *sendModel) flush(w sendWorld) {
 	m.run(w, "claim", func(b *backlog, next *sendWorld) {
 		next.owed--
 		if b.claim() {
-			equal(m.t, w.writer, nothing)
+			testkit.Equal(m.t, w.writer, nothing)
 			next.writer = comes
 		}
 	})
 	m.run(w, "claim", func(b *backlog, next *sendWorld) {
 		next.owed--
 		if f := b.begin(); f != nil {
-			equal(m.t, w.writer, nothing)
+			testkit.Equal(m.t, w.writer, nothing)
 			next.writer, next.inHand = writes, f.Len()/wire.HeaderLen
 			f.Free()
 		}
@@ -168,7 +169,7 @@ func (m *sendModel) write(w sendWorld) {
 	case comes:
 		m.run(w, "next", func(b *backlog, next *sendWorld) {
 			f := b.next()
-			equal(m.t, f == nil, w.state == sendStopped)
+			testkit.Equal(m.t, f == nil, w.state == sendStopped)
 			if next.writer = nothing; f != nil {
 				next.writer, next.inHand = writes, f.Len()/wire.HeaderLen
 				f.Free()
@@ -241,7 +242,7 @@ func TestSendStateIsItsTable(t *testing.T) {
 		m.stop(w, false)
 		m.wait(w)
 	}
-	equal(t, fmt.Sprint(m.edges), fmt.Sprint(sendTable()))
+	testkit.Equal(t, fmt.Sprint(m.edges), fmt.Sprint(sendTable()))
 	if len(m.seen) < 300 {
 		t.Errorf("only %d worlds were seen", len(m.seen))
 	}

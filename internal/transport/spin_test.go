@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/testkit"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
@@ -22,7 +23,7 @@ func spinOn(t *testing.T) (tr *Transport, s *spin, peer net.Conn) {
 	before := canSpin
 	canSpin = true
 	t.Cleanup(func() { canSpin = before })
-	a, b := pair(t, "unix")
+	a, b := testkit.Pair(t, "unix")
 	tr = newTransport(t, a, Config{})
 	t.Cleanup(tr.Discard)
 	tr.spin.until = Clock() + time.Hour // recent, however slow the machine
@@ -39,28 +40,28 @@ func wantNothing(t *testing.T, tr *Transport) {
 func TestSpinReadsWhatIsThere(t *testing.T) {
 	tr, s, peer := spinOn(t)
 	s.misses = 3
-	_, err := peer.Write(data(1, "here").bytes())
-	check(t, err)
+	_, err := peer.Write(data(1, "here").Bytes())
+	testkit.Check(t, err)
 	in := tr.TryRecv()
 	if in == nil {
 		t.Fatal("it was not found")
 	}
-	equal(t, string(in.Data()), "here")
-	equal(t, s.misses, 0)
-	equal(t, s.skip, 0)
-	equal(t, s.bytes, wire.HeaderLen+4)
-	equal(t, spinning.Load(), false)
+	testkit.Equal(t, string(in.Data()), "here")
+	testkit.Equal(t, s.misses, 0)
+	testkit.Equal(t, s.skip, 0)
+	testkit.Equal(t, s.bytes, wire.HeaderLen+4)
+	testkit.Equal(t, spinning.Load(), false)
 }
 
 // The end counts as something that was found; whoever waits in the poller tells of it.
 func TestSpinFindsTheEnd(t *testing.T) {
 	tr, s, peer := spinOn(t)
 	s.misses = 3
-	check(t, peer.Close())
+	testkit.Check(t, peer.Close())
 	wantNothing(t, tr)
-	equal(t, s.misses, 0)
+	testkit.Equal(t, s.misses, 0)
 	_, err := tr.Recv(newGate(), true)
-	wantExactly(t, err, io.EOF)
+	testkit.WantExactly(t, err, io.EOF)
 }
 
 // Each failure in a row doubles the waits without a spin, up to a bound; they use no time at all.
@@ -69,16 +70,16 @@ func TestSpinInVainIsRarer(t *testing.T) {
 	for miss := 1; miss < spinSkips+3; miss++ {
 		s.until = Clock() + time.Hour
 		wantNothing(t, tr)
-		equal(t, s.misses, miss)
+		testkit.Equal(t, s.misses, miss)
 		skips := 0
 		if miss > spinMisses {
 			skips = 1 << min(miss-spinMisses, spinSkips)
 		}
 		for ; skips > 0; skips-- {
-			equal(t, s.skip, skips)
+			testkit.Equal(t, s.skip, skips)
 			wantNothing(t, tr)
 		}
-		equal(t, s.misses, miss)
+		testkit.Equal(t, s.misses, miss)
 	}
 }
 
@@ -87,19 +88,19 @@ func TestSpinLimit(t *testing.T) {
 	for bytes, limit := range map[int]time.Duration{
 		0: spinTime, 64 << 10: spinTime + 65536*time.Nanosecond, wire.MaxData: spinTime + spinBytes*time.Nanosecond,
 	} {
-		equal(t, (&spin{bytes: bytes}).limit(), limit)
+		testkit.Equal(t, (&spin{bytes: bytes}).limit(), limit)
 	}
 }
 
 // One spins at a time, for so long without parking, and not for the processor that the peer needs.
 func TestSpinIsBounded(t *testing.T) {
 	tr, s, peer := spinOn(t)
-	_, err := peer.Write(data(1, "not read").bytes())
-	check(t, err)
+	_, err := peer.Write(data(1, "not read").Bytes())
+	testkit.Check(t, err)
 	wantNone := func() {
 		t.Helper()
 		wantNothing(t, tr)
-		equal(t, s.misses, 0)
+		testkit.Equal(t, s.misses, 0)
 		if tr.buf != nil {
 			t.Error("a buffer is kept")
 		}
@@ -137,6 +138,6 @@ func TestSpinEndsWhereTheClockStandsStill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s.until = Clock() + time.Hour
 		wantNothing(t, tr)
-		equal(t, s.misses, 1)
+		testkit.Equal(t, s.misses, 1)
 	})
 }

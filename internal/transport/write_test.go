@@ -9,6 +9,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/containerd/ttrpc/internal/testkit"
 )
 
 // shortConn's writes say that they have written less, without an error.
@@ -21,9 +23,9 @@ func TestShortWriteIsAFailure(t *testing.T) {
 		failed := make(chan error, 1)
 		tr := newTransport(t, shortConn{}, Config{OnFail: func(err error) { failed <- err }})
 		post(t, tr, data(1, strings.Repeat("x", size))).Flush(true)
-		wantExactly(t, wait(t, failed, "the failure"), io.ErrShortWrite)
+		testkit.WantExactly(t, testkit.Wait(t, failed, "the failure"), io.ErrShortWrite)
 		_, err := tr.Post(frameOf(data(1, "x")))
-		wantExactly(t, err, io.ErrShortWrite)
+		testkit.WantExactly(t, err, io.ErrShortWrite)
 	}
 }
 
@@ -38,10 +40,10 @@ func TestFlushThatMustNotBlock(t *testing.T) {
 			conn := newGatedConn()
 			tr := newTransport(t, conn, Config{})
 			flush(post(t, tr, data(1, "x")))
-			wait(t, conn.started, "the write")
+			testkit.Wait(t, conn.started, "the write")
 			conn.release <- nil
-			eventually(t, "the end of it", func() bool { return !isWriting(tr) })
-			equal(t, len(conn.writes()), 1)
+			testkit.Eventually(t, "the end of it", func() bool { return !isWriting(tr) })
+			testkit.Equal(t, len(conn.writes()), 1)
 		})
 	}
 	Unwritten{}.Flush(true) // is no frame
@@ -56,17 +58,17 @@ func TestFlushOfADescriptorDoesNotBlock(t *testing.T) {
 		t.Skip("no descriptors here")
 	}
 	for _, network := range []string{"unix", "tcp"} {
-		a, b := pair(t, network)
+		a, b := testkit.Pair(t, network)
 		tr := newTransport(t, a, Config{})
 		large := data(1, strings.Repeat("x", 16<<20))
 		post(t, tr, large).Flush(true)
-		equal(t, isWriting(tr), true)
-		got := make([]byte, len(large.bytes()))
+		testkit.Equal(t, isWriting(tr), true)
+		got := make([]byte, len(large.Bytes()))
 		_, err := io.ReadFull(b, got)
-		check(t, err)
-		equal(t, bytes.Equal(got, large.bytes()), true)
-		check(t, tr.WaitWritten(bg, tr.Posted()))
-		eventually(t, "the writer's end", func() bool { return !isWriting(tr) })
+		testkit.Check(t, err)
+		testkit.Equal(t, bytes.Equal(got, large.Bytes()), true)
+		testkit.Check(t, tr.WaitWritten(bg, tr.Posted()))
+		testkit.Eventually(t, "the writer's end", func() bool { return !isWriting(tr) })
 	}
 }
 
@@ -78,15 +80,15 @@ func TestCallerWritesABoundedTime(t *testing.T) {
 	first := post(t, tr, data(0, "x"))
 	go func() { first.Flush(true); close(returned) }()
 	for i := range uint32(flushRounds) {
-		wait(t, conn.started, "a write")
+		testkit.Wait(t, conn.started, "a write")
 		post(t, tr, data(1+i, "x")).Flush(true) // which the one who writes takes along
 		conn.release <- nil
 	}
-	wait(t, conn.started, "the write by another goroutine")
-	wait(t, returned, "the caller")
+	testkit.Wait(t, conn.started, "the write by another goroutine")
+	testkit.Wait(t, returned, "the caller")
 	conn.release <- nil
-	eventually(t, "the writer's end", func() bool { return !isWriting(tr) })
-	equal(t, len(conn.writes()), flushRounds+1)
+	testkit.Eventually(t, "the writer's end", func() bool { return !isWriting(tr) })
+	testkit.Equal(t, len(conn.writes()), flushRounds+1)
 }
 
 // Messages of streams stop at half of the limit, all else at the whole.
@@ -98,53 +100,53 @@ func TestLimitsOfTheBacklog(t *testing.T) {
 	var last Unwritten
 	for n := 1; n <= 8; n++ {
 		last = post(t, tr, data(1, "x"))
-		equal(t, tr.WaitStreamSpace(ended) != nil, n >= 4)
-		equal(t, tr.WaitSpace(ended) != nil, n >= 8)
-		equal(t, tr.Full(), n >= 8)
+		testkit.Equal(t, tr.WaitStreamSpace(ended) != nil, n >= 4)
+		testkit.Equal(t, tr.WaitSpace(ended) != nil, n >= 8)
+		testkit.Equal(t, tr.Full(), n >= 8)
 	}
 	waiting := make(chan struct{})
 	go func() { tr.AwaitSpace(); close(waiting) }()
 	go last.Flush(true)
-	wait(t, conn.started, "the write")
-	equal(t, tr.Full(), true)
+	testkit.Wait(t, conn.started, "the write")
+	testkit.Equal(t, tr.Full(), true)
 	conn.release <- nil
 	conn.release <- nil
-	wait(t, waiting, "space")
-	equal(t, tr.Full(), false)
-	check(t, tr.WaitStreamSpace(ended))
-	eventually(t, "the writer's end", func() bool { return !isWriting(tr) })
+	testkit.Wait(t, waiting, "space")
+	testkit.Equal(t, tr.Full(), false)
+	testkit.Check(t, tr.WaitStreamSpace(ended))
+	testkit.Eventually(t, "the writer's end", func() bool { return !isWriting(tr) })
 }
 
-func wireLen(text string) int { return len(data(1, text).bytes()) }
+func wireLen(text string) int { return len(data(1, text).Bytes()) }
 
 // The first bytes are written: whoever waits for them does not wait for what was posted behind
 // them.
 func TestWaitWritten(t *testing.T) {
 	conn := newGatedConn()
 	tr := newTransport(t, conn, Config{Backlog: 100})
-	check(t, tr.WaitWritten(bg, 0))
+	testkit.Check(t, tr.WaitWritten(bg, 0))
 	first := post(t, tr, data(1, "x"))
 	n := tr.Posted()
-	equal(t, n, uint64(wireLen("x")))
+	testkit.Equal(t, n, uint64(wireLen("x")))
 	go first.Flush(true)
-	wait(t, conn.started, "the first write")
+	testkit.Wait(t, conn.started, "the first write")
 	large := post(t, tr, data(1, strings.Repeat("x", 10_000)))
 	large.Flush(true)
 	ended, cancel := context.WithCancel(bg)
 	cancel()
 	written, all := make(chan error, 1), make(chan error, 1)
 	go func() { written <- tr.WaitWritten(bg, n) }()
-	eventually(t, "somebody to wait", func() bool { tr.mu.Lock(); defer tr.mu.Unlock(); return tr.space != nil })
-	wantExactly(t, tr.WaitWritten(ended, n), context.Canceled)
+	testkit.Eventually(t, "somebody to wait", func() bool { tr.mu.Lock(); defer tr.mu.Unlock(); return tr.space != nil })
+	testkit.WantExactly(t, tr.WaitWritten(ended, n), context.Canceled)
 	conn.release <- nil
-	wait(t, conn.started, "the second write")
-	check(t, wait(t, written, "the first bytes"))
+	testkit.Wait(t, conn.started, "the second write")
+	testkit.Check(t, testkit.Wait(t, written, "the first bytes"))
 	go func() { all <- tr.WaitWritten(bg, tr.Posted()) }()
-	wantExactly(t, tr.WaitWritten(ended, tr.Posted()), context.Canceled)
+	testkit.WantExactly(t, tr.WaitWritten(ended, tr.Posted()), context.Canceled)
 	conn.release <- nil
 	conn.release <- nil // it leaves in two messages
-	check(t, wait(t, all, "all bytes"))
-	eventually(t, "the writer's end", func() bool { return !isWriting(tr) })
+	testkit.Check(t, testkit.Wait(t, all, "all bytes"))
+	testkit.Eventually(t, "the writer's end", func() bool { return !isWriting(tr) })
 }
 
 // A half that has failed writes nothing more: nobody waits for it.
@@ -153,6 +155,6 @@ func TestWaitWrittenOfAFailedHalf(t *testing.T) {
 	post(t, tr, data(1, "x"))
 	written := make(chan error, 1)
 	go func() { written <- tr.WaitWritten(bg, tr.Posted()) }()
-	equal(t, tr.Stop(io.ErrClosedPipe), true)
-	check(t, wait(t, written, "the end"))
+	testkit.Equal(t, tr.Stop(io.ErrClosedPipe), true)
+	testkit.Check(t, testkit.Wait(t, written, "the end"))
 }

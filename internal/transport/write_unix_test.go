@@ -7,25 +7,26 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/containerd/ttrpc/internal/testkit"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
 func sendBuffer(t *testing.T, conn net.Conn) (size int) {
 	t.Helper()
 	raw, err := conn.(syscall.Conn).SyscallConn()
-	check(t, err)
-	check(t, raw.Control(func(fd uintptr) {
+	testkit.Check(t, err)
+	testkit.Check(t, raw.Control(func(fd uintptr) {
 		size, err = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF)
 	}))
-	check(t, err)
+	testkit.Check(t, err)
 	return size
 }
 
 // A unix socket gets a larger buffer when a large frame does not fit, unless its owner has given it
 // one.
 func TestFullSocketGetsALargerBuffer(t *testing.T) {
-	small, _ := pair(t, "unix")
-	tcp, _ := pair(t, "tcp")
+	small, _ := testkit.Pair(t, "unix")
+	tcp, _ := testkit.Pair(t, "tcp")
 	if sendBuffer(t, small) != defaultSndbuf {
 		t.Skip("this system has its own idea of buffers")
 	}
@@ -34,25 +35,25 @@ func TestFullSocketGetsALargerBuffer(t *testing.T) {
 		kind, raw := kindOf(conn)
 		a.init(conn, kind, raw)
 		_, err := a.write(make([]byte, size))
-		check(t, err)
+		testkit.Check(t, err)
 	}
 	before := sendBuffer(t, small)
 	for range 100 {
 		write(small, wire.SharedFrame)
 	}
-	equal(t, sendBuffer(t, small), before)
+	testkit.Equal(t, sendBuffer(t, small), before)
 	write(small, 64<<20)
 	if after := sendBuffer(t, small); after < largeSndbuf && after <= before {
 		t.Errorf("%d bytes before it was full, %d after", before, after)
 	}
 	for _, chosen := range []int{32 << 10, 2 * largeSndbuf} {
-		own, _ := pair(t, "unix")
-		check(t, own.(*net.UnixConn).SetWriteBuffer(chosen))
+		own, _ := testkit.Pair(t, "unix")
+		testkit.Check(t, own.(*net.UnixConn).SetWriteBuffer(chosen))
 		before := sendBuffer(t, own)
 		write(own, 64<<20)
-		equal(t, sendBuffer(t, own), before)
+		testkit.Equal(t, sendBuffer(t, own), before)
 	}
 	free := sendBuffer(t, tcp)
 	write(tcp, 100)
-	equal(t, sendBuffer(t, tcp), free)
+	testkit.Equal(t, sendBuffer(t, tcp), free)
 }
