@@ -19,12 +19,16 @@ func TestExtensionsInPieces(t *testing.T) {
 	for _, longest := range []int{1, 2, 9, 11, 17, 4000} {
 		t.Run(fmt.Sprint("up to ", longest), func(t *testing.T) {
 			ended, held, release := make(chan error, 1), make(chan struct{}, 1), make(chan struct{})
-			hold := unary(func(context.Context, string) (string, error) {
+			keep := unary(func(ctx context.Context, _ string) (string, error) {
 				held <- struct{}{}
-				<-release
+				select {
+				case <-release:
+				case <-ctx.Done():
+					ended <- ctx.Err()
+				}
 				return "held", nil
 			})
-			r := serve(t, waiters(ended), withMethod("keep", hold), ttrpc.WithServerStreamWindow(2*kib))
+			r := serve(t, withMethod("keep", keep), ttrpc.WithServerStreamWindow(2*kib))
 			c := ttrpc.NewClient(inPieces(t, r.conn(), longest), ttrpc.WithClientStreamWindow(2*kib))
 			t.Cleanup(func() { c.Close() })
 			wantEcho(t, c)
@@ -32,8 +36,9 @@ func TestExtensionsInPieces(t *testing.T) {
 
 			wantUnreadStreams(t, c)
 			ctx, stop := context.WithCancel(bg)
-			given := goCall(ctx, c, "wait", "x")
-			check(t, c.Ping(bg)) // behind the call: it has come
+			given := goCall(ctx, c, "keep", "x")
+			wait(t, held, "the handler")
+			check(t, c.Ping(bg))
 			stop()
 			wantExactly(t, wait(t, ended, "the handler"), context.Canceled)
 			wantExactly(t, wait(t, given, "the call"), context.Canceled)

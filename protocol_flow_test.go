@@ -206,7 +206,7 @@ func TestP64ConsumersThatKeepUpCauseNoWindow(t *testing.T) {
 	read := &readRecorder{Conn: conn}
 	c := ttrpc.NewClient(read, ttrpc.WithClientExtensions(ttrpc.ExtensionsAssumed))
 	t.Cleanup(func() { c.Close() })
-	const streams, rounds = 20, 200
+	const streams, rounds = 20, 50
 	var all sync.WaitGroup
 	for i := range streams {
 		all.Go(func() {
