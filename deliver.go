@@ -41,7 +41,9 @@ func (c *conn) deliver(s *stream, in *transport.Inbound) bool {
 		}
 		c.makeRoom(s, in)
 	}
-	s.wake()
+	if len(in.Raw) <= wire.SharedFrame || !c.reader.DelayWake(s.ready, len(in.Raw)) {
+		s.wake()
+	}
 	return true
 }
 

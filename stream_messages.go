@@ -157,7 +157,7 @@ func (s *stream) send(ctx context.Context, side sender, m any, mayBlock bool) er
 	if err != nil {
 		return err
 	}
-	s.flushMessage(posted, mayBlock)
+	s.flushMessage(posted, sizes.frame, mayBlock)
 	s.stats.out(m, sizes)
 	return nil
 }
@@ -208,11 +208,13 @@ func (s *stream) transmit(ctx context.Context, side sender, f *wire.Frame) (tran
 }
 
 // flushMessage writes a message that the stream has sent, or has it written: who sends many in a
-// row fills the next write meanwhile.
-func (s *stream) flushMessage(posted transport.Unwritten, mayBlock bool) {
-	if s.sent.Add(1) > burst {
+// row fills the next write meanwhile. One that is worth a write of its own is not worth a switch of
+// goroutines.
+func (s *stream) flushMessage(posted transport.Unwritten, size int, mayBlock bool) {
+	row := s.sent.Add(1) > burst
+	if row && size <= wire.SharedFrame {
 		posted.FlushLater()
 	} else {
-		posted.Flush(mayBlock)
+		posted.Flush(mayBlock && !row)
 	}
 }

@@ -18,8 +18,9 @@ type Frames interface {
 // Reader reads a connection for whoever has the role.
 type Reader struct {
 	role
-	t      *transport.Transport
-	frames Frames
+	t       *transport.Transport
+	frames  Frames
+	delayed delayedWake // used by the one who reads; none but the loop leaves any
 }
 
 // Begin says what is read, and for whom. The loop has the role from the start.
@@ -31,6 +32,7 @@ func (r *Reader) Waits() bool {
 	if !r.mayWait() {
 		return false
 	}
+	r.wakeDelayed()
 	r.frames.Handled()
 	return true
 }
@@ -40,9 +42,13 @@ func (r *Reader) Waits() bool {
 func (r *Reader) Loop(inside bool, leave func() bool) (ended bool) {
 	in, err := r.t.Recv(r, inside)
 	for err == nil {
+		before := r.delayed
 		soon, gone := r.handleAll(in)
 		if gone {
 			return false
+		}
+		if r.delayed == before { // this read has brought it nothing
+			r.wakeDelayed()
 		}
 		if leave() {
 			r.t.ReleaseBuffer()
@@ -56,6 +62,7 @@ func (r *Reader) Loop(inside bool, leave func() bool) (ended bool) {
 			in, err = r.t.Recv(r, true)
 		}
 	}
+	r.wakeDelayed()
 	r.frames.RecvFailed(err) // the loop has the role for ever
 	r.t.Discard()
 	return true

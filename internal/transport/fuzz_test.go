@@ -24,6 +24,7 @@ func FuzzReader(f *testing.F) {
 	f.Add(bytes.Repeat(data(1, "x").Bytes(), 1000), uint64(3), uint16(20))
 	f.Add(testkit.Frame{Type: 3, Data: make([]byte, 1<<16), Claim: 1 << 17}.Bytes(), uint64(4), uint16(1<<16-1))
 	f.Add(testkit.Frame{Type: 3, Data: make([]byte, 3*firstPart)}.Bytes(), uint64(5), uint16(1<<16-1))
+	f.Add(bytes.Repeat(testkit.Frame{Type: 3, Data: make([]byte, 33_000)}.Bytes(), 3), uint64(6), uint16(1<<16-1))
 	f.Fuzz(func(t *testing.T, b []byte, seed uint64, limit uint16) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		most := 1 << r.IntN(18)
@@ -32,6 +33,7 @@ func FuzzReader(f *testing.F) {
 		_, _ = there.Write(b)
 		_ = there.Close()
 		tr, gate := New(back, Config{MaxData: int(limit)}), newGate()
+		tr.reader.likelyLimit = maxLikely * r.IntN(2)
 		defer tr.Discard()
 		for {
 			in, err := tr.Recv(gate, true)

@@ -75,8 +75,35 @@ func (r *reader) cut(in *Inbound) bool {
 	}
 	in.Header, in.Raw = h, r.unread[:total:total]
 	r.spin.bytes = total
+	if total == len(r.unread) && r.mayOwn(total) {
+		in.own = r.acquireBuffer()
+		r.expect(total)
+		return true
+	}
 	r.unread = r.unread[total:]
 	return true
+}
+
+// mayOwn reports whether a frame of so many bytes, with which unread begins, may have the buffer:
+// that is one of likelyBuffer, nothing was before it there, and it is not much too large.
+func (r *reader) mayOwn(total int) bool {
+	room := r.buf.Cap()
+	return room > readLarge && cap(r.unread) == room && total <= room && total > room/2
+}
+
+// acquireBuffer returns the buffer of a frame that is alone in it, with all that was read.
+func (r *reader) acquireBuffer() *wire.Frame {
+	f := r.buf
+	f.SetBytes(r.unread)
+	r.buf, r.unread = nil, nil
+	return f
+}
+
+// expect says that a frame of so many bytes has come alone: the next one is read for accordingly.
+func (r *reader) expect(total int) {
+	if total > readLarge && total <= r.likelyLimit {
+		r.likely = total
+	}
 }
 
 // cutPart is cut for a frame that has a buffer of its own.
@@ -85,6 +112,7 @@ func (r *reader) cutPart(in *Inbound) bool {
 		return false
 	}
 	r.earned, r.spin.bytes = max(r.earned, r.want), r.want
+	r.expect(r.want)
 	*in = Inbound{Header: wire.ParseHeader(r.part.Bytes()), Raw: r.part.Bytes(), own: r.part}
 	r.part = nil
 	return true
@@ -96,8 +124,12 @@ func (r *reader) startPart(total int) {
 	if r.kind == kindMessages && len(r.unread) >= messageSize {
 		size = total // the rest comes as one
 	}
-	r.part = wire.NewFrame(size)
-	r.part.Append(r.unread)
+	if r.mayOwn(total) {
+		r.part = r.acquireBuffer()
+	} else {
+		r.part = wire.NewFrame(size)
+		r.part.Append(r.unread)
+	}
 	r.unread, r.want, r.size = nil, total, readSmall
 }
 

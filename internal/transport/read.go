@@ -8,10 +8,11 @@ import (
 )
 
 const (
-	readSmall = 8 << 10  // bytes asked for at a time
-	readLarge = 32 << 10 // the same once small frames come many at once
-	firstPart = 64 << 10 // what a larger frame gets before more of it has arrived
-	partStep  = 4        // by what its buffer grows then
+	readSmall = 8 << 10   // bytes asked for at a time
+	readLarge = 32 << 10  // the same once small frames come many at once
+	firstPart = 64 << 10  // what a larger frame gets before more of it has arrived
+	partStep  = 4         // by what its buffer grows then
+	maxLikely = 128 << 10 // of a frame whose like is read into a buffer of its own at once
 
 	// ReadAhead is the most that one read brings, in bytes.
 	ReadAhead = readLarge
@@ -26,7 +27,8 @@ const messageSize = 4 << 10
 //
 // It reads many frames at once into a pooled buffer and gives them out in place. A frame that has
 // not arrived whole gets a buffer of its own, which grows with what has arrived; for the announced
-// length alone it gets no more than the peer has sent in one frame before. While it waits on a
+// length alone it gets no more than the peer has sent in one frame before. After such a frame it
+// reads for another one of that size, which then takes one read and no copy. While it waits on a
 // descriptor with no part of a frame at hand it holds no buffer at all.
 type reader struct {
 	conn  net.Conn
@@ -36,15 +38,17 @@ type reader struct {
 	first func(first []byte) error // Config.First; nil once a header has come
 
 	// What has been read. A frame that has not come whole is cut in head, in part, or skipped.
-	buf    *wire.Frame          // what was read last; nil while waiting
-	unread []byte               // of buf
-	size   int                  // of the next buf: larger while reads fill theirs
-	head   [wire.HeaderLen]byte // of a cut header, while there is no buf
-	nhead  int                  // how many bytes of that have come
-	part   *wire.Frame          // a frame arriving in its own buffer
-	want   int                  // part's whole length
-	earned int                  // how much of a frame gets a buffer at once: one that large has come
-	skip   uint32               // bytes still to be dropped, of a frame that was oversized
+	buf         *wire.Frame          // what was read last; nil while waiting
+	unread      []byte               // of buf
+	size        int                  // of the next buf: larger while reads fill theirs
+	likely      int                  // of the next frame, as of the one before; 0: not known
+	likelyLimit int                  // of likely: larger frames take several reads anyway
+	head        [wire.HeaderLen]byte // of a cut header, while there is no buf
+	nhead       int                  // how many bytes of that have come
+	part        *wire.Frame          // a frame arriving in its own buffer
+	want        int                  // part's whole length
+	earned      int                  // for so much a frame gets a buffer at once: one has come
+	skip        uint32               // bytes still to be dropped, of a frame that was oversized
 
 	// What came of it.
 	in      Inbound // the frame given out last
@@ -63,6 +67,9 @@ type reader struct {
 func (r *reader) init(conn net.Conn, kind connKind, raw syscall.RawConn, c Config) {
 	r.conn, r.kind, r.raw, r.max, r.first = conn, kind, raw, c.MaxData, c.First
 	r.size = readSmall
+	if raw != nil { // or else a buffer for the next one would be kept while nothing comes
+		r.likelyLimit = maxLikely
+	}
 	r.poll = r.tryPolled
 	r.spin.init(r)
 }
@@ -79,6 +86,9 @@ func (r *reader) nextBuffer() []byte {
 		}
 		return p.Bytes()[p.Len():min(p.Cap(), r.want)]
 	}
+	if r.likely > 0 {
+		return r.likelyBuffer()
+	}
 	size := r.size
 	if r.skip > 0 {
 		size = readLarge
@@ -90,6 +100,18 @@ func (r *reader) nextBuffer() []byte {
 		r.buf = wire.NewFrame(size)
 	}
 	return r.buf.Bytes()[r.nhead:r.buf.Cap()]
+}
+
+// likelyBuffer is where a frame as large as the one before it goes, and nothing behind it.
+func (r *reader) likelyBuffer() []byte {
+	if r.buf != nil && r.buf.Cap() < r.likely {
+		r.buf.Free()
+		r.buf = nil
+	}
+	if r.buf == nil {
+		r.buf = wire.NewFrame(r.likely)
+	}
+	return r.buf.Bytes()[r.nhead:r.likely]
 }
 
 // accept books n bytes that were read into nextBuffer. It returns what reading has ended with: err,
@@ -108,7 +130,7 @@ func (r *reader) accept(n int, err error) error {
 		r.frames = 0
 	}
 	b := r.buf.Bytes()[:r.nhead+n]
-	r.size = readSmall
+	r.likely, r.size = 0, readSmall
 	if len(b) == cap(b) {
 		r.size = readLarge
 	}

@@ -49,7 +49,7 @@ func TestErrorBesideTheLastBytes(t *testing.T) {
 		"a failure amid a frame": {whole[:len(whole)-1], broken, 1, broken},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := received(&lastConn{t: t, b: test.b, err: test.err}, 1<<20)
+			got, err := received(&lastConn{t: t, b: test.b, err: test.err}, 1<<20, 0)
 			testkit.WantExactly(t, err, test.want)
 			testkit.Equal(t, len(got), test.frames)
 		})

@@ -33,9 +33,10 @@ func (c *chunkConn) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// received reads all frames of a conn.
-func received(conn net.Conn, limit int) (all []string, err error) {
+// received reads all frames of a conn. like is that of the reader.
+func received(conn net.Conn, limit, like int) (all []string, err error) {
 	tr, gate := New(conn, Config{MaxData: limit}), newGate()
+	tr.reader.likelyLimit = like
 	defer tr.Discard()
 	for i := 0; ; i++ {
 		in, err := tr.Recv(gate, true)
@@ -65,19 +66,24 @@ func describe(in *Inbound, take bool) string {
 // However the bytes arrive, the frames are the same.
 func TestRecvOfSplitFrames(t *testing.T) {
 	var stream []byte
-	for i, size := range []int{0, 1, 5, 100, 3000, 0, 9000, 10, 40_000, 40_001, 70_000, 3, 300_000, 2, 39_999, 0} {
+	for i, size := range []int{
+		0, 1, 5, 100, 3000, 0, 9000, 10, 40_000, 40_001, 70_000, 3, 300_000, 2, 39_999, 0,
+		39_999, 39_999, 39_999, 39_000, 50_000, 50_000, 1,
+	} {
 		f := testkit.Frame{ID: uint32(i), Type: 3, Flags: byte(i), Data: bytes.Repeat([]byte{7}, size)}
 		stream = append(stream, f.Bytes()...)
 	}
-	want, err := received(&chunkConn{b: stream, chunk: len(stream), err: io.EOF}, 100_000)
+	want, err := received(&chunkConn{b: stream, chunk: len(stream), err: io.EOF}, 100_000, 0)
 	testkit.WantExactly(t, err, io.EOF)
-	testkit.Equal(t, len(want), 16)
+	testkit.Equal(t, len(want), 23)
 	testkit.Equal(t, want[12], "12 oversized 300000")
 	testkit.Equal(t, want[10], "10 data 10 70000 07070707070707070707 70000")
 	for _, chunk := range []int{1, 2, 3, 7, 10, 11, 100, 4096, 8192, 40_000} {
-		got, err := received(&chunkConn{b: stream, chunk: chunk, err: io.EOF}, 100_000)
-		testkit.WantExactly(t, err, io.EOF)
-		testkit.Equal(t, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		for _, like := range []int{0, maxLikely} {
+			got, err := received(&chunkConn{b: stream, chunk: chunk, err: io.EOF}, 100_000, like)
+			testkit.WantExactly(t, err, io.EOF)
+			testkit.Equal(t, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
 	}
 }
 
@@ -91,7 +97,7 @@ func TestRecvOfEveryPrefix(t *testing.T) {
 	}
 	for n := range len(stream) + 1 {
 		for _, chunk := range []int{1, 1000} {
-			got, err := received(&chunkConn{b: stream[:n], chunk: chunk, err: io.EOF}, 100)
+			got, err := received(&chunkConn{b: stream[:n], chunk: chunk, err: io.EOF}, 100, 0)
 			if frames, ok := whole[n]; ok {
 				testkit.Equal(t, len(got), frames)
 				testkit.WantExactly(t, err, io.EOF)
@@ -101,7 +107,7 @@ func TestRecvOfEveryPrefix(t *testing.T) {
 		}
 	}
 	broken := errors.New("broken")
-	_, err := received(&chunkConn{b: stream[:15], chunk: 1, err: broken}, 100)
+	_, err := received(&chunkConn{b: stream[:15], chunk: 1, err: broken}, 100, 0)
 	testkit.WantExactly(t, err, broken)
 }
 
@@ -123,6 +129,39 @@ func TestRecvGrowsItsBuffer(t *testing.T) {
 		}
 	}
 	tr.Discard()
+}
+
+// A large frame behind one of its size takes one read, and is not copied; what comes instead of it
+// is read as ever.
+func TestRecvOfFramesAlike(t *testing.T) {
+	a, b := testkit.Pair(t, "unix")
+	tr, gate := newTransport(t, a, Config{}), newGate()
+	if !tr.CanTry() {
+		t.Skip("no descriptors to try here")
+	}
+	next := func(size int, reads uint, whole bool) {
+		t.Helper()
+		_, err := b.Write(testkit.Frame{ID: 1, Type: 3, Data: make([]byte, size)}.Bytes())
+		testkit.Check(t, err)
+		before := tr.finds
+		in, err := tr.Recv(gate, true)
+		testkit.Check(t, err)
+		testkit.Equal(t, len(in.Data()), size)
+		testkit.Equal(t, in.Whole(), whole)
+		testkit.Equal(t, tr.finds-before, reads)
+		testkit.Equal(t, tr.Buffered(), nil)
+	}
+	next(40_000, 2, true)
+	next(40_000, 1, true)
+	next(40_000, 1, true)
+	next(50_000, 2, true)
+	next(50_000, 1, true)
+	next(100, 1, false)
+	next(100_000, 3, true) // none so large has come before
+	next(40_000, 1, false) // it would hold more than twice of what it needs
+	next(50_000, 2, true)
+	next(maxLikely, 2, true)
+	next(maxLikely, 2, true) // larger than that with its header
 }
 
 func TestP54WaitingReaderHasNoBuffer(t *testing.T) {
