@@ -115,6 +115,7 @@ func TestP65StreamIsStoppedAsItBegins(t *testing.T) {
 	p.want(hello(1))
 	p.send(data(1, 0, of(5*kib)))
 	p.wantWindow(1)
+	eventually(t, "the writer to be free", func() bool { return c.Snapshot().Conns[0].Backlog == 0 })
 	open(t, bg, c, down, "list", text("x"))
 	p.recvRequest()
 	equal(t, p.wantWindow(3), 0)
