@@ -134,6 +134,14 @@ func (c *conn) readUntil(as reader.State, done func() bool) {
 	}
 }
 
+// wakeWith wakes the consumer of a stream that has got a message of so many bytes. With a large one
+// the loop may do that a little later.
+func (c *conn) wakeWith(s *stream, bytes int) {
+	if bytes <= wire.SharedFrame || !c.reader.DelayWake(s.ready, bytes) {
+		s.wake()
+	}
+}
+
 // mayWait is asked before a wait while a frame is handled. It returns false where the one who reads
 // may not wait: handle returns false then.
 func (c *conn) mayWait() bool { return c.reader.Waits() }

@@ -41,9 +41,7 @@ func (c *conn) deliver(s *stream, in *transport.Inbound) bool {
 		}
 		c.makeRoom(s, in)
 	}
-	if len(in.Raw) <= wire.SharedFrame || !c.reader.DelayWake(s.ready, len(in.Raw)) {
-		s.wake()
-	}
+	c.wakeWith(s, len(in.Raw))
 	return true
 }
 

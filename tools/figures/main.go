@@ -61,7 +61,7 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 		fmt.Fprint(out, usage)
 		set.PrintDefaults()
 	}
-	set.StringVar(&o.reads, "reads", "internal/reader/role.go,internal/reader/reader.go",
+	set.StringVar(&o.reads, "reads", "internal/reader/role.go,internal/reader/reader.go,internal/reader/wake.go",
 		"files or names that are the code of who reads, with commas")
 	set.StringVar(&o.runs, "runs", "inline.go", "the same for who runs a handler")
 	set.StringVar(&o.layers, "layers", moduleLayers, "folders of layers, the lowest first")
