@@ -11,15 +11,14 @@ import (
 // likely to come at once asks the descriptor for it a few times before it parks. One goroutine of
 // the process spins so at a time, and the less often the less it has paid lately.
 const (
-	spinTime   = 40 * time.Microsecond  // of one wait, beside its frame's time: what parking costs
-	wakeTime   = 100 * time.Microsecond // more of it after parking: the peer may have to wake up, too
-	spinGap    = time.Millisecond       // between two reads: after a longer one the next is not near
-	spinBytes  = 100 << 10              // bytes of a frame that make a wait longer, at the most
-	spinRun    = 2 * time.Millisecond   // between two parkings, when other threads do all else
-	soleRun    = spinRun / 8            // the same when no other thread looks at other connections
-	spinTries  = 5000                   // more than fit in: in testing/synctest the clock stands still
-	spinMisses = 2                      // waits in a row that bring nothing before they become rarer
-	spinSkips  = 6                      // log2 of the waits that go without, at the most
+	spinTime   = 80 * time.Microsecond // of one wait, beside its frame's time: what parking costs
+	spinGap    = time.Millisecond      // between two reads: after a longer one the next is not near
+	spinBytes  = 100 << 10             // bytes of a frame that make a wait longer, at the most
+	spinRun    = 2 * time.Millisecond  // between two parkings, when other threads do all else
+	soleRun    = spinRun / 8           // the same when no other thread looks at other connections
+	spinTries  = 5000                  // more than fit in: in testing/synctest the clock stands still
+	spinMisses = 2                     // waits in a row that bring nothing before they become rarer
+	spinSkips  = 6                     // log2 of the waits that go without, at the most
 )
 
 var (
@@ -51,9 +50,9 @@ type spin struct {
 	gap    atomic.Int64  // between the last two, in nanoseconds
 	bytes  int           // in the frame before, which the next one is expected to be like
 	until  time.Duration // the clock's time at which it has to park again
-	grace  time.Duration // what the next wait may take longer, once it has parked
 	misses int           // waits in a row that have brought nothing
 	skip   int           // waits to go without
+	yields yielding
 }
 
 func (s *spin) init(r *reader) {
@@ -88,13 +87,25 @@ func (s *spin) fill() (found bool) {
 	return found
 }
 
+// askUntilFound gives up behind a yield alone: who has lost its processor meanwhile asks once more.
 func (s *spin) askUntilFound(fd uintptr) {
-	now := Clock()
-	for tries, end := spinTries, now+s.limit(); tries > 0 && now < end; now = Clock() {
+	began, yields := Clock(), 0
+	yieldAt, end := began+s.yields.begin(), began+s.limit()
+	for range spinTries {
 		if s.reader.try(fd) {
+			s.yields.found(yields)
 			return
 		}
-		tries--
+		now := Clock()
+		if now >= end && yields > 0 {
+			return
+		}
+		if now >= yieldAt {
+			yields++
+			if yield(); Clock()-now >= yieldSlow {
+				s.skip, end = 1<<spinSkips, now
+			}
+		}
 	}
 }
 
@@ -113,7 +124,7 @@ func (s *spin) came() {
 
 // limit is how long one wait may take.
 func (s *spin) limit() time.Duration {
-	return spinTime + byteTime(min(s.bytes, spinBytes)) + s.grace
+	return spinTime + byteTime(min(s.bytes, spinBytes))
 }
 
 // park says that the one who waits is about to let others run.
@@ -122,17 +133,17 @@ func (s *spin) park() {
 	if runtime.GOMAXPROCS(0) == 1 {
 		run = soleRun
 	}
-	s.until, s.grace = Clock()+run, wakeTime
+	s.until = Clock() + run
 }
 
 // count makes vain waits rarer.
 func (s *spin) count(found bool) {
 	if found {
-		s.misses, s.grace = 0, 0
+		s.misses = 0
 		return
 	}
 	if s.misses++; s.misses > spinMisses {
-		s.skip = 1 << min(s.misses-spinMisses, spinSkips)
+		s.skip = max(s.skip, 1<<min(s.misses-spinMisses, spinSkips))
 	}
 	s.park()
 }

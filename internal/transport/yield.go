@@ -1,0 +1,44 @@
+package transport
+
+import "time"
+
+// The kernel often puts a thread that it wakes on the processor of the one who has woken it. Where
+// that one asks the socket for the answer it keeps from running whoever is to give it, for all of
+// its time, though another processor is idle. So who has asked for longer than a peer elsewhere
+// takes gives the processor away between its asks; and where the answers have come only then, from
+// the first ask on.
+const (
+	yieldAfter = 12 * time.Microsecond  // of a wait, before its first yield
+	yieldLearn = 2                      // answers in a row behind a yield
+	yieldWaits = 16                     // waits that yield at once then
+	yieldSlow  = 500 * time.Microsecond // a yield that takes longer: others compute there
+)
+
+// yield lets other threads of this processor run; it is replaced in tests.
+var yield = osYield
+
+// yielding is what the waits of a reader have found out about where its peer runs.
+type yielding struct {
+	late   int // answers in a row that have come behind a yield
+	atOnce int // waits to come that yield at once
+}
+
+// begin begins a wait, and returns how long that asks before it yields.
+func (y *yielding) begin() time.Duration {
+	if y.atOnce > 0 {
+		y.atOnce--
+		return 0
+	}
+	return yieldAfter
+}
+
+// found says that an answer has come after so many yields.
+func (y *yielding) found(yields int) {
+	if yields == 0 {
+		y.late = 0
+		return
+	}
+	if y.late++; y.late >= yieldLearn && y.atOnce == 0 {
+		y.atOnce = yieldWaits
+	}
+}

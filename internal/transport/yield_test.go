@@ -1,0 +1,77 @@
+//go:build go1.25
+
+package transport
+
+import (
+	"testing"
+	"time"
+
+	"github.com/containerd/ttrpc/internal/testkit"
+)
+
+// yieldsBy has f run where the processor is given away.
+func yieldsBy(t *testing.T, f func()) {
+	before := yield
+	yield = f
+	t.Cleanup(func() { yield = before })
+}
+
+// A peer that has to have the spinner's processor gets it, from the first ask on once that has
+// helped.
+func TestYieldLetsThePeerRun(t *testing.T) {
+	tr, s, peer := spinOn(t)
+	yields := 0
+	yieldsBy(t, func() {
+		if yields++; yields == 1 {
+			_, err := peer.Write(data(1, "an answer").Bytes())
+			testkit.Check(t, err)
+		}
+	})
+	for late := 1; late <= yieldLearn; late++ {
+		testkit.Equal(t, s.yields.begin(), yieldAfter)
+		yields, s.skip, s.until = 0, 0, Clock()+time.Hour
+		if in := tr.TryRecv(); in == nil {
+			t.Fatal("it has not come")
+		}
+		testkit.Equal(t, s.yields.late, late)
+	}
+	for left := yieldWaits - 1; left >= 0; left-- {
+		testkit.Equal(t, s.yields.begin(), 0)
+		testkit.Equal(t, s.yields.atOnce, left)
+	}
+	testkit.Equal(t, s.yields.begin(), yieldAfter)
+}
+
+// What is there at once needs no yield.
+func TestYieldIsForgotten(t *testing.T) {
+	y := yielding{late: yieldLearn - 1}
+	y.found(0)
+	y.found(1)
+	testkit.Equal(t, y.late, 1)
+	testkit.Equal(t, y.begin(), yieldAfter)
+}
+
+// Whoever has to wait for its processor after a yield parks for the next time, as anybody does.
+func TestYieldThatIsSlowEndsTheSpin(t *testing.T) {
+	tr, s, _ := spinOn(t)
+	yields := 0
+	yieldsBy(t, func() {
+		yields++
+		for began := Clock(); Clock()-began < yieldSlow; {
+		}
+	})
+	wantNothing(t, tr)
+	testkit.Equal(t, yields, 1)
+	testkit.Equal(t, s.skip, 1<<spinSkips)
+}
+
+// A wait has given its processor away before it gives up, however late that is.
+func TestYieldComesBeforeTheEnd(t *testing.T) {
+	tr, _, _ := spinOn(t)
+	yields := 0
+	yieldsBy(t, func() { yields++ })
+	wantNothing(t, tr)
+	if yields == 0 {
+		t.Error("it has not")
+	}
+}
