@@ -36,7 +36,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 0, "how often everything is measured (default 5, with -quick 3)")
 	flag.StringVar(&o.json, "json", "", "also write every value to this file (- is standard output, in place of the table)")
 	flag.StringVar(&o.profile, "profile", "", "a folder for CPU profiles of every process")
-	flag.BoolVar(&o.quick, "quick", false, "shorter runs: less than four minutes in all")
+	flag.BoolVar(&o.quick, "quick", false, "shorter runs: less than five minutes in all")
 	flag.BoolVar(&o.list, "list", false, "print the names of jobs and peers")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -91,7 +91,7 @@ func (o options) roundsOrDefault() int {
 // budget keeps a quick run short; who asks for rounds gets them.
 func (o options) budget() time.Duration {
 	if o.quick && o.rounds == 0 {
-		return 225 * time.Second
+		return 285 * time.Second
 	}
 	return 0
 }
@@ -99,7 +99,7 @@ func (o options) budget() time.Duration {
 // length is what every job has in common: how long and how many.
 func (o options) length() driver.Job {
 	if o.quick {
-		return driver.Job{Warm: 60 * time.Millisecond, Measure: 150 * time.Millisecond, Calls: 2000, Conns: 500}
+		return driver.Job{Warm: 40 * time.Millisecond, Measure: 100 * time.Millisecond, Calls: 2000, Conns: 500}
 	}
 	return driver.Job{Warm: 300 * time.Millisecond, Measure: time.Second, Calls: 20000, Conns: 2000}
 }
