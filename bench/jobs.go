@@ -263,6 +263,7 @@ var allJobs = []job{
 		{"64", "with extensions: 64 callers, times the time without", "", noMoreThan(1)},
 		{"client", "with extensions: more of a call, client", "allocs", noMoreThan(0)},
 		{"server", "with extensions: more of a call, server", "allocs", noMoreThan(0)},
+		{"returned", "without extensions: a cancelled call returns: p50", "µs", none},
 	}},
 	{name: "shim", what: "containerd's shim for runc (on request)", workload: "shim", pairing: shims, onRequest: true, rows: []row{
 		{"p50", "shim, 1 in flight: p50", "µs", none},

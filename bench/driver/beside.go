@@ -68,42 +68,32 @@ func (r *running) busy() (Values, error) {
 	return r.unary(1, r.client.Echo)
 }
 
-// behind measures a quick call that is made right behind one whose handler computes.
+// behind measures a quick call that is made while the handler of another one, on the same
+// connection, computes.
 func (r *running) behind() (Values, error) {
 	c, ok := r.client.(Computer)
 	if !ok {
 		return nil, ErrUnsupported
 	}
-	var calls []interval
-	warm := 0
-	for began := time.Now(); time.Since(began) < r.Warm+2*r.Measure || len(calls) < warm+fewest; {
-		call, err := r.behindOne(c)
+	var times []time.Duration
+	began := time.Now()
+	for calls := 1; time.Since(began) < r.Warm+2*r.Measure || len(times) < fewest; calls++ {
+		took, counts, err := r.behindOne(c, calls)
 		if err != nil {
 			return nil, err
 		}
-		calls = append(calls, call)
-		if time.Since(began) < r.Warm {
-			warm = len(calls)
+		if counts && time.Since(began) >= r.Warm {
+			times = append(times, took)
 		}
 	}
-	a, err := r.ctl.ask(question{Times: true})
-	if err != nil {
-		return nil, err
-	}
-	times, err := overlapping(calls, a.Computed)
-	if err != nil {
-		return nil, err
-	}
 	values := Values{}
-	values.percentiles("quick", times[min(warm, len(times)-1):])
+	values.percentiles("quick", times)
 	return values, nil
 }
 
-// interval is one quick call, by monotonic.
-type interval struct{ began, ended time.Duration }
-
-// behindOne makes the long call and, as soon as that has had its turn to be sent, the quick one.
-func (r *running) behindOne(c Computer) (quick interval, err error) {
+// behindOne makes the long call, the nth one, and when its handler computes the quick one.
+// That counts if it was made while half of the computing was still to be done.
+func (r *running) behindOne(c Computer, n int) (took time.Duration, counts bool, err error) {
 	long := make(chan error, 1)
 	go func() {
 		began := monotonic()
@@ -113,26 +103,12 @@ func (r *running) behindOne(c Computer) (quick interval, err error) {
 		}
 		long <- err
 	}()
-	runtime.Gosched()
-	quick.began = monotonic()
+	a, err := r.ctl.ask(question{Computing: n, Patience: patience, Times: true})
+	if err != nil || len(a.Computed) != n {
+		return 0, false, fmt.Errorf("%d handlers have computed, want %d: %w", len(a.Computed), n, err)
+	}
+	began := monotonic()
 	err = r.client.Echo(background)
-	quick.ended = monotonic()
-	return quick, errors.Join(err, <-long)
-}
-
-// overlapping returns the times of the quick calls that had not overtaken the long one: its handler
-// had begun before they were answered.
-func overlapping(calls []interval, computed []time.Duration) (times []time.Duration, err error) {
-	if len(computed) != len(calls) {
-		return nil, fmt.Errorf("%d handlers computed for %d calls", len(computed), len(calls))
-	}
-	for i, c := range calls {
-		if computed[i] < c.ended {
-			times = append(times, c.ended-c.began)
-		}
-	}
-	if len(times) < len(calls)/2 {
-		err = fmt.Errorf("%d of %d quick calls came before the long ones", len(calls)-len(times), len(calls))
-	}
-	return times, err
+	took = monotonic() - began
+	return took, began < a.Computed[n-1]+computing/2, errors.Join(err, <-long)
 }

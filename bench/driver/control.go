@@ -19,8 +19,10 @@ type question struct {
 	Release bool // let the held handlers return
 	Busy    bool // compute from now on, with as many goroutines as can run at once
 
-	// First wait until so many Await handlers have begun and have seen the end, at most so long.
+	// First wait until so many Await handlers have begun and have seen the end, and so many Compute
+	// handlers have begun; at most so long.
 	Begun, Ended int
+	Computing    int
 	Patience     time.Duration
 	Times        bool // tell the times as well
 }
@@ -83,6 +85,7 @@ func (q question) answer() (a answer) {
 		computeForever(runtime.GOMAXPROCS(0))
 	}
 	awaited.waitFor(q.Begun, q.Ended, q.Patience)
+	computed.waitFor(0, q.Computing, q.Patience)
 	a.usage = takeUsage(q.Collect)
 	a.Begun, a.Ended = awaited.counts()
 	if q.Times {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -138,20 +137,6 @@ func TestMonotonic(t *testing.T) {
 	}
 	if d, most := monotonic()-first, time.Since(before); d < time.Millisecond || d > most {
 		t.Errorf("%v have passed, want 1ms to %v", d, most)
-	}
-}
-
-func TestOverlapping(t *testing.T) {
-	calls := []interval{{10, 20}, {30, 45}, {50, 60}}
-	times, err := overlapping(calls, []time.Duration{9, 31, 70})
-	if err != nil || !slices.Equal(times, []time.Duration{10, 15}) {
-		t.Errorf("%v, %v, want the two whose long calls began before they ended", times, err)
-	}
-	if _, err := overlapping(calls, []time.Duration{21, 46, 70}); err == nil {
-		t.Error("calls that have overtaken were measured")
-	}
-	if _, err := overlapping(calls, []time.Duration{9, 31}); err == nil {
-		t.Error("a call whose handler did not compute was measured")
 	}
 }
 

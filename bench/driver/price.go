@@ -37,9 +37,22 @@ func (r *running) price() (Values, error) {
 	}
 	without, err := r.allocations(plain.Echo)
 	for _, side := range []string{"client", "server"} {
-		values[side] = math.Round((with[side]-without[side])*10) / 10 // a hundredth is the runtime's
+		// A hundredth of an allocation is the runtime's; adding 0 makes 0 of -0.
+		values[side] = math.Round((with[side]-without[side])*10)/10 + 0
 	}
+	if err != nil {
+		return nil, err
+	}
+	without, err = r.on(plain).cancel() // which tells the server nothing
+	values["returned"] = without["returned-p50"]
 	return values, err
+}
+
+// on is the same job with another connection.
+func (r *running) on(c Client) *running {
+	other := *r
+	other.client = c
+	return &other
 }
 
 // compare returns the median of the pairs' ratios: of p50 with one caller, else of the time a call.
