@@ -353,6 +353,31 @@ func wantNumbered(t testing.TB, cs ttrpc.ClientStream, n, size int) {
 	}
 }
 
+// What was on its way when a stream was stopped has room, though it be more than an inbox holds:
+// its sender is slow to hear of the limit.
+func TestP65WhatWasOnItsWayHasRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := pipePair(t)
+		c := ttrpc.NewClient(near, ttrpc.WithClientExtensions(ttrpc.ExtensionsAssumed),
+			ttrpc.WithClientStreamWindow(8*kib), ttrpc.WithClientStreamBuffer(16*kib, 512*kib))
+		t.Cleanup(func() { c.Close() })
+		p := newRawPeer(t, far)
+		cs := open(t, bg, c, both, "chat", nil)
+		p.recvRequest()
+		p.want(hello(1))
+		const messages = 100
+		for range messages {
+			p.send(data(1, 0, of(kib)))
+		}
+		p.wantWindow(1)
+		elapse(time.Hour)
+		wantAnswered(t, c, p)
+		for range messages {
+			wantNext(t, cs, of(kib))
+		}
+	})
+}
+
 func recvAfterClose(cs ttrpc.ClientStream) (string, error) {
 	if err := cs.CloseSend(); err != nil {
 		return "", err

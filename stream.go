@@ -108,7 +108,7 @@ func (s *stream) push(in *transport.Inbound) (ok bool, due flow.Limit) {
 		return true, due
 	}
 	n := len(in.Raw)
-	if !s.flow.Admit(s.buffered, n) {
+	if !s.flow.Admit(s.buffered, n, s.incoming.IsTold()) {
 		return false, due
 	}
 	if s.buffered == 0 {

@@ -36,20 +36,22 @@ func TestAdmitsOneFrameWhateverTheLimits(t *testing.T) {
 	fl := new(Inflow)
 	fl.Init(10, 25, 1<<10, known{})
 	for _, c := range []struct {
-		buffered, n int
-		want        bool
+		buffered, n      int
+		controlled, want bool
 	}{
-		{0, 11, true},   // of a stream without any
-		{11, 1, false},  // of that stream
-		{0, 14, true},   // of another one: the connection is full by that
-		{0, 1, false},   // of a third one
-		{-1, -25, true}, // all is taken
-		{0, 26, true},   // of a connection without any
-		{0, 1, false},
+		{0, 11, false, true},   // of a stream without any
+		{11, 1, false, false},  // of that stream
+		{11, 1, true, true},    // of that stream, once it is under control
+		{0, 13, false, true},   // of another one: the connection is full by that
+		{0, 1, false, false},   // of a third one
+		{12, 1, true, false},   // of the first one
+		{-1, -25, false, true}, // all is taken
+		{0, 26, false, true},   // of a connection without any
+		{0, 1, false, false},
 	} {
 		if c.n < 0 {
 			fl.Release(-c.n)
-		} else if got := fl.Admit(c.buffered, c.n); got != c.want {
+		} else if got := fl.Admit(c.buffered, c.n, c.controlled); got != c.want {
 			t.Errorf("%d bytes behind %d: %v", c.n, c.buffered, got)
 		}
 	}

@@ -45,9 +45,11 @@ func (fl *Inflow) Init(stream, conn, window int, peer Peer) {
 }
 
 // Admit counts n more bytes for a stream that has some already. One frame always has room in a
-// stream that has none, and in a connection that has none, however small the limits.
-func (fl *Inflow) Admit(buffered, n int) bool {
-	if buffered > 0 && buffered+n > fl.streamLimit {
+// stream that has none, and in a connection that has none, however small the limits. A stream that
+// is under control has no limit of its own: its sender is being stopped, and what comes still was
+// on its way, megabytes where the sender is slow to hear of it.
+func (fl *Inflow) Admit(buffered, n int, controlled bool) bool {
+	if !controlled && buffered > 0 && buffered+n > fl.streamLimit {
 		return false
 	}
 	if total := fl.buffered.Add(int64(n)); total > int64(fl.connLimit) && total > int64(n) {

@@ -27,6 +27,9 @@ type RecvWindow struct {
 	limit    uint64 // the last that was told
 }
 
+// IsTold reports whether the stream is under control.
+func (w *RecvWindow) IsTold() bool { return w.state == windowTold }
+
 // Open is what the sender may still send of what it was told.
 func (w *RecvWindow) Open() int64 {
 	if w.state != windowTold || w.limit <= w.received {
