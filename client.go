@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/containerd/ttrpc/internal/flow"
+	"github.com/containerd/ttrpc/internal/handshake"
 	"github.com/containerd/ttrpc/internal/transport"
 )
 
@@ -95,7 +96,7 @@ func (c *Client) handshake(netConn net.Conn) (net.Conn, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	used, _, err := runHandshake(ctx, cancel, c.handshaker, netConn, c.handshakeTimeout)
+	used, _, err := handshake.Run(ctx, cancel, c.handshaker, netConn, c.handshakeTimeout)
 	if err != nil {
 		return netConn, fmt.Errorf("ttrpc: handshake: %w", err)
 	}

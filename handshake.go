@@ -3,8 +3,9 @@ package ttrpc
 import (
 	"context"
 	"net"
-	"sync"
 	"time"
+
+	"github.com/containerd/ttrpc/internal/handshake"
 )
 
 // Handshaker confirms or decorates a connection before it is used, on the server for incoming ones
@@ -17,33 +18,6 @@ type Handshaker interface {
 	// On a server ctx is the one that Serve was given; while the handshake runs it also ends with the
 	// connection, and when the handshake takes too long. A deadline on conn ends a handshake, too.
 	Handshake(ctx context.Context, conn net.Conn) (net.Conn, any, error)
-}
-
-// runHandshake bounds a handshake in time: zero is no bound. cancel ends ctx,
-// and is called when the time is over.
-func runHandshake(
-	ctx context.Context, cancel func(), h Handshaker, conn net.Conn, timeout time.Duration,
-) (used net.Conn, data any, err error) {
-	if timeout > 0 {
-		timer := time.AfterFunc(timeout, cancel)
-		defer func() {
-			if !timer.Stop() && err == nil {
-				used, data, err = nil, nil, errHandshakeTimeout
-			}
-		}()
-		_ = conn.SetDeadline(time.Now().Add(timeout)) // a conn without deadlines has only ctx
-	}
-	used, data, err = h.Handshake(ctx, conn)
-	if err != nil {
-		return nil, nil, err
-	}
-	if used == nil {
-		return nil, nil, errHandshakeNilConn
-	}
-	if timeout > 0 {
-		_ = conn.SetDeadline(time.Time{})
-	}
-	return used, data, nil
 }
 
 // serverHandshake runs a server's handshaker on a connection, within a time. base is the context
@@ -59,38 +33,6 @@ func serverHandshakeBy(h Handshaker) serverHandshake {
 		return nil
 	}
 	return func(base, running context.Context, cancel func(), conn net.Conn, timeout time.Duration) (net.Conn, any, error) {
-		ctx := &handshakeContext{Context: base, running: running}
-		defer ctx.over()
-		return runHandshake(ctx, cancel, h, conn, timeout)
+		return handshake.RunServers(base, running, cancel, h, conn, timeout)
 	}
 }
-
-// handshakeContext is Serve's context, which a handshaker may keep.
-// While the handshake runs it ends earlier.
-type handshakeContext struct {
-	context.Context
-
-	mu      sync.Mutex      // guards running
-	running context.Context // the connection's; nil once the handshake is over
-}
-
-func (c *handshakeContext) over() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.running = nil
-}
-
-func (c *handshakeContext) now() context.Context {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.running != nil {
-		return c.running
-	}
-	return c.Context
-}
-
-// Done implements [context.Context].
-func (c *handshakeContext) Done() <-chan struct{} { return c.now().Done() }
-
-// Err implements [context.Context].
-func (c *handshakeContext) Err() error { return c.now().Err() }
