@@ -90,7 +90,8 @@ func WithClientMaxSendMsgSize(n int) ClientOpts {
 // returned, for a stream and for the connection; by default 8 MiB and 32 MiB. When they are full
 // the connection is not read until there is room. A stream whose consumer has received nothing
 // meanwhile fails with ErrStreamFull: after one second where other calls are in flight, and else
-// after the time of [WithClientStallTimeout].
+// after the time of [WithClientStallTimeout]. Where the server knows windows it stops before, and
+// what was on its way then may take all of the connection's buffer.
 func WithClientStreamBuffer(stream, conn int) ClientOpts {
 	return func(c *Client) { c.streamBuffer, c.connBuffer = max(stream, 1), max(conn, 1) }
 }

@@ -119,7 +119,8 @@ func WithServerMaxSendMsgSize(n int) ServerOpt {
 // received, for a stream and for a connection; by default 8 MiB and 32 MiB. When they are full the
 // connection is not read until there is room. A stream whose handler has received nothing meanwhile
 // fails with ErrStreamFull: after one second where other calls are in flight on the connection, and
-// else after the time of [WithServerStallTimeout].
+// else after the time of [WithServerStallTimeout]. A client that knows windows stops before, and
+// what was on its way then may take all of the connection's buffer.
 func WithServerStreamBuffer(stream, conn int) ServerOpt {
 	return func(c *serverConfig) error {
 		return errors.Join(setSize(&c.streamBuffer, stream, maxInt), setSize(&c.connBuffer, conn, maxInt))
