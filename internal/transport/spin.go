@@ -103,7 +103,9 @@ func (s *spin) askUntilFound(fd uintptr) {
 		if now >= yieldAt {
 			yields++
 			if yield(); Clock()-now >= yieldSlow {
-				s.skip, end = 1<<spinSkips, now
+				s.skip = s.yields.slowed()
+				s.reader.try(fd)
+				return
 			}
 		}
 	}

@@ -12,6 +12,7 @@ const (
 	yieldLearn = 2                      // answers in a row behind a yield
 	yieldWaits = 16                     // waits that yield at once then
 	yieldSlow  = 500 * time.Microsecond // a yield that takes longer: others compute there
+	slowSkips  = 10                     // log2 of the waits that go without then, at the most
 )
 
 // yield lets other threads of this processor run; it is replaced in tests.
@@ -21,6 +22,7 @@ var yield = osYield
 type yielding struct {
 	late   int // answers in a row that have come behind a yield
 	atOnce int // waits to come that yield at once
+	slow   int // yields that were, less the answers behind others
 }
 
 // begin begins a wait, and returns how long that asks before it yields.
@@ -38,7 +40,16 @@ func (y *yielding) found(yields int) {
 		y.late = 0
 		return
 	}
+	y.slow = max(y.slow-1, 0)
 	if y.late++; y.late >= yieldLearn && y.atOnce == 0 {
 		y.atOnce = yieldWaits
 	}
+}
+
+// slowed says that a yield was slow, and returns how many waits are to go without: the more, the
+// more often that is so.
+func (y *yielding) slowed() (skip int) {
+	skip = 1 << min(spinSkips+y.slow, slowSkips)
+	y.slow = min(y.slow+1, slowSkips-spinSkips)
+	return skip
 }

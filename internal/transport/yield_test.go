@@ -51,18 +51,35 @@ func TestYieldIsForgotten(t *testing.T) {
 	testkit.Equal(t, y.begin(), yieldAfter)
 }
 
-// Whoever has to wait for its processor after a yield parks for the next time, as anybody does.
+// Whoever has to wait for its processor after a yield parks for the next times: the more often, the
+// longer that goes on, and what has come meanwhile is no sign of the contrary.
 func TestYieldThatIsSlowEndsTheSpin(t *testing.T) {
-	tr, s, _ := spinOn(t)
+	tr, s, peer := spinOn(t)
 	yields := 0
 	yieldsBy(t, func() {
 		yields++
+		_, err := peer.Write(data(1, "an answer").Bytes())
+		testkit.Check(t, err)
 		for began := Clock(); Clock()-began < yieldSlow; {
 		}
 	})
-	wantNothing(t, tr)
-	testkit.Equal(t, yields, 1)
-	testkit.Equal(t, s.skip, 1<<spinSkips)
+	for slow := 1; slow < slowSkips; slow++ {
+		yields, s.skip, s.until = 0, 0, Clock()+time.Hour
+		if in := tr.TryRecv(); in == nil {
+			t.Fatal("what has come meanwhile was not found")
+		}
+		testkit.Equal(t, yields, 1)
+		testkit.Equal(t, s.skip, 1<<min(spinSkips+slow-1, slowSkips))
+	}
+}
+
+// Quick yields that bring answers make up for slow ones.
+func TestYieldThatIsQuickCounts(t *testing.T) {
+	var y yielding
+	y.slowed()
+	y.slowed()
+	y.found(1)
+	testkit.Equal(t, y.slowed(), 1<<(spinSkips+1))
 }
 
 // A wait has given its processor away before it gives up, however late that is.
