@@ -284,9 +284,10 @@ func fuzzClientOnce(t *testing.T, b []byte) {
 func (p *clientProgram) runOn(t *testing.T, near, far net.Conn) {
 	closed := make(chan struct{})
 	p.t, p.peer = t, far
+	stream, conn := fuzzStreamBuffer(p.fake)
 	p.opened, p.ended = make(chan opened, 10000), make(chan struct{})
 	p.c = ttrpc.NewClient(near, ttrpc.WithOnClose(func() { close(closed) }), ttrpc.WithClientMaxRecvMsgSize(fuzzMaxFrame),
-		ttrpc.WithClientStreamBuffer(600, 1500), ttrpc.WithClientWriteBacklog(300))
+		ttrpc.WithClientStreamBuffer(stream, conn), ttrpc.WithClientWriteBacklog(300))
 	go p.serve()
 	p.run()
 	p.lastCall()

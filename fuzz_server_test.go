@@ -49,11 +49,23 @@ func (p *program) bytes(n int) []byte {
 // programs meet them.
 const fuzzMaxFrame = 2000
 
+// fuzzStreamBuffer returns the limits of a stream's and a connection's unread messages. A full one
+// is waited for, a second or ten. On a real socket nobody can turn time forward, and the fuzzer
+// takes a program that runs for ten seconds for one that hangs: no program fills those there.
+func fuzzStreamBuffer(fake bool) (stream, conn int) {
+	if fake {
+		return 600, 1500
+	}
+	return 4 << 20, 8 << 20
+}
+
 func fuzzServer(t *testing.T, l net.Listener) *rig {
+	_, fake := l.(*pipe.Listener)
+	stream, conn := fuzzStreamBuffer(fake)
 	leave := func(_ context.Context, ss ttrpc.StreamServer) error { _, err := recvText(ss); return err }
 	return serve(t, l,
 		ttrpc.WithServerMaxRecvMsgSize(fuzzMaxFrame), ttrpc.WithServerMaxSendMsgSize(fuzzMaxFrame),
-		ttrpc.WithServerStreamBuffer(600, 1500), ttrpc.WithServerWriteBacklog(3000),
+		ttrpc.WithServerStreamBuffer(stream, conn), ttrpc.WithServerWriteBacklog(3000),
 		ttrpc.WithServerMaxCalls(8), ttrpc.WithServerRequestBuffer(8000),
 		withStream("leave", bidi(leave)))
 }
