@@ -42,7 +42,7 @@ func concern(t *tree, name string, list []string) figure {
 	for _, pkg := range t.packages {
 		for _, f := range pkg.files {
 			file := t.place(pkg, f.Pos())
-			if slices.Contains(list, file) {
+			if isOf(list, file) {
 				files[file] += 0
 				continue
 			}
@@ -54,7 +54,7 @@ func concern(t *tree, name string, list []string) figure {
 			})
 		}
 		for _, u := range t.uses(pkg) {
-			if u.from != u.to && slices.Contains(list, u.to) && !slices.Contains(list, u.from) {
+			if u.from != u.to && isOf(list, u.to) && !isOf(list, u.from) {
 				files[u.from]++
 			}
 		}
@@ -67,6 +67,13 @@ func concern(t *tree, name string, list []string) figure {
 	}
 	result.value = fmt.Sprintf("%d (%d places outside of %s)", len(files), places, strings.Join(list, ", "))
 	return result
+}
+
+// isOf reports whether a file is in a list, or in one of its folders, which end with a slash.
+func isOf(list []string, file string) bool {
+	return slices.ContainsFunc(list, func(of string) bool {
+		return of == file || strings.HasSuffix(of, "/") && strings.HasPrefix(file, of)
+	})
 }
 
 // upwardNames counts what layers name of layers above them, and the fields of lower layers' types

@@ -61,8 +61,7 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 		fmt.Fprint(out, usage)
 		set.PrintDefaults()
 	}
-	set.StringVar(&o.reads, "reads", "internal/reader/role.go,internal/reader/reader.go,internal/reader/wake.go",
-		"files or names that are the code of who reads, with commas")
+	set.StringVar(&o.reads, "reads", "internal/reader/", "files, folders or names that are the code of who reads, with commas")
 	set.StringVar(&o.runs, "runs", "inline.go", "the same for who runs a handler")
 	set.StringVar(&o.layers, "layers", moduleLayers, "folders of layers, the lowest first")
 	set.StringVar(&o.sides, "sides", "client,server", "how the names of the two sides' types begin")
