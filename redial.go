@@ -78,17 +78,19 @@ func (r *reconnector) connection(ended func(error)) *Client {
 // repeat implements [redialer].
 func (r *reconnector) repeat(ctx context.Context, try func(*Client) error) error {
 	err := r.Do(ctx, try)
-	switch e := err.(type) {
-	case *redial.Failure:
-		err = r.failed(e)
-		if e.Closed {
-			err = &unsentError{err}
+	var waited *redial.Waited
+	var failure *redial.Failure
+	switch {
+	case errors.As(err, &waited):
+		if waited.Failure == nil {
+			waited.Failure = &redial.Failure{Cause: errStillConnecting}
 		}
-	case *redial.Waited:
-		if e.Failure == nil {
-			e.Failure = &redial.Failure{Cause: errStillConnecting}
+		return &waitError{end: waited.End, failure: r.failed(waited.Failure)}
+	case errors.As(err, &failure):
+		err = r.failed(failure)
+		if failure.Closed {
+			return &unsentError{err}
 		}
-		err = &waitError{end: e.End, failure: r.failed(e.Failure)}
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package driver
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,7 +28,7 @@ func Compute() {
 	}
 }
 
-var sink uint64 // what was computed: without a use of it, nothing would be
+var sink atomic.Uint64 // what was computed: without a use of it, nothing would be
 
 // computeForever has as many goroutines compute as can run at once, until the process ends.
 func computeForever(n int) {
@@ -46,7 +47,7 @@ func compute(steps int) {
 		x = x*6364136223846793005 + 1442695040888963407
 	}
 	if x == 0 {
-		sink++
+		sink.Add(1)
 	}
 }
 

@@ -125,7 +125,7 @@ func TestEachTransitionOfTheTable(t *testing.T) {
 			t.Error(err)
 		}
 		p.wantTold(t, "Connecting", "Failed: down")
-		time.Sleep(time.Second) // of the bubble
+		elapse(time.Second)
 		p.wantTold(t, "Idle: down")
 		p.set(true)
 		if err := p.call(errDown); err != errDown { // of the call, which may have run
@@ -136,7 +136,7 @@ func TestEachTransitionOfTheTable(t *testing.T) {
 		p.wantTold(t, "Failed: ended")
 		go func() { _ = p.Do(WaitForReady(context.Background()), func(*conn) error { return nil }) }()
 		p.wantTold(t)
-		time.Sleep(2 * time.Second)
+		elapse(2 * time.Second)
 		p.wantTold(t, "Connecting", "Ready")
 		p.Close()
 		p.wantTold(t, "Closed: use of closed network connection", "done")
@@ -227,3 +227,6 @@ func TestBackoffDelay(t *testing.T) {
 		}
 	}
 }
+
+// elapse lets the bubble's time go by.
+func elapse(d time.Duration) { <-time.NewTimer(d).C }

@@ -55,7 +55,7 @@ func (f *figures) readSections(file string) error {
 	if err != nil {
 		return err
 	}
-	defer program.Close()
+	defer func() { _ = program.Close() }()
 	for _, s := range program.Sections {
 		f.sections[s.Name] += s.Size
 	}
@@ -91,7 +91,7 @@ func report(out io.Writer, name string, ours, theirs *figures, top int) {
 	row("the library's symbols, bytes", code+data, codeTheirs+dataTheirs)
 	row("its functions", functions, functionsTheirs)
 	row("packages linked", ours.packages, theirs.packages)
-	table.Flush()
+	_ = table.Flush()
 	list(out, "the library's biggest symbols", ours.only(theirs, isOwn), top)
 	others := func(name string) bool { return !isOwn(name) }
 	list(out, "others' symbols that only ours links", ours.only(theirs, others), top)
