@@ -78,6 +78,14 @@ func (r *reconnector) connection(ended func(error)) *Client {
 // repeat implements [redialer].
 func (r *reconnector) repeat(ctx context.Context, try func(*Client) error) error {
 	err := r.Do(ctx, try)
+	if err == nil {
+		return nil
+	}
+	return r.told(err)
+}
+
+// told is what callers are told of an error of Do.
+func (r *reconnector) told(err error) error {
 	var waited *redial.Waited
 	var failure *redial.Failure
 	switch {
