@@ -102,7 +102,7 @@ func (s *spin) askUntilFound(fd uintptr) {
 		}
 		if now >= yieldAt {
 			yields++
-			if yield(); Clock()-now >= yieldSlow {
+			if yield(now) >= yieldSlow {
 				s.skip = s.yields.slowed()
 				s.reader.try(fd)
 				return

@@ -67,6 +67,7 @@ func TestSpinFindsTheEnd(t *testing.T) {
 // Each failure in a row doubles the waits without a spin, up to a bound; they use no time at all.
 func TestSpinInVainIsRarer(t *testing.T) {
 	tr, s, _ := spinOn(t)
+	yieldsBy(t, 0, func() {})
 	for miss := 1; miss < spinSkips+3; miss++ {
 		s.until = Clock() + time.Hour
 		wantNothing(t, tr)

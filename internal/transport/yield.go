@@ -15,8 +15,12 @@ const (
 	slowSkips  = 10                     // log2 of the waits that go without then, at the most
 )
 
-// yield lets other threads of this processor run; it is replaced in tests.
-var yield = osYield
+// yield lets other threads of this processor run, and returns how long that has taken since now,
+// the clock's time. It is replaced in tests.
+var yield = func(now time.Duration) (took time.Duration) {
+	osYield()
+	return Clock() - now
+}
 
 // yielding is what the waits of a reader have found out about where its peer runs.
 type yielding struct {

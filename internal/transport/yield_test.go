@@ -9,10 +9,13 @@ import (
 	"github.com/containerd/ttrpc/internal/testkit"
 )
 
-// yieldsBy has f run where the processor is given away.
-func yieldsBy(t *testing.T, f func()) {
+// yieldsBy has f run where the processor is given away, and that take so long.
+func yieldsBy(t *testing.T, took time.Duration, f func()) {
 	before := yield
-	yield = f
+	yield = func(time.Duration) time.Duration {
+		f()
+		return took
+	}
 	t.Cleanup(func() { yield = before })
 }
 
@@ -21,7 +24,7 @@ func yieldsBy(t *testing.T, f func()) {
 func TestYieldLetsThePeerRun(t *testing.T) {
 	tr, s, peer := spinOn(t)
 	yields := 0
-	yieldsBy(t, func() {
+	yieldsBy(t, 0, func() {
 		if yields++; yields == 1 {
 			_, err := peer.Write(data(1, "an answer").Bytes())
 			testkit.Check(t, err)
@@ -56,12 +59,10 @@ func TestYieldIsForgotten(t *testing.T) {
 func TestYieldThatIsSlowEndsTheSpin(t *testing.T) {
 	tr, s, peer := spinOn(t)
 	yields := 0
-	yieldsBy(t, func() {
+	yieldsBy(t, yieldSlow, func() {
 		yields++
 		_, err := peer.Write(data(1, "an answer").Bytes())
 		testkit.Check(t, err)
-		for began := Clock(); Clock()-began < yieldSlow; {
-		}
 	})
 	for slow := 1; slow < slowSkips; slow++ {
 		yields, s.skip, s.until = 0, 0, Clock()+time.Hour
@@ -86,7 +87,7 @@ func TestYieldThatIsQuickCounts(t *testing.T) {
 func TestYieldComesBeforeTheEnd(t *testing.T) {
 	tr, _, _ := spinOn(t)
 	yields := 0
-	yieldsBy(t, func() { yields++ })
+	yieldsBy(t, yieldSlow-1, func() { yields++ })
 	wantNothing(t, tr)
 	if yields == 0 {
 		t.Error("it has not")
