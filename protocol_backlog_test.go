@@ -90,6 +90,7 @@ func TestP52UnreadAnswersAreBounded(t *testing.T) {
 		go func() { // the connection is not read either, but for what was under way
 			for id := uint32(3); id < 10_003; id += 2 {
 				p.send(request(id, "echo", "x"))
+				runtime.Gosched() // with one processor a pipe's two ends would leave no worker any time
 			}
 			close(written)
 		}()
