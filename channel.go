@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/containerd/ttrpc/internal/flow"
+	"github.com/containerd/ttrpc/internal/peer"
 	"github.com/containerd/ttrpc/internal/reader"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
@@ -24,7 +25,8 @@ type conn struct {
 	role    role
 	reader  reader.Reader
 	inflow  flow.Inflow
-	ext     extensions
+	ext     peer.Extensions
+	alive   peer.Liveness
 	sendMax int // bytes of data in a frame that is sent
 
 	soleStallTimeout time.Duration // of a stream that is alone in flight
@@ -85,6 +87,29 @@ func (f *frames) Handled() (soon bool) { return f.role.handled() }
 // RecvFailed implements [reader.Frames].
 func (f *frames) RecvFailed(err error) { f.role.recvFailed(err) }
 
+// asked is a conn as [peer.Liveness] sees it.
+type asked conn
+
+// Post implements [peer.Conn].
+func (a *asked) Post(f *wire.Frame) (transport.Unwritten, error) { return a.t.Post(f) }
+
+// LastRead implements [peer.Conn].
+func (a *asked) LastRead() time.Duration { return a.t.LastRead() }
+
+// Unwritten implements [peer.Conn].
+func (a *asked) Unwritten() int { return a.t.Unwritten() }
+
+// WriteProgress implements [peer.Conn].
+func (a *asked) WriteProgress() uint64 { return a.t.WriteProgress() }
+
+// Waits implements [peer.Conn].
+func (a *asked) Waits() bool { return a.inflow.Waits() }
+
+// PeerSilent implements [peer.Conn].
+func (a *asked) PeerSilent(timeout time.Duration) {
+	a.role.recvFailed(fmt.Errorf("%w: none within %v", ErrKeepalive, timeout))
+}
+
 // inFlight is a call: a client's *stream, or a server's *serverCall.
 type inFlight interface {
 	// receiver is where Data of the call goes; it is nil for a server's unary call.
@@ -99,6 +124,8 @@ func (c *conn) open(netConn net.Conn, role role, toServer bool, l *limits, onFai
 		First: func(first []byte) error { return checkFirst(first, toServer, l.maxRecv) },
 	})
 	c.reader.Begin(c.t, (*frames)(c))
+	c.alive.Init((*asked)(c), &c.ext)
+	c.alive.Keep(l.keepalive.interval, l.keepalive.timeout)
 	c.inflow.Init(l.streamBuffer, l.connBuffer, l.streamWindow, &c.ext)
 }
 
@@ -229,7 +256,7 @@ func (c *conn) close(cause error) (receivers []*stream, first bool) {
 		}
 	}
 	c.calls = nil
-	c.ext.endLocked()
+	c.alive.End(asClosed(cause))
 	c.inflow.Close()
 	return receivers, true
 }

@@ -70,15 +70,12 @@ func (c *Client) start(netConn net.Conn) {
 	c.since = time.Now()
 	c.beginStats(netConn)
 	used, err := c.handshake(netConn)
-	c.ext.set(c.extensions.initial())
+	c.ext.Init(c.extensions.initial())
 	c.conn.open(used, c, true, &c.limits, c.writeFailed)
 	if err != nil {
 		c.fail(err)
 		return
 	}
-	c.mu.Lock()
-	c.keepAliveLocked(c.keepalive)
-	c.mu.Unlock()
 	go c.readLoop(true, func() bool { return false })
 }
 
@@ -187,10 +184,8 @@ func (c *Client) Ping(ctx context.Context) error {
 		return c.redial.repeat(ctx, func(c *Client) error { return c.Ping(ctx) })
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case c.ext.peerKnows():
-		return c.ping(ctx)
 	}
-	return c.probe(ctx)
+	return c.alive.Ping(ctx)
 }
 
 // UserOnCloseWait waits until the connection has ended and the callback of [WithOnClose] has

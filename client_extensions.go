@@ -65,19 +65,11 @@ func (c *Client) dropAbove(last uint32) (late []*stream) {
 	return late
 }
 
-// handleProbed takes the refusal of a probe.
-func (c *Client) handleProbed() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ext.pings.endProbe()
-}
-
 // learn notes that the server knows extensions, and cancels what was given up before that.
 func (c *Client) learn() {
 	c.mu.Lock()
 	var posted transport.Unwritten
-	if c.ext.is(extUnknown) {
-		c.ext.set(extKnown)
+	if c.ext.Learn() {
 		for _, id := range c.uncancelled {
 			posted, _ = c.t.Post(wire.CancelFrame(id, false)) // the reader sees its failure
 		}
@@ -92,8 +84,7 @@ const maxUncancelled = 64
 
 // greetLocked has Hello follow a frame that was posted for the stream, once.
 func (c *Client) greetLocked(id uint32, posted transport.Unwritten) transport.Unwritten {
-	if c.ext.is(extKnown) {
-		c.ext.set(extGreeted)
+	if c.ext.Greet() {
 		posted, _ = c.t.Post(wire.ControlFrame(wire.TypeHello, id, nil))
 	}
 	return posted
@@ -108,10 +99,10 @@ func (c *Client) cancel(id uint32, why error) (s *stream, posted transport.Unwri
 		return nil, posted
 	}
 	switch {
-	case c.ext.peerKnows():
+	case c.ext.Known():
 		posted, _ = c.t.Post(wire.CancelFrame(id, why == context.DeadlineExceeded))
 	case why == context.DeadlineExceeded: // which the server knows of, and why by its own clock
-	case c.ext.is(extUnknown) && len(c.uncancelled) < maxUncancelled:
+	case c.ext.Used() && len(c.uncancelled) < maxUncancelled:
 		c.uncancelled = append(c.uncancelled, id)
 	}
 	return s, posted

@@ -22,7 +22,7 @@ func (c *Client) handle(in *transport.Inbound) bool {
 		return c.handleData(in)
 	case in.Type == wire.TypeRequest: // from a peer that sends back what it gets
 		c.endCall(in.Stream, unexpected(in.Type))
-	case !c.ext.peerKnows():
+	case !c.ext.Known():
 	case in.Type == wire.TypePing && c.t.Full(): // the server takes no answers: they would pile up
 	default:
 		c.handleControl(in)
@@ -54,7 +54,7 @@ func (c *Client) handleResponse(in *transport.Inbound) {
 	if s := c.claim(in.Stream); s != nil {
 		s.closeRecv(in.Take(), nil)
 	} else if in.Stream == 0 {
-		c.handleProbed()
+		c.alive.HandleRefused() // of a probe
 	}
 }
 

@@ -60,6 +60,7 @@ package ttrpc
 //	internal/wire        frames and envelopes as bytes
 //	internal/transport   frames on a net.Conn: reading, and writing without blocking;
 //	                     it knows no calls
+//	internal/peer        whether the peer knows the extensions, and is alive
 //	internal/reader      who reads a connection; it knows frames, and no calls
 //	conn                 one connection, for both sides: channel.go, stream.go, deliver.go
 //	roles                what a frame means: client*.go, and server*.go with services.go

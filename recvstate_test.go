@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/containerd/ttrpc/internal/flow"
+	"github.com/containerd/ttrpc/internal/peer"
 	"github.com/containerd/ttrpc/internal/testkit"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
@@ -207,8 +208,8 @@ func explore(t *testing.T, half func(*flow.Inflow) *stream, events []string, edg
 func play(t *testing.T, half func(*flow.Inflow) *stream, events []string) *recvWorld {
 	l := defaultServerConfig().limits
 	fl := new(flow.Inflow)
-	ext := new(extensions)
-	ext.set(extKnown)
+	ext := new(peer.Extensions)
+	ext.Init(peer.Known)
 	fl.Init(l.streamBuffer, l.connBuffer, l.streamWindow, ext)
 	w := &recvWorld{t: t, s: half(fl), flow: fl}
 	for _, event := range events {

@@ -100,10 +100,9 @@ func (sc *serverConn) start() error {
 		netConn.Close()
 		return ErrServerClosed
 	}
-	sc.ext.set(s.extensions.initial())
+	sc.ext.Init(s.extensions.initial())
 	sc.open(netConn, sc, false, &s.limits, sc.fail)
 	sc.handshake, sc.state = data, connOpen
-	sc.keepAliveLocked(s.keepalive)
 	return nil
 }
 
@@ -151,7 +150,7 @@ func (sc *serverConn) begin(call *serverCall) *status.Status {
 	sc.lastID = max(sc.lastID, call.id)
 	sc.running++
 	sc.requests += call.size
-	call.prepare(sc.contextLocked(), sc.ext.isOn())
+	call.prepare(sc.contextLocked(), sc.ext.Used())
 	return nil
 }
 
@@ -179,7 +178,7 @@ func (sc *serverConn) post(call *serverCall, f *wire.Frame) (posted transport.Un
 // postLocked posts a Response or Data. The connection's first one says that this server knows
 // extensions.
 func (sc *serverConn) postLocked(f *wire.Frame) (transport.Unwritten, error) {
-	if !sc.marked && sc.ext.isOn() {
+	if !sc.marked && sc.ext.Used() {
 		f.SetFlag(wire.FlagExtensions)
 	}
 	sc.marked = true
@@ -230,7 +229,7 @@ func (sc *serverConn) drain() {
 
 // goAwayLocked tells a client that knows extensions which of its calls are the last.
 func (sc *serverConn) goAwayLocked() (posted transport.Unwritten) {
-	if sc.ext.peerKnows() {
+	if sc.ext.Known() {
 		posted, _ = sc.t.Post(wire.GoAwayFrame(sc.lastID)) // a failure is the connection's
 	}
 	return posted

@@ -21,10 +21,8 @@ func (sc *serverConn) handleExtension(in *transport.Inbound) {
 // handleHello notes that the client knows extensions. It may be late for a server that shuts down.
 func (sc *serverConn) handleHello() {
 	sc.mu.Lock()
-	known := sc.ext.peerKnows()
-	sc.ext.set(extKnown)
 	var posted transport.Unwritten
-	if !known && sc.state == connDraining {
+	if sc.ext.Learn() && sc.state == connDraining {
 		posted = sc.goAwayLocked()
 	}
 	sc.mu.Unlock()

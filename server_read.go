@@ -27,7 +27,7 @@ func (sc *serverConn) handle(in *transport.Inbound) bool {
 		return sc.handleRequest(in)
 	case in.Type == wire.TypeData:
 		return sc.handleData(in)
-	case sc.ext.isOn():
+	case sc.ext.Used():
 		sc.handleControl(in) // a Ping, too, is behind the backlog's bound
 	}
 	return true

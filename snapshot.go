@@ -128,8 +128,7 @@ func (c *conn) snapshot() ConnSnapshot {
 // lookLocked looks at what the conn's lock guards.
 func (c *conn) lookLocked() ConnSnapshot {
 	states := [...]string{"open", "handshake", "draining", "flushing", "closed"}
-	known := [...]string{"off", "unknown", "known", "known"}
-	now := ConnSnapshot{Since: c.since, State: states[c.state], Extensions: known[c.ext.state.Load()], Calls: []CallSnapshot{}}
+	now := ConnSnapshot{Since: c.since, State: states[c.state], Extensions: c.ext.String(), Calls: []CallSnapshot{}}
 	now.Unread = c.inflow.Buffered()
 	if c.t != nil { // in a handshake there is none
 		now.Backlog = c.t.Unwritten()
