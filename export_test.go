@@ -22,7 +22,7 @@ func SetNextStreamID(c *Client, id uint32) {
 }
 
 // ConnCount is how many connections the server knows.
-func ConnCount(s *Server) int { return len(conns(s)) }
+func ConnCount(s *Server) int { return len(s.conns.Open()) }
 
 // ClientLeftovers tells which calls a client still knows and what their streams hold, or nothing
 // if there is none.
@@ -38,7 +38,7 @@ func ClientLeftovers(c *Client) string {
 // ServerLeftovers remembers the connections that s has. The function that it returns tells what
 // they still account for, or nothing if there is nothing.
 func ServerLeftovers(s *Server) func() string {
-	all := conns(s)
+	all := s.conns.Open()
 	return func() (text string) {
 		for _, sc := range all {
 			sc.mu.Lock()
@@ -50,15 +50,6 @@ func ServerLeftovers(s *Server) func() string {
 		}
 		return text
 	}
-}
-
-func conns(s *Server) (all []*serverConn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for sc := range s.conns {
-		all = append(all, sc)
-	}
-	return all
 }
 
 func isEmpty(fl *flow.Inflow) bool { return fl.Buffered() == 0 && fl.Promised() == 0 }

@@ -18,7 +18,7 @@ const modulePath = "github.com/containerd/ttrpc"
 // may use those before it and nothing of those behind it. One that does not exist is held as soon
 // as it does.
 var layers = []string{"internal/peercred", "internal/codec", "internal/callctx", "internal/streamids", "internal/threads",
-	"internal/unixsocket", "internal/handshake", "internal/notify", "internal/redial", "internal/flow", "internal/wire",
+	"internal/unixsocket", "internal/conns", "internal/handshake", "internal/notify", "internal/redial", "internal/flow", "internal/wire",
 	"internal/transport", "internal/peer", "internal/reader", "."}
 
 // TestLayersImports holds that no layer names one above it, be it by way of other packages, in

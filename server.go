@@ -3,13 +3,11 @@ package ttrpc
 import (
 	"cmp"
 	"context"
-	"errors"
 	"maps"
-	"net"
 	"slices"
-	"sync"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/conns"
 	"github.com/containerd/ttrpc/internal/notify"
 	"github.com/containerd/ttrpc/internal/transport"
 )
@@ -20,27 +18,14 @@ type Server struct {
 	serverConfig
 	registry registry
 	workers  workers
-	inline   inline           //inline:
+	inline   inline //inline:
+	conns    conns.Set[*serverConn]
 	progress notify.Broadcast // of a shutdown: a call was answered, or a connection closed
-
-	mu        sync.Mutex // guards all below; taken last
-	listeners map[net.Listener]struct{}
-	conns     map[*serverConn]struct{}
-	closing   bool
-	done      chan struct{} // closed when closing is set
-	idle      chan struct{} // closed when closing is set and all connections are closed
-	slots     chan struct{} // a token for each connection, where their number is bounded
 }
 
 // NewServer returns a server without services. Its error is an option's.
 func NewServer(opts ...ServerOpt) (*Server, error) {
-	s := &Server{
-		serverConfig: defaultServerConfig(),
-		listeners:    make(map[net.Listener]struct{}),
-		conns:        make(map[*serverConn]struct{}),
-		done:         make(chan struct{}),
-		idle:         make(chan struct{}),
-	}
+	s := &Server{serverConfig: defaultServerConfig()}
 	for _, opt := range opts {
 		if err := opt(&s.serverConfig); err != nil {
 			return nil, err
@@ -48,9 +33,7 @@ func NewServer(opts ...ServerOpt) (*Server, error) {
 	}
 	s.workers.fresh = s.goroutinePerCall
 	s.inline.readOn = func(sc *serverConn) { go s.workers.work(errand{read: sc, inside: true}) } //inline:
-	if s.maxConns > 0 {
-		s.slots = make(chan struct{}, s.maxConns)
-	}
+	s.conns.Init(s.maxConns, s.workers.setOpen)
 	return s, nil
 }
 
@@ -87,72 +70,23 @@ func (s *Server) Services() map[string]ServiceDesc {
 	return services
 }
 
-// takeSlot waits for the number of connections to be under its bound.
-func (s *Server) takeSlot() bool {
-	if s.slots == nil {
-		return true
-	}
-	select {
-	case s.slots <- struct{}{}:
-		return true
-	case <-s.done:
-		return false
-	}
-}
-
-// awaitSlot waits for a slot without keeping it:
-// while a listener waits for a connection another may have it.
-func (s *Server) awaitSlot() bool {
-	if !s.takeSlot() {
-		return false
-	}
-	s.freeSlot()
-	return true
-}
-
-func (s *Server) freeSlot() {
-	if s.slots != nil {
-		<-s.slots
-	}
-}
-
 // addConn counts a connection that has a slot, unless the server is closed: it closes it then.
 func (s *Server) addConn(sc *serverConn) bool {
-	s.mu.Lock()
-	if s.closing {
-		s.mu.Unlock()
-		sc.netConn.Close()
-		s.freeSlot()
-		return false
+	if s.conns.Add(sc) {
+		return true
 	}
-	s.conns[sc] = struct{}{}
-	if len(s.conns) == 1 {
-		s.workers.setOpen(true)
-	}
-	s.mu.Unlock()
-	return true
+	sc.netConn.Close()
+	s.conns.FreeSlot()
+	return false
 }
 
 // connClosed is called for each connection when it has been closed, and a second time where closing
 // it took long. Handlers may still run that have not looked at their context.
 func (s *Server) connClosed(sc *serverConn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, open := s.conns[sc]; open && sc.over != nil {
+	if s.conns.Remove(sc) && sc.over != nil {
 		close(sc.over)
 	}
-	delete(s.conns, sc)
-	if len(s.conns) == 0 {
-		s.workers.setOpen(false)
-	}
-	s.signalIdleLocked()
 	s.progress.Signal()
-}
-
-func (s *Server) isClosing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closing
 }
 
 // Shutdown stops accepting connections and calls, closes each connection when the calls in flight
@@ -165,20 +99,20 @@ func (s *Server) isClosing() bool {
 // A handler may call it with its own context, or one that is derived from it:
 // its own call is not waited for then.
 func (s *Server) Shutdown(ctx context.Context) error {
-	conns, failed := s.close()
-	for _, sc := range conns {
+	open, failed := s.conns.Close()
+	for _, sc := range open {
 		sc.drain()
 	}
 	if sc, _ := ctx.Value(connKey{}).(*serverConn); sc != nil && sc.server == s {
 		return cmp.Or(s.shutdownWithin(ctx, sc), failed)
 	}
 	select {
-	case <-s.idle:
+	case <-s.conns.Idle():
 		return failed
 	default:
 	}
 	select {
-	case <-s.idle:
+	case <-s.conns.Idle():
 		return failed
 	case <-ctx.Done():
 	}
@@ -212,7 +146,7 @@ func (s *Server) awaitFlushed() bool {
 
 func (s *Server) isAnswered() (answered, written bool) {
 	answered, written = true, true
-	for _, sc := range s.openConns() {
+	for _, sc := range s.conns.Open() {
 		a, w := sc.isAnswered()
 		answered, written = answered && a, written && w
 	}
@@ -228,7 +162,7 @@ func (s *Server) shutdownWithin(ctx context.Context, sc *serverConn) error {
 	s.progress.Signal()
 	for {
 		more := s.progress.Wait()
-		if !slices.ContainsFunc(s.openConns(), func(sc *serverConn) bool { return !sc.isQuiet() }) {
+		if !slices.ContainsFunc(s.conns.Open(), func(sc *serverConn) bool { return !sc.isQuiet() }) {
 			return nil
 		}
 		select {
@@ -239,26 +173,11 @@ func (s *Server) shutdownWithin(ctx context.Context, sc *serverConn) error {
 	}
 }
 
-// openConns lists the connections that have not been closed.
-func (s *Server) openConns() []*serverConn {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.connsLocked()
-}
-
-func (s *Server) connsLocked() []*serverConn {
-	conns := make([]*serverConn, 0, len(s.conns))
-	for sc := range s.conns {
-		conns = append(conns, sc)
-	}
-	return conns
-}
-
 // Close closes listeners and connections at once. Calls in flight are cut: their clients get
 // ErrClosed and their contexts end. It does not wait for them. Its error is a listener's.
 func (s *Server) Close() error {
-	conns, failed := s.close()
-	for _, sc := range conns {
+	open, failed := s.conns.Close()
+	for _, sc := range open {
 		sc.fail(transport.ErrDone)
 	}
 	return failed
@@ -268,48 +187,4 @@ func (s *Server) Close() error {
 // that has no end of its own, such as a watch, returns then: Shutdown waits for it. No call begins
 // any more then, so a watch that is opened again at once is refused; one that has begun just before
 // finds the channel closed.
-func (s *Server) Done() <-chan struct{} { return s.done }
-
-func (s *Server) isDone() bool {
-	select {
-	case <-s.done:
-		return true
-	default:
-		return false
-	}
-}
-
-// close stops the accepting and returns the connections there are,
-// and the first error of a listener.
-func (s *Server) close() ([]*serverConn, error) {
-	s.mu.Lock()
-	if !s.closing {
-		s.closing = true
-		close(s.done)
-		s.signalIdleLocked()
-	}
-	conns := s.connsLocked()
-	listeners := s.listeners
-	s.listeners = nil
-	s.mu.Unlock()
-	var failed error
-	for l := range listeners {
-		// Serve may have closed it already.
-		if err := l.Close(); failed == nil && !errors.Is(err, net.ErrClosed) {
-			failed = err
-		}
-	}
-	return conns, failed
-}
-
-// signalIdleLocked is where a closing server notices that its connections are closed.
-func (s *Server) signalIdleLocked() {
-	if !s.closing || len(s.conns) > 0 {
-		return
-	}
-	select {
-	case <-s.idle:
-	default:
-		close(s.idle)
-	}
-}
+func (s *Server) Done() <-chan struct{} { return s.conns.Done() }

@@ -139,7 +139,7 @@ func (sc *serverConn) begin(call *serverCall) *status.Status {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	switch {
-	case sc.state != connOpen, sc.server.isDone():
+	case sc.state != connOpen, sc.server.conns.IsDone():
 		return status.New(codes.Unavailable, ErrServerClosed.Error())
 	case sc.running > sc.server.maxCalls:
 		return status.Newf(codes.ResourceExhausted, "ttrpc: more than %d calls in flight", sc.server.maxCalls)
@@ -206,7 +206,7 @@ func (sc *serverConn) doneLocked(size int) {
 	sc.running--
 	sc.requests -= size
 	if sc.running == 0 { // and closed, for its goroutine has ended
-		sc.server.freeSlot()
+		sc.server.conns.FreeSlot()
 	}
 }
 

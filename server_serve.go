@@ -1,6 +1,7 @@
 package ttrpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,62 +22,28 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	if ctx == nil || l == nil {
 		panic("ttrpc: Serve was given a nil context or listener")
 	}
-	defer l.Close()
-	if !s.addListener(l) {
-		return ErrServerClosed
-	}
-	defer s.removeListener(l)
-	var backoff time.Duration
-	for {
-		if !s.awaitSlot() {
-			return ErrServerClosed
+	err := s.conns.Accept(listener{l}, func(netConn net.Conn) {
+		if sc := newServerConn(s, ctx, netConn); s.addConn(sc) {
+			go sc.run()
 		}
-		conn, err := accept(l)
-		if err == nil {
-			backoff = 0
-			err = s.serveAccepted(ctx, conn)
-		} else {
-			backoff, err = s.acceptAgain(err, backoff)
-		}
-		if err != nil {
-			return err
-		}
-	}
+	}, s.logRetry)
+	return cmp.Or(err, ErrServerClosed)
 }
 
-func accept(l net.Listener) (net.Conn, error) {
-	conn, err := l.Accept()
+func (s *Server) logRetry(failed error, after time.Duration) {
+	s.log("ttrpc: accept failed", "error", failed, "backoff", after)
+}
+
+// listener is a user's. That it returns nothing is its failure.
+type listener struct{ net.Listener }
+
+// Accept implements [net.Listener].
+func (l listener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
 	if err == nil && isNil(conn) {
 		err = errNilConn
 	}
 	return conn, err
-}
-
-// serveAccepted has a connection served that was accepted.
-func (s *Server) serveAccepted(ctx context.Context, conn net.Conn) error {
-	if !s.takeSlot() { // another listener's connection may have had it meanwhile
-		conn.Close()
-		return ErrServerClosed
-	}
-	if sc := newServerConn(s, ctx, conn); s.addConn(sc) {
-		go sc.run()
-	}
-	return nil
-}
-
-// acceptAgain waits after a failed Accept, longer than last, or returns why there is no other.
-func (s *Server) acceptAgain(failed error, last time.Duration) (backoff time.Duration, err error) {
-	if s.isClosing() {
-		return 0, ErrServerClosed
-	}
-	if backoff = nextBackoff(failed, last); backoff == 0 {
-		return 0, failed
-	}
-	s.log("ttrpc: accept failed", "error", failed, "backoff", backoff)
-	if !s.pause(backoff) {
-		return 0, ErrServerClosed
-	}
-	return backoff, nil
 }
 
 // run is the connection's goroutine.
@@ -91,44 +58,6 @@ func (sc *serverConn) run() {
 		return
 	}
 	sc.server.workers.work(errand{read: sc, inside: true})
-}
-
-// nextBackoff returns how long to wait after a failed Accept: 0 when it is of no use, else twice as
-// long each time, up to a second.
-func nextBackoff(err error, last time.Duration) time.Duration {
-	temporary, ok := err.(interface{ Temporary() bool })
-	if !ok || !temporary.Temporary() {
-		return 0
-	}
-	return min(max(2*last, 5*time.Millisecond), time.Second)
-}
-
-// pause waits, and reports whether the server is still open then.
-func (s *Server) pause(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-s.done:
-		return false
-	}
-}
-
-func (s *Server) addListener(l net.Listener) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing {
-		return false
-	}
-	s.listeners[l] = struct{}{}
-	return true
-}
-
-func (s *Server) removeListener(l net.Listener) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.listeners, l)
 }
 
 // ServeConn serves one connection that somebody else has accepted, dialled or inherited, and
@@ -152,7 +81,7 @@ func (s *Server) ServeConn(ctx context.Context, netConn net.Conn) error {
 	if ctx == nil || isNil(netConn) {
 		panic("ttrpc: ServeConn was given a nil context or connection")
 	}
-	if !s.takeSlot() {
+	if !s.conns.TakeSlot() {
 		netConn.Close()
 		return ErrServerClosed
 	}
@@ -181,7 +110,7 @@ func (sc *serverConn) result() error {
 		return fmt.Errorf("ttrpc: handshake with %s failed: %w", sc.peer, cause)
 	case !isOrderly(cause):
 		return fmt.Errorf("ttrpc: connection with %s failed: %w", sc.peer, cause)
-	case sc.server.isClosing():
+	case sc.server.conns.IsDone():
 		return ErrServerClosed
 	}
 	return nil

@@ -75,7 +75,7 @@ type WindowSnapshot struct {
 // takes each connection's lock for as long as it takes to look at its calls.
 func (s *Server) Snapshot() Snapshot {
 	var conns []*conn
-	for _, sc := range s.openConns() {
+	for _, sc := range s.conns.Open() {
 		conns = append(conns, &sc.conn)
 	}
 	return snapshotOf(conns)
