@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // bundles is where containerd keeps what belongs to its shims.
@@ -30,6 +31,7 @@ func declareRoot(fs *flag.FlagSet, root *string) {
 // bundle is one shim's, as far as its files tell.
 type bundle struct {
 	namespace, id string
+	wrong         error  // why its files tell nothing
 	Version       int    `json:"version"` // of the task service, and 0 where that is not known
 	Address       string `json:"address"`
 	Protocol      string `json:"protocol"`
@@ -64,7 +66,10 @@ func readBundle(root, namespace, id string) (*bundle, error) {
 	b := &bundle{namespace: namespace, id: id, Protocol: "ttrpc"}
 	data, err := os.ReadFile(filepath.Join(dir, "bootstrap.json"))
 	if err == nil {
-		return b, json.Unmarshal(data, b)
+		if err := json.Unmarshal(data, b); err != nil {
+			return nil, fmt.Errorf("bootstrap.json: %w", err)
+		}
+		return b, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -74,18 +79,26 @@ func readBundle(root, namespace, id string) (*bundle, error) {
 	return b, err
 }
 
-// allBundles returns the bundles below root. Folders that are none are left out.
+// allBundles returns the bundles below root, those too that can't be read. Folders that are none
+// are left out.
 func allBundles(root string) (all []*bundle, err error) {
-	dirs, err := filepath.Glob(filepath.Join(root, "*", "*"))
+	namespaces, err := os.ReadDir(root)
 	if err != nil {
-		return nil, err
-	}
-	if _, err := os.Stat(root); err != nil {
 		return nil, usagef("containerd's bundles: %w (-root names another folder)", err)
 	}
-	for _, dir := range dirs {
-		namespace, id := filepath.Base(filepath.Dir(dir)), filepath.Base(dir)
-		if b, err := readBundle(root, namespace, id); err == nil {
+	for _, namespace := range namespaces {
+		ids, err := os.ReadDir(filepath.Join(root, namespace.Name()))
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, usagef("containerd's bundles: %w (they are root's)", err)
+		}
+		for _, id := range ids {
+			b, err := readBundle(root, namespace.Name(), id.Name())
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+				continue
+			}
+			if err != nil {
+				b = &bundle{namespace: namespace.Name(), id: id.Name(), Protocol: "-", wrong: err}
+			}
 			all = append(all, b)
 		}
 	}

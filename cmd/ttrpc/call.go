@@ -42,7 +42,7 @@ func (c *callFlags) declare(fs *flag.FlagSet) {
 		"the request, as `JSON`, or @file, or @- for standard input. Several values, in\n"+
 			"one or by several -d, are the messages of a stream, or one call each on one\n"+
 			"connection. {} without this flag")
-	fs.IntVar(&c.n, "n", 0, "stop after `N` messages have come, with exit code 0")
+	fs.Var((*count)(&c.n), "n", "stop after `N` messages have come, with exit code 0")
 	fs.StringVar(&c.format, "o", "json",
 		"the `FORMAT` of what comes: json; events, which is a line of JSON for each\n"+
 			"thing that happens; text; bin (a stream's messages have their length before)")
@@ -79,6 +79,9 @@ func (c *callFlags) run(ctx context.Context, args []string, std stdio) error {
 		args, prefer = append([]string{b.Address}, args...), b.service()
 		c.headers = append(c.headers, "containerd-namespace-ttrpc:"+b.namespace)
 	}
+	if c.shim != "" && len(args) == 3 {
+		return usagef("call: %q is one argument too many: -shim stands in the place of ADDRESS", args[1])
+	}
 	if len(args) != 2 {
 		return usagef("call needs an address, or -shim, and a method; ttrpc call -help has examples")
 	}
@@ -100,13 +103,11 @@ func (c *callFlags) run(ctx context.Context, args []string, std stdio) error {
 func (c *callFlags) call(ctx context.Context, p *peer, name, prefer string, std stdio) error {
 	set, done := c.discover(ctx, p)
 	defer done()
-	slow := time.AfterFunc(patience/2, func() {
-		fmt.Fprintf(std.err, "ttrpc: %s has not told its types in %v; waiting on\n", p.address, patience/2)
-	})
+	slow := slowTypes(std.err, p.address)
 	md, err := findMethod(set, name, func(names []string) []string { return p.choose(ctx, names, prefer) })
 	slow.Stop()
 	if err != nil {
-		return err
+		return p.undescribed(err, patience)
 	}
 	std = c.watchFrames(p, set, std)
 	in, err := openInput(c.input(md), std.in, set.Types())
@@ -219,7 +220,7 @@ func (c *callFlags) one(ctx context.Context, p *peer, md protoreflect.MethodDesc
 	}
 	err := p.client.Call(ctx, service, method, req, resp)
 	if err != nil {
-		return out.failed(p.timedOut(err, service+"/"+method, limit))
+		return out.failed(p.explain(absent(err, service, method), service+"/"+method, limit))
 	}
 	return out.message(resp)
 }
@@ -242,6 +243,13 @@ func firstError(printing, err error) error {
 		return printing
 	}
 	return err
+}
+
+// slowTypes prints, once, that the search for a schema takes long.
+func slowTypes(w io.Writer, address string) *time.Timer {
+	return time.AfterFunc(patience/2, func() {
+		fmt.Fprintf(w, "ttrpc: %s has not told its types in %v; waiting on\n", address, patience/2)
+	})
 }
 
 // notice prints, once, that a stream has been silent for long. It is stopped by the first message.

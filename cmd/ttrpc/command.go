@@ -8,6 +8,8 @@ import (
 	"io"
 	"runtime/debug"
 	"strings"
+
+	"github.com/containerd/ttrpc/cmd/ttrpc/internal/schema"
 )
 
 // stdio is what a command reads and prints to.
@@ -41,23 +43,42 @@ func run(ctx context.Context, args []string, std stdio) int {
 		usage(std.err)
 		return exitUsage
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	out := &checkedOutput{w: std.out, failed: cancel}
+	err := dispatch(ctx, args, stdio{&endingInput{ctx: ctx, r: std.in}, out, std.err})
+	return report(out.failure(interrupted(err)), std.err)
+}
+
+func dispatch(ctx context.Context, args []string, std stdio) error {
 	if isHelp(args[0]) {
 		if len(args) == 1 {
 			usage(std.out)
-			return 0
+			return nil
 		}
 		args = []string{args[1], "-help"}
 	}
 	if strings.TrimLeft(args[0], "-") == "version" {
 		printVersion(std.out)
-		return 0
+		return nil
 	}
 	for _, c := range commands() {
 		if c.name == args[0] {
-			return report(c.run(ctx, args[1:], std), std.err)
+			return c.run(ctx, args[1:], std)
 		}
 	}
-	return report(usagef("there is no command %q; ttrpc -help lists them", args[0]), std.err)
+	return unknownCommand(args[0])
+}
+
+func unknownCommand(name string) error {
+	var names []string
+	for _, c := range commands() {
+		names = append(names, c.name)
+	}
+	if near := schema.Near(name, names); len(near) > 0 {
+		return usagef("there is no command %q; is it %s? ttrpc -help lists them", name, strings.Join(near, ", or "))
+	}
+	return usagef("there is no command %q; ttrpc -help lists them", name)
 }
 
 // printVersion prints what the program was built from.
@@ -85,7 +106,17 @@ func (c command) run(ctx context.Context, args []string, std stdio) error {
 	if err != nil {
 		return usagef("%s: %v; ttrpc %s -help lists the flags", c.name, err, c.name)
 	}
+	if n := len(strings.Fields(c.args)); len(rest) > n {
+		return c.tooMany(rest[n])
+	}
 	return act(ctx, rest, std)
+}
+
+func (c command) tooMany(arg string) error {
+	if strings.HasPrefix(arg, "{") {
+		return usagef("%s: %s is one argument too many; a request stands behind -d", c.name, arg)
+	}
+	return usagef("%s: %q is one argument too many; ttrpc %s -help has examples", c.name, arg, c.name)
 }
 
 // parse lets flags stand behind arguments too; what follows "--" is arguments only.
@@ -143,7 +174,7 @@ func (c command) help(fs *flag.FlagSet, w io.Writer) {
 			first = false
 		}
 		arg, text := flag.UnquoteUsage(f)
-		if d := f.DefValue; d != "" && d != "0" && d != "false" && d != unset.String() {
+		if d := f.DefValue; d != "" && d != "0" && d != "false" {
 			text += " (default " + d + ")"
 		}
 		fmt.Fprintf(w, "  %-22s %s\n", strings.TrimSpace("-"+f.Name+" "+arg), strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", 25)))

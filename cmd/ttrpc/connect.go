@@ -23,6 +23,10 @@ import (
 // patience is for how long a server is waited for, where the user has not said.
 const patience = 10 * time.Second
 
+// largest is the size of the largest message that the protocol has room for: which ones are too
+// large for a server is left to that.
+const largest = 1<<24 - 1
+
 // connectFlags say how a server is reached, and what is sent with each call.
 type connectFlags struct {
 	timeout time.Duration // unset, 0 (for ever) or more
@@ -32,7 +36,8 @@ type connectFlags struct {
 const unset = time.Duration(-1)
 
 func (c *connectFlags) declare(fs *flag.FlagSet) {
-	fs.DurationVar(&c.timeout, "timeout", unset,
+	c.timeout = unset
+	fs.Var((*span)(&c.timeout), "timeout",
 		"the `TIME` that a call may take, such as 1m30s; 0 is for ever. By default a unary\n"+
 			"call has 10s, and a stream goes on, but says so when it has been silent for 10s")
 	fs.Var(&c.headers, "H", "metadata, `KEY:VALUE`, that is sent with each call; it may be given several times")
@@ -96,12 +101,19 @@ func (c *connectFlags) dial(ctx context.Context, address string, watch bool) (co
 	}
 	p := &peer{address: address, watch: watch}
 	client, err := ttrpc.Dial(ctx, address,
-		ttrpc.WithClientHandshaker(handshake(p.handshake)), ttrpc.WithConnectTimeout(patience))
+		ttrpc.WithClientHandshaker(handshake(p.handshake)), ttrpc.WithConnectTimeout(patience),
+		ttrpc.WithClientMaxSendMsgSize(largest), ttrpc.WithClientMaxRecvMsgSize(largest))
 	if err != nil {
-		return nil, nil, usageError{err} // it names the address
+		return nil, nil, badAddress(err)
 	}
 	p.client = client
 	return ctx, p, nil
+}
+
+// badAddress is the error of an address, which it names, in the words of this command.
+func badAddress(err error) error {
+	return usageError{errors.New(strings.Replace(err.Error(), "none that Dial knows: use WithDialer",
+		"unknown; ttrpc -help lists the kinds of addresses", 1))}
 }
 
 func (p *peer) close() { p.client.Close() }
@@ -137,6 +149,8 @@ func (p *peer) program() schema.Source {
 		files, err := schema.Process(pid).Load(ctx)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("process %d has ended", pid)
+		} else if errors.Is(err, fs.ErrPermission) {
+			err = fmt.Errorf("process %d is another user's: root may read its program", pid)
 		} else if err != nil {
 			err = fmt.Errorf("process %d: %w", pid, err)
 		}
@@ -179,16 +193,8 @@ func (p *peer) shimPID(ctx context.Context) (pid int, err error) {
 		}
 		return int(resp.Get(md.Output().Fields().ByName("shim_pid")).Uint()), nil
 	}
-	return 0, fmt.Errorf("it is no shim of containerd: %s", ttrpc.StatusOf(err).Message())
-}
-
-// timedOut says what a call that has taken too long has waited for.
-func (p *peer) timedOut(err error, what string, limit time.Duration) error {
-	if !errors.Is(err, context.DeadlineExceeded) {
-		return err
+	if isRefusal(ttrpc.StatusOf(err).Code()) {
+		return 0, errors.New("the server is no shim of containerd")
 	}
-	if !p.connected.Load() {
-		return connectionError{fmt.Errorf("no connection to %s within %v (-timeout): %w", p.address, limit, err)}
-	}
-	return fmt.Errorf("%s has not answered %s within %v (-timeout): %w", p.address, what, limit, err)
+	return 0, err
 }

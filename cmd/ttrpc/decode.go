@@ -86,6 +86,9 @@ func (d *decodeFlags) raw(in io.Reader, p *frames.Printer) error {
 		if err == io.EOF {
 			return nil
 		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return usagef("frame %d: the bytes end within it", n)
+		}
 		if err != nil {
 			return fmt.Errorf("frame %d: %w", n, err)
 		}
@@ -106,6 +109,9 @@ func eachRecorded(in io.Reader, each func(*frames.Frame) error) error {
 			return nil
 		} else if err != nil {
 			return usagef("this is no recording of ttrpc proxy: %w", err)
+		}
+		if f.Type == 0 {
+			return usagef("this is no recording of ttrpc proxy: there is JSON in it that is no frame")
 		}
 		if err := each(f); err != nil {
 			return err

@@ -57,7 +57,7 @@ func (d *describeFlags) run(ctx context.Context, args []string, std stdio) error
 			return err
 		}
 	}
-	return describeAll(set, names, std, len(args) == 1)
+	return p.undescribed(describeAll(set, names, std, len(args) == 1), d.limit())
 }
 
 // describeAll prints symbols. Of several some may be unknown: a server may have services whose

@@ -48,9 +48,8 @@ func report(err error, w io.Writer) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &se):
-		st := ttrpc.StatusOf(se.error)
-		fmt.Fprintf(w, "%s\n", statusJSON(st.Proto(), se.json))
-		return exitStatus + int(st.Code())
+		fmt.Fprintf(w, "%s\n", statusOf(se))
+		return exitStatus + int(ttrpc.StatusOf(se.error).Code())
 	case isConnection(err):
 		fmt.Fprintf(w, "ttrpc: %s\n", strings.TrimPrefix(err.Error(), "ttrpc: "))
 		return exitConnection
@@ -88,18 +87,38 @@ func callError(err error, show func(proto.Message) json.RawMessage) error {
 	return statusError{err, show}
 }
 
-// absent says plainly that a server does not have a service, whose name alone is what servers say.
-func absent(err error, service string) error {
+// absent says plainly that a server does not have a service, or a method, whose name alone is what
+// servers say.
+func absent(err error, service, method string) error {
 	st := ttrpc.StatusOf(err)
-	if st.Code() == codes.Unimplemented && st.Message() == "service "+service ||
-		// the Rust crate:
-		st.Code() == codes.InvalidArgument && strings.HasSuffix(st.Message(), " does not exist") {
+	refused := st.Code() == codes.Unimplemented || st.Code() == codes.NotFound // the latter in v1.0
+	switch {
+	case refused && st.Message() == "service "+service:
+		return status.Errorf(st.Code(), "the server does not have the service %s", service)
+	case refused && method != "" && st.Message() == "method "+method:
+		return status.Errorf(st.Code(), "the server's %s does not have the method %s", service, method)
+	case st.Code() == codes.InvalidArgument && method == "" &&
+		strings.HasSuffix(st.Message(), " does not exist"): // the Rust crate
 		return status.Errorf(st.Code(), "the server does not have the service %s", service)
 	}
 	return err
 }
 
-func statusOf(se statusError) []byte { return statusJSON(ttrpc.StatusOf(se.error).Proto(), se.json) }
+func statusOf(se statusError) []byte { return statusJSON(plainStatus(se.error).Proto(), se.json) }
+
+// plainStatus is the status of an error, without the text "rpc error", which those have that wrap
+// one.
+func plainStatus(err error) *status.Status {
+	st := ttrpc.StatusOf(err)
+	var inner interface {
+		error
+		GRPCStatus() *status.Status
+	}
+	if errors.As(err, &inner) && st.Message() == inner.Error() {
+		return inner.GRPCStatus()
+	}
+	return st
+}
 
 // isConnection reports whether an error is a connection's, in place of one call's.
 func isConnection(err error) bool {

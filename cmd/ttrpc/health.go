@@ -66,7 +66,7 @@ func (h *healthFlags) run(ctx context.Context, args []string, std stdio) error {
 }
 
 func (h *healthFlags) failed(p *peer, err error) error {
-	return callError(p.timedOut(absent(err, "grpc.health.v1.Health"), "how it does", h.limit()), plainJSON)
+	return callError(p.explain(absent(err, "grpc.health.v1.Health", ""), "how it does", h.limit()), plainJSON)
 }
 
 func checkHealth(ctx context.Context, p *peer, service string, std stdio) error {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"strings"
@@ -69,14 +71,26 @@ func (in *input) next(md protoreflect.MessageDescriptor) (*dynamicpb.Message, er
 		return nil, err
 	}
 	if err != nil {
-		return nil, usagef("message %d of the input is no JSON: %w", in.n+1, err)
+		return nil, in.failed(err)
 	}
 	in.n++
 	m := dynamicpb.NewMessage(md)
 	if err := (protojson.UnmarshalOptions{Resolver: in.types}).Unmarshal(raw, m); err != nil {
-		return nil, usagef("message %d of the input is no %s: %w", in.n, md.FullName(), err)
+		return nil, usagef("message %d of the input is no %s: %w (ttrpc describe shows its fields)", in.n, md.FullName(), err)
 	}
 	return m, nil
+}
+
+// failed tells input that can't be read from such as is no JSON.
+func (in *input) failed(err error) error {
+	var syntax *json.SyntaxError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, &syntax), errors.Is(err, io.ErrUnexpectedEOF):
+		return usagef("message %d of the input is no JSON: %w", in.n+1, err)
+	}
+	return usagef("the input: %w", err)
 }
 
 // first returns the first message, and an empty one where there is no input.

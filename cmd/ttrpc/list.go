@@ -75,7 +75,7 @@ func (v *viewFlags) list(ctx context.Context, args []string, std stdio) error {
 	}
 	defer done()
 	if len(args) == 2 {
-		return listMethods(set, args[1], std)
+		return p.undescribed(listMethods(set, args[1], std), v.limit())
 	}
 	names, err := v.services(ctx, p, set)
 	for _, name := range names {
@@ -85,13 +85,9 @@ func (v *viewFlags) list(ctx context.Context, args []string, std stdio) error {
 }
 
 func listMethods(set *schema.Set, name string, std stdio) error {
-	d, err := set.Find(protoreflect.FullName(name))
+	sd, err := set.FindService(protoreflect.FullName(name))
 	if err != nil {
 		return err
-	}
-	sd, ok := d.(protoreflect.ServiceDescriptor)
-	if !ok {
-		return usagef("%s is no service", name)
 	}
 	for i := range sd.Methods().Len() {
 		fmt.Fprintf(std.out, "%s/%s\n", name, sd.Methods().Get(i).Name())
@@ -113,10 +109,10 @@ func (v *viewFlags) services(ctx context.Context, p *peer, set *schema.Set) ([]s
 			return names, nil
 		}
 		if isConnection(err) {
-			return nil, err
+			return nil, p.broken(err)
 		}
 		if ctx.Err() != nil {
-			return nil, v.timedOut(p, ctx.Err())
+			return nil, v.failed(p, ctx.Err())
 		}
 	}
 	all, err := set.Services()
@@ -135,18 +131,18 @@ func (v *viewFlags) services(ctx context.Context, p *peer, set *schema.Set) ([]s
 	}
 	switch {
 	case p != nil && ctx.Err() != nil:
-		return names, v.timedOut(p, ctx.Err())
+		return names, v.failed(p, ctx.Err())
 	case len(untold) != 0:
 		return nil, usagef("%s does not tell whether it has a service, as the blocking servers of the Rust crate. "+
 			"These were found, and can be tried: %s", p.address, strings.Join(untold, ", "))
 	case len(names) == 0:
-		return nil, &schema.NotFoundError{Name: "a service that the server has", Asked: set.Missing()}
+		return nil, set.NotFound("a service that the server has", nil)
 	}
 	return names, nil
 }
 
-func (v *viewFlags) timedOut(p *peer, err error) error {
-	return callError(p.timedOut(err, "which services it has", v.limit()), plainJSON)
+func (v *viewFlags) failed(p *peer, err error) error {
+	return callError(p.explain(err, "which services it has", v.limit()), plainJSON)
 }
 
 // serving is what a server tells of a service.

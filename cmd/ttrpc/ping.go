@@ -28,8 +28,9 @@ no harm. The first one connects before its time is measured.`,
 		setup: func(fs *flag.FlagSet) action {
 			p := new(pingFlags)
 			p.connectFlags.declare(fs)
-			fs.IntVar(&p.n, "n", 1, "ping `N` times; 0 is until it is interrupted")
-			fs.DurationVar(&p.interval, "interval", time.Second, "the `TIME` between two pings")
+			p.n, p.interval = 1, time.Second
+			fs.Var((*count)(&p.n), "n", "ping `N` times; 0 is until it is interrupted")
+			fs.Var((*span)(&p.interval), "interval", "the `TIME` between two pings")
 			return p.run
 		},
 	}
@@ -74,7 +75,7 @@ func (f *pingFlags) once(ctx context.Context, p *peer) (time.Duration, error) {
 	start := time.Now()
 	err := p.client.Call(ctx, "-", "-", new(emptypb.Empty), new(emptypb.Empty))
 	if !isRefusal(ttrpc.StatusOf(err).Code()) {
-		err = p.timedOut(err, "a ping", limit)
+		err = p.explain(err, "a ping", limit)
 		return 0, callError(err, plainJSON)
 	}
 	return time.Since(start), nil

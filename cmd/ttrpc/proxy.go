@@ -75,9 +75,11 @@ func (f *proxyFlags) run(ctx context.Context, args []string, std stdio) error {
 	}
 	dial, err := dialer.Of(args[1])
 	if err != nil {
-		return usageError{err}
+		return badAddress(err)
 	}
+	slow := slowTypes(std.err, args[1])
 	set, err := f.schemaOf(ctx, args[1])
+	slow.Stop()
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -10,6 +11,9 @@ import (
 	"os"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
+	"github.com/containerd/ttrpc"
 	"github.com/containerd/ttrpc/cmd/ttrpc/internal/frames"
 	"github.com/containerd/ttrpc/internal/dialer"
 )
@@ -32,7 +36,8 @@ answers: the exit code is 1 when one differs. With -listen it answers as the ser
 		setup: func(fs *flag.FlagSet) action {
 			r := new(replayFlags)
 			fs.StringVar(&r.listen, "listen", "", "play the server, on `LISTEN`: a path, unix:PATH, @NAME or tcp:HOST:PORT")
-			fs.DurationVar(&r.timeout, "timeout", patience, "the `TIME` that an answer may take")
+			r.timeout = patience
+			fs.Var((*span)(&r.timeout), "timeout", "the `TIME` that an answer may take")
 			return r.run
 		},
 	}
@@ -51,6 +56,9 @@ func (r *replayFlags) run(ctx context.Context, args []string, std stdio) error {
 	if err != nil {
 		return err
 	}
+	if len(all) == 0 {
+		return usagef("there are no frames in %s", args[0])
+	}
 	if r.listen != "" {
 		return playServer(ctx, r.listen, all, std)
 	}
@@ -61,7 +69,7 @@ func (r *replayFlags) run(ctx context.Context, args []string, std stdio) error {
 func (r *replayFlags) playClients(ctx context.Context, address string, all []*frames.Frame, std stdio) error {
 	dial, err := dialer.Of(address)
 	if err != nil {
-		return usageError{err}
+		return badAddress(err)
 	}
 	byConn := map[int][]*frames.Frame{}
 	var order []int
@@ -75,13 +83,16 @@ func (r *replayFlags) playClients(ctx context.Context, address string, all []*fr
 	for _, n := range order {
 		conn, err := dial(ctx, address)
 		if err != nil {
-			return connectionError{fmt.Errorf("no connection to %s: %w", address, err)}
+			return (&peer{address: address}).broken(fmt.Errorf("no connection to %s: %w", address, err))
 		}
-		p := &player{conn: conn, timeout: r.timeout, out: std.out, waiting: map[uint32][]*frames.Frame{}}
+		p := &player{
+			conn: conn, timeout: r.timeout, out: std.out,
+			waiting: map[uint32][]*frames.Frame{}, method: map[uint32]string{},
+		}
 		err = p.play(ctx, byConn[n])
 		conn.Close()
 		if err != nil {
-			return connectionError{fmt.Errorf("connection %d of the recording: %w", n, err)}
+			return connectionError{fmt.Errorf("%s, connection %d of the recording: %w", address, n, err)}
 		}
 		same, different = same+p.same, different+p.different
 	}
@@ -98,6 +109,7 @@ type player struct {
 	timeout         time.Duration
 	out             io.Writer
 	waiting         map[uint32][]*frames.Frame // what came before it was looked for, by its id
+	method          map[uint32]string          // of each call
 	same, different int
 }
 
@@ -106,6 +118,9 @@ func (p *player) play(ctx context.Context, recorded []*frames.Frame) error {
 	defer stop()
 	for _, want := range recorded {
 		if want.Dir == frames.ToServer {
+			if req := new(ttrpc.Request); want.Type == frames.Request && proto.Unmarshal(want.Data, req) == nil {
+				p.method[want.ID] = " of " + req.GetService() + "/" + req.GetMethod()
+			}
 			if _, err := p.conn.Write(want.Encode()); err != nil {
 				return err
 			}
@@ -116,11 +131,24 @@ func (p *player) play(ctx context.Context, recorded []*frames.Frame) error {
 		}
 		got, err := p.next(want.ID)
 		if err != nil {
-			return fmt.Errorf("the answer to call %d: %w", want.ID, err)
+			return fmt.Errorf("the answer to call %d%s: %w", want.ID, p.method[want.ID], p.reason(ctx, err))
 		}
 		p.compare(got, want)
 	}
 	return nil
+}
+
+// reason says what the failure to read means.
+func (p *player) reason(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return worded{ctx.Err(), "interrupted"}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return worded{err, fmt.Sprintf("nothing has come for %v (-timeout)", p.timeout)}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return worded{err, "the server has closed the connection"}
+	}
+	return err
 }
 
 // next returns the next frame of a call: calls are answered in any order.

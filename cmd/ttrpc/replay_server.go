@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
@@ -82,6 +83,11 @@ func (r *recording) take(req *ttrpc.Request) *recordedCall {
 	return best
 }
 
+// has reports whether a call of a service was recorded.
+func (r *recording) has(service string) bool {
+	return slices.ContainsFunc(r.calls, func(c *recordedCall) bool { return c.req.GetService() == service })
+}
+
 // playServer answers as recorded, until the context ends.
 func playServer(ctx context.Context, address string, all []*frames.Frame, std stdio) error {
 	l, err := listen(address)
@@ -148,6 +154,9 @@ func (r *recording) find(f *frames.Frame) (*recordedCall, *frames.Frame) {
 			return call, nil
 		}
 		text = fmt.Sprintf("no call of %s/%s was recorded", req.GetService(), req.GetMethod())
+		if !r.has(req.GetService()) {
+			text = "service " + req.GetService() // as servers say, so that list finds out what there is
+		}
 	}
 	st := &spb.Status{Code: int32(codes.Unimplemented), Message: text}
 	data, err := proto.Marshal(&ttrpc.Response{Status: st})

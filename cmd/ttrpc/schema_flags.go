@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -28,7 +27,7 @@ func (s *schemaFlags) declare(fs *flag.FlagSet) {
 	fs.Var(&s.dirs, "I", "a `DIR` in which -proto and what it imports are")
 	fs.Var(&s.protosets, "protoset", "a `FILE` of descriptors, as protoc -o writes it")
 	fs.Var(&s.binaries, "binary", "a Go program's `FILE`: the descriptors in it are used")
-	fs.IntVar(&s.pid, "pid", 0, "a process `PID`: likewise, out of the program that it runs")
+	fs.Var((*count)(&s.pid), "pid", "a process `PID`: likewise, out of the program that it runs")
 }
 
 const schemaHelp = `The types of messages come from -proto, -protoset, -binary, -pid, the server's reflection, the
@@ -62,7 +61,7 @@ func required(src schema.Source) schema.Source {
 func (s *schemaFlags) set(ctx context.Context, p *peer) *schema.Set {
 	sources := s.named()
 	if p != nil {
-		sources = append(sources, schema.Reflection(p.client), p.program(), schema.Builtin(), p.shimProgram())
+		sources = append(sources, p.source(schema.Reflection(p.client)), p.program(), schema.Builtin(), p.source(p.shimProgram()))
 	}
 	return schema.New(ctx, sources...)
 }
@@ -82,13 +81,9 @@ func findMethod(set *schema.Set, name string, choose func([]string) []string) (p
 		}
 		full = found
 	}
-	d, err := set.Find(full)
+	sd, err := set.FindService(full)
 	if err != nil {
-		return nil, err // maybe the connection's
-	}
-	sd, ok := d.(protoreflect.ServiceDescriptor)
-	if !ok {
-		return nil, usagef("%s is no service", full)
+		return nil, firstError(onlyService(set, name), err) // maybe the connection's
 	}
 	md := sd.Methods().ByName(protoreflect.Name(method))
 	if md == nil {
@@ -98,6 +93,16 @@ func findMethod(set *schema.Set, name string, choose func([]string) []string) (p
 		return nil, usagef("the messages of %s are not to be found: %s, %s", md.FullName(), md.Input().FullName(), md.Output().FullName())
 	}
 	return md, nil
+}
+
+// onlyService says so where a name is that of a service, for its last part is no method's.
+func onlyService(set *schema.Set, name string) error {
+	d, err := set.Known(protoreflect.FullName(name))
+	if sd, ok := d.(protoreflect.ServiceDescriptor); ok && err == nil {
+		return usagef("%s is a service, of which a method has to be given, as %s/%s; it has %s",
+			name, name, strings.Split(methodNames(sd), ", ")[0], methodNames(sd))
+	}
+	return nil
 }
 
 // cutMethod takes pkg.Service/Method, and pkg.Service.Method as grpcurl does.
@@ -127,7 +132,7 @@ func completeService(set *schema.Set, short string, choose func([]string) []stri
 	}
 	switch len(fits) {
 	case 0:
-		return "", usageError{&schema.NotFoundError{Name: "a service " + short, Asked: set.Missing()}}
+		return "", set.NotFound("a service "+short, set.NearServices(short))
 	case 1:
 		return protoreflect.FullName(fits[0]), nil
 	}
@@ -139,5 +144,5 @@ func methodNames(sd protoreflect.ServiceDescriptor) string {
 	for i := range sd.Methods().Len() {
 		names = append(names, string(sd.Methods().Get(i).Name()))
 	}
-	return fmt.Sprint(strings.Join(names, ", "))
+	return strings.Join(names, ", ")
 }

@@ -58,6 +58,9 @@ func (s *shimsFlags) run(ctx context.Context, args []string, std stdio) error {
 
 // ask returns a shim's pid and the time of its answer, or why there is none.
 func (s *shimsFlags) ask(ctx context.Context, b *bundle) string {
+	if b.wrong != nil {
+		return fmt.Sprintf("-\t%v", b.wrong)
+	}
 	if b.Protocol != "ttrpc" {
 		return "-\t-"
 	}
@@ -69,12 +72,12 @@ func (s *shimsFlags) ask(ctx context.Context, b *bundle) string {
 	}
 	defer p.close()
 	if _, err := p.shimPID(ctx); err != nil { // connects
-		return fmt.Sprintf("-\t%v", err)
+		return fmt.Sprintf("-\t%v", p.explain(err, "Connect", s.limit()))
 	}
 	start := time.Now()
 	pid, err := p.shimPID(ctx)
 	if err != nil {
-		return fmt.Sprintf("-\t%v", err)
+		return fmt.Sprintf("-\t%v", p.explain(err, "Connect", s.limit()))
 	}
 	return fmt.Sprintf("%d\t%v", pid, time.Since(start).Round(time.Microsecond))
 }

@@ -79,6 +79,7 @@ func TestShims(t *testing.T) {
 		"ns/gone/address":       "unix://" + dir + "/gone.sock",
 		"ns/g/bootstrap.json":   `{"version":3,"address":"unix:///x.sock","protocol":"grpc"}`,
 		"ns/other/file":         "",
+		"ns/bad/bootstrap.json": "broken",
 	} {
 		path := filepath.Join(dir, "root", file)
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
@@ -104,6 +105,8 @@ func TestShims(t *testing.T) {
 		{name: "shim old short", args: []string{"call", "-root", "DIR/root", "-shim", "ns/old", "Task/State"}},
 		{name: "shim address", args: []string{"call", "DIR/s.sock", "Task/State", "-d", `{"id":"x"}`}},
 		{name: "shim unknown", args: []string{"call", "-root", "DIR/root", "-shim", "ns/none", "Task/State"}},
+		{name: "shim and an address", args: []string{"call", "-root", "DIR/root", "-shim", "ns/new", "DIR/s.sock", "Task/State"}},
+		{name: "shim bad file", args: []string{"call", "-root", "DIR/root", "-shim", "ns/bad", "Task/State"}},
 		{name: "shim malformed", args: []string{"call", "-shim", "none", "Task/State"}},
 	})
 }

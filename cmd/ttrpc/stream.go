@@ -69,7 +69,8 @@ func (s *streamCall) fail(err error) error {
 	if errors.As(err, &usage) {
 		return err
 	}
-	return s.out.failed(s.peer.timedOut(err, s.name(), max(s.timeout, 0)))
+	err = absent(err, string(s.md.Parent().FullName()), string(s.md.Name()))
+	return s.out.failed(s.peer.explain(err, s.name(), max(s.timeout, 0)))
 }
 
 // open sends the request, which is the only message where the client does not stream.

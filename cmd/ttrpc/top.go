@@ -31,8 +31,9 @@ asks is among those shown.`,
 		setup: func(fs *flag.FlagSet) action {
 			t := new(topFlags)
 			t.connectFlags.declare(fs)
-			fs.IntVar(&t.n, "n", 0, "look `N` times; 0 is until it is interrupted")
-			fs.DurationVar(&t.interval, "interval", 2*time.Second, "the `TIME` between two looks")
+			fs.Var((*count)(&t.n), "n", "look `N` times; 0 is until it is interrupted")
+			t.interval = 2 * time.Second
+			fs.Var((*span)(&t.interval), "interval", "the `TIME` between two looks")
 			return t.run
 		},
 	}
@@ -70,7 +71,7 @@ func (t *topFlags) look(ctx context.Context, p *peer, w io.Writer) error {
 	defer cancel()
 	snapshot, err := debug.Snapshot(ctx, p.client)
 	if err != nil {
-		return callError(p.timedOut(absent(err, "ttrpc.debug.v1.Debug"), "what it is about", limit), plainJSON)
+		return callError(p.explain(absent(err, "ttrpc.debug.v1.Debug", ""), "what it is about", limit), plainJSON)
 	}
 	if isTerminal(w) {
 		fmt.Fprint(w, "\x1b[H\x1b[2J") // clears it
@@ -79,6 +80,9 @@ func (t *topFlags) look(ctx context.Context, p *peer, w io.Writer) error {
 }
 
 func isTerminal(w io.Writer) bool {
+	if checked, ok := w.(*checkedOutput); ok {
+		w = checked.w
+	}
 	file, ok := w.(*os.File)
 	if !ok {
 		return false

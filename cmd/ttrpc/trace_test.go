@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,6 +87,7 @@ func TestProxyAndReplay(t *testing.T) {
 		}
 	}
 	golden(t, "replay unknown", call("replay.sock", "Echo", `{"value":1}`))
+	golden(t, "replay list", runLine(t, dir, "", append([]string{"list", "DIR/replay.sock"}, proto...)...))
 	if code := end(); code != 0 {
 		t.Errorf("replay: exit code %d", code)
 	}
@@ -101,10 +103,20 @@ func TestReplayDiffers(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "calls.jsonl"), []byte(recorded), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "empty"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	silent, err := net.Listen("unix", filepath.Join(dir, "silent.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
 	checkLines(t, dir, []line{
 		{name: "replay differs", args: []string{"replay", "DIR/calls.jsonl", "DIR/chat.sock"}},
 		{name: "replay nobody", args: []string{"replay", "DIR/calls.jsonl", "DIR/none.sock"}},
 		{name: "replay no recording", args: []string{"replay", "testdata/chat.proto", "DIR/none.sock"}},
+		{name: "replay empty", args: []string{"replay", "DIR/empty", "DIR/chat.sock"}},
+		{name: "replay silent", args: []string{"replay", "DIR/calls.jsonl", "DIR/silent.sock", "-timeout", "10ms"}},
 		{name: "replay nothing", args: []string{"replay", "DIR/calls.jsonl"}},
 	})
 }
@@ -116,6 +128,8 @@ func TestDecode(t *testing.T) {
 		{name: "decode request", stdin: request, args: []string{"decode", "-hex", "-I", "testdata", "-proto", "chat.proto"}},
 		{name: "decode stranger", stdin: "HTTP/1.1 200 OK", args: []string{"decode"}},
 		{name: "decode goaway", stdin: "00000004 00000000 4300 00000005 00000000 00000001 0284", args: []string{"decode", "-hex"}},
+		{name: "decode cut off", stdin: "00000004 00000000 4300 00", args: []string{"decode", "-hex"}},
+		{name: "decode other JSON", stdin: `{"name":"x"}`, args: []string{"decode"}},
 		{name: "decode bad hex", stdin: "0g", args: []string{"decode", "-hex"}},
 	})
 }

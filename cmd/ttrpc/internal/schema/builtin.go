@@ -13,5 +13,5 @@ var containerd []byte
 // Builtin is containerd's services of shims, tasks and events.
 func Builtin() Source {
 	load := func(context.Context) (Files, error) { return decodeSet(containerd) }
-	return Source{Name: "what is built in", Load: load}
+	return Source{Name: "what is built in", Load: load, Common: true}
 }

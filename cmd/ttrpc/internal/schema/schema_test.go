@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -140,7 +141,7 @@ func TestSetErrors(t *testing.T) {
 	if _, err := s.Find("a.M"); err != nil {
 		t.Error(err)
 	}
-	if missing := s.Missing(); len(missing) != 1 {
+	if missing := s.NotFound("x", nil); len(missing.Asked) != 1 || len(missing.Had) != 1 {
 		t.Errorf("missing: %v", missing)
 	}
 	bad.Required = true
@@ -171,4 +172,28 @@ func TestBuiltin(t *testing.T) {
 func FuzzInImage(f *testing.F) {
 	f.Add([]byte("\x0a\x07a.proto\x12\x01a\x22\x03\x0a\x01Mb\x06proto3"))
 	f.Fuzz(func(_ *testing.T, image []byte) { InImage(image) })
+}
+
+func TestNear(t *testing.T) {
+	among := []string{
+		"a.example.v1.Things", "b.example.v1.Things", "a.example.v1.GetThingsRequest", "containerd.task.v2.Task",
+		"call", "list", "decode", "describe",
+	}
+	for meant, want := range map[string]string{
+		"a.example.v1.Thing":   "[a.example.v1.Things b.example.v1.Things]",
+		"a.exmple.v1.Things":   "[a.example.v1.Things b.example.v1.Things]",
+		"things":               "[a.example.v1.Things b.example.v1.Things]",
+		"GetThings":            "[a.example.v1.GetThingsRequest]",
+		"Tesk":                 "[containerd.task.v2.Task]",
+		"cal":                  "[call]",
+		"lst":                  "[list]",
+		"descrbe":              "[describe]",
+		"a.example.v1.Nothing": "[]",
+		"x":                    "[]",
+		"":                     "[]",
+	} {
+		if got := fmt.Sprint(Near(meant, among)); got != want {
+			t.Errorf("%s: got %s, want %s", meant, got, want)
+		}
+	}
 }

@@ -29,6 +29,8 @@ type Source struct {
 	Lookup func(context.Context, protoreflect.FullName) (Files, error)
 	// Required is a source that the user has named: its error is the Set's.
 	Required bool
+	// Common is a source that every Set has: what it does not have needs no mention.
+	Common bool
 }
 
 // Set is what all sources have, merged: of two files of one name, and of two that declare the same
@@ -49,6 +51,7 @@ type Set struct {
 	tried   map[string]bool                // files that are built, or being built, or can't be
 	absent  map[protoreflect.FullName]bool // what no source has
 	failed  []error                        // of sources that have nothing
+	loaded  []string                       // the names of sources that have something
 }
 
 // New returns the set of some sources. The context is the one with which sources are loaded.
@@ -95,31 +98,34 @@ func (s *Set) lookup(name protoreflect.FullName) (protoreflect.Descriptor, error
 	d, err := s.Known(name)
 	if err != nil {
 		s.mu.Lock()
-		defer s.mu.Unlock()
 		s.absent[name] = true
-		return nil, &NotFoundError{Name: string(name), Asked: slices.Clone(s.failed)}
+		s.mu.Unlock()
+		return nil, s.NotFound(string(name), s.near(name))
 	}
 	return d, nil
+}
+
+// FindService is Find of a service: where there is none of that name, other services are offered.
+func (s *Set) FindService(name protoreflect.FullName) (protoreflect.ServiceDescriptor, error) {
+	d, err := s.Find(name)
+	var missing *NotFoundError
+	if errors.As(err, &missing) {
+		missing.Near = s.NearServices(string(name))
+	}
+	if err != nil {
+		return nil, err
+	}
+	sd, ok := d.(protoreflect.ServiceDescriptor)
+	if !ok {
+		return nil, fmt.Errorf("%s is no service", name)
+	}
+	return sd, nil
 }
 
 func (s *Set) isAbsent(name protoreflect.FullName) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.absent[name]
-}
-
-// NotFoundError tells that no source has a symbol.
-type NotFoundError struct {
-	Name  string
-	Asked []error // why sources had nothing
-}
-
-func (e *NotFoundError) Error() string {
-	text := "nothing that was found describes " + e.Name
-	for _, err := range e.Asked {
-		text += "\n\t" + strings.ReplaceAll(err.Error(), "\n", " ")
-	}
-	return text + "\n(-proto, -protoset, -binary and -pid name further places)"
 }
 
 // Services returns all services, sorted by their names.
@@ -165,13 +171,6 @@ func (s *Set) knownServices() (all []protoreflect.ServiceDescriptor) {
 	return all
 }
 
-// Missing returns why sources that were asked had nothing.
-func (s *Set) Missing() []error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.failed)
-}
-
 // Files returns the files of all sources, in the order in which they were found.
 func (s *Set) Files() (*descriptorpb.FileDescriptorSet, error) {
 	err := s.loadAll()
@@ -213,10 +212,19 @@ func (s *Set) load() (bool, error) {
 		err = fmt.Errorf("%s: %w", src.Name, err)
 	}
 	s.add(files, err)
+	if err == nil && !src.Common {
+		s.had(src.Name)
+	}
 	if src.Required {
 		return true, err
 	}
 	return true, nil
+}
+
+func (s *Set) had(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loaded = append(s.loaded, name)
 }
 
 var errNothing = errors.New("there are no descriptors in it")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/bufbuild/protocompile"
 	"google.golang.org/grpc/codes"
@@ -26,7 +27,11 @@ func Proto(dirs, files []string) Source {
 		compiler := protocompile.Compiler{
 			Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: dirs}),
 		}
-		linked, err := compiler.Compile(ctx, files...)
+		names := make([]string, len(files))
+		for i, file := range files {
+			names[i] = nameWithin(dirs, file)
+		}
+		linked, err := compiler.Compile(ctx, names...)
 		if err != nil {
 			return nil, err
 		}
@@ -38,6 +43,23 @@ func Proto(dirs, files []string) Source {
 		return all, nil
 	}
 	return Source{Name: "-proto", Load: load, Required: true}
+}
+
+// nameWithin returns the name by which others import a file: one that is given with the folder that
+// it is in, as protoc takes it, loses that.
+func nameWithin(dirs []string, file string) string {
+	for _, dir := range dirs {
+		if _, err := os.Stat(filepath.Join(dir, file)); err == nil {
+			return file
+		}
+	}
+	for _, dir := range dirs {
+		rel, err := filepath.Rel(dir, file)
+		if _, statErr := os.Stat(file); err == nil && statErr == nil && filepath.IsLocal(rel) {
+			return filepath.ToSlash(rel)
+		}
+	}
+	return file
 }
 
 func withImports(all Files, file protoreflect.FileDescriptor, seen map[string]bool) Files {
