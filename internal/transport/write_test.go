@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containerd/ttrpc/internal/testkit"
 )
@@ -26,6 +27,38 @@ func TestShortWriteIsAFailure(t *testing.T) {
 		testkit.WantExactly(t, testkit.Wait(t, failed, "the failure"), io.ErrShortWrite)
 		_, err := tr.Post(frameOf(data(1, "x")))
 		testkit.WantExactly(t, err, io.ErrShortWrite)
+	}
+}
+
+// longConn's writes say that they have written more, as those of a conn may that encrypts.
+type longConn struct{ wrote chan string }
+
+func (longConn) LocalAddr() net.Addr              { return nil }
+func (longConn) RemoteAddr() net.Addr             { return nil }
+func (longConn) Read([]byte) (int, error)         { return 0, io.EOF }
+func (longConn) Close() error                     { return nil }
+func (longConn) SetDeadline(time.Time) error      { return nil }
+func (longConn) SetReadDeadline(time.Time) error  { return nil }
+func (longConn) SetWriteDeadline(time.Time) error { return nil }
+
+func (c longConn) Write(b []byte) (int, error) {
+	c.wrote <- string(b)
+	return len(b) + 16, nil
+}
+
+func TestWriteOfMoreIsNoFailure(t *testing.T) {
+	for _, size := range []int{0, 2 * messageSize} { // in one message, and in two
+		conn := longConn{make(chan string, 2)}
+		tr := newTransport(t, conn, Config{OnFail: func(err error) { t.Error(err) }})
+		f := data(1, strings.Repeat("x", size))
+		want := string(f.Bytes())
+		post(t, tr, f).Flush(true)
+		close(conn.wrote)
+		got := ""
+		for piece := range conn.wrote {
+			got += piece
+		}
+		testkit.Equal(t, got == want, true)
 	}
 }
 
