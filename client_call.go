@@ -91,7 +91,7 @@ func (c *Client) callIntercepted(
 // invoke is the Invoker at the end of the chain: what goes out is the Request as it stands now.
 func (c *Client) invoke(ctx context.Context, st *callStats, req *Request, resp *Response) error {
 	if err := ctx.Err(); err != nil {
-		return err
+		return c.notBegun(err)
 	}
 	if c.redial != nil {
 		return c.redial.repeat(ctx, func(c *Client) error { return c.invokeAgain(ctx, st, req, resp) })
@@ -167,10 +167,21 @@ func decodeReply(ctx context.Context, f *wire.Frame, resp any) (size int, err er
 func (c *Client) requestFrame(ctx context.Context, service, method string, e codec.Encoder, flags uint8) (*wire.Frame, error) {
 	timeout, err := timeLeft(ctx)
 	if err != nil {
-		return nil, err
+		return nil, c.notBegun(err)
 	}
 	md, _ := sharedMetadata(ctx)
 	return requestFrame(service, method, e, timeout, md, flags, c.maxSend)
+}
+
+// notBegun is the error of a call whose context has ended before the call begins. That the
+// connection has ended too says more, and programs look for it when they clean up.
+func (c *Client) notBegun(ended error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == connClosed {
+		return c.unsent(c.cause)
+	}
+	return ended
 }
 
 // timeLeft returns what a Request says of ctx's deadline, in nanoseconds,
@@ -240,13 +251,23 @@ func (c *Client) wait(ctx context.Context, s *stream) error {
 	select {
 	case <-s.ready:
 	case <-done:
-		if mine, posted := c.cancel(s.id, ctx.Err()); mine != nil {
+		err := contextEnd(ctx)
+		if mine, posted := c.cancel(s.id, err); mine != nil {
 			posted.Flush(false)
-			return ctx.Err()
+			return err
 		}
 		<-s.ready // somebody else has claimed it and is about to end it
 	}
 	return nil
+}
+
+// contextEnd is the error of a context whose Done is closed. A user's own type may have none, where
+// its Done is its own and its Err that of what it embeds.
+func contextEnd(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return context.Canceled
 }
 
 // send opens s with the frame f, which it takes.

@@ -1,0 +1,84 @@
+//go:build go1.25
+
+package ttrpc_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/containerd/ttrpc"
+)
+
+// What stands here are habits of programs that have been written for the original.
+
+// uxWithClient has f use a client of each kind, and tells what ends its connection.
+func uxWithClient(t *testing.T, f func(t *testing.T, c *ttrpc.Client, end func())) {
+	passOn := func(ctx context.Context, req *ttrpc.Request, resp *ttrpc.Response, _ *ttrpc.UnaryClientInfo, invoke ttrpc.Invoker) error {
+		return invoke(ctx, req, resp)
+	}
+	for name, opts := range map[string][]ttrpc.ClientOpts{
+		"plain": nil, "intercepted": {ttrpc.WithUnaryClientInterceptor(passOn)},
+	} {
+		t.Run(name+", closed", func(t *testing.T) {
+			c := uxServe(t, nil).client(opts...)
+			f(t, c, func() { uxCheck(t, c.Close()) })
+		})
+		t.Run(name+", server closed", func(t *testing.T) {
+			s := uxServe(t, nil)
+			c := s.client(opts...)
+			f(t, c, func() {
+				uxCheck(t, s.Close())
+				uxCheck(t, c.UserOnCloseWait(context.Background()))
+			})
+		})
+	}
+}
+
+// Who cleans up looks for ErrClosed, also where the time for that is over: the peer is gone.
+func TestEndedContextOnAClosedClient(t *testing.T) {
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	expired, cancelExpired := context.WithDeadline(context.Background(), time.Now().Add(-time.Second))
+	defer cancelExpired()
+	uxWithClient(t, func(t *testing.T, c *ttrpc.Client, end func()) {
+		if _, err := uxCall(cancelled, c, "echo", "x"); err != context.Canceled {
+			t.Error("while the connection is up:", err)
+		}
+		end()
+		for _, ctx := range []context.Context{cancelled, expired} {
+			if _, err := uxCall(ctx, c, "echo", "x"); err != ttrpc.ErrClosed {
+				t.Errorf("%v: a call's error is %v", ctx, err)
+			}
+			if _, err := c.NewStream(ctx, uxBoth, uxService, "chat", nil); err != ttrpc.ErrClosed {
+				t.Errorf("%v: a stream's error is %v", ctx, err)
+			}
+		}
+	})
+}
+
+// uxHalfContext has a Done of its own, and of its parent an Err that knows nothing of it.
+type uxHalfContext struct {
+	context.Context
+	done chan struct{}
+}
+
+func (c uxHalfContext) Done() <-chan struct{} { return c.done }
+
+// Such a context ends a call as any other does.
+func TestContextWithoutErr(t *testing.T) {
+	conn, p := uxRawServer(t)
+	c := ttrpc.NewClient(conn)
+	defer c.Close()
+	ctx := uxHalfContext{context.Background(), make(chan struct{})}
+	called := make(chan error, 1)
+	go func() {
+		_, err := uxCall(ctx, c, "echo", "x")
+		called <- err
+	}()
+	p.recv()
+	close(ctx.done)
+	if err := <-called; err != context.Canceled {
+		t.Error("the call's error is", err)
+	}
+}
