@@ -74,10 +74,9 @@ type callContext struct {
 func (c *callContext) Value(key any) any {
 	switch key.(type) {
 	case metadataKey:
-		if c.md == nil {
-			return nil
+		if c.md != nil { // or else Serve's context may have some
+			return c.md
 		}
-		return c.md
 	case callKey:
 		return c
 	}

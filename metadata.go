@@ -63,8 +63,9 @@ func (m MD) Clone() MD {
 	return clone
 }
 
-// GetMetadata returns a copy of the metadata of a context: what the client sent, in a handler, or
-// what WithMetadata attached. The copy is the caller's to change.
+// GetMetadata returns a copy of the metadata of a context: what WithMetadata attached, or in a
+// handler what the client sent. Where that is nothing it is what Serve's context has. The copy is
+// the caller's to change.
 func GetMetadata(ctx context.Context) (MD, bool) {
 	md, ok := sharedMetadata(ctx)
 	return md.Clone(), ok

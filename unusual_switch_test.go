@@ -4,6 +4,8 @@ package ttrpc_test
 
 import (
 	"context"
+	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -80,5 +82,44 @@ func TestContextWithoutErr(t *testing.T) {
 	close(ctx.done)
 	if err := <-called; err != context.Canceled {
 		t.Error("the call's error is", err)
+	}
+}
+
+// A handler finds the metadata of Serve's context where its client has sent none: containerd's
+// shims have their namespace there.
+func TestMetadataOfServesContext(t *testing.T) {
+	look := func(ctx context.Context) string {
+		md, ok := ttrpc.GetMetadata(ctx)
+		return fmt.Sprint(md, ok)
+	}
+	desc := &ttrpc.ServiceDesc{
+		Methods: map[string]ttrpc.Method{
+			"look": uxUnary(func(ctx context.Context, _ string) (string, error) { return look(ctx), nil }),
+		},
+		Streams: map[string]ttrpc.Stream{"look": {StreamingServer: true, Handler: func(ctx context.Context, ss ttrpc.StreamServer) (any, error) {
+			return uxText(look(ctx)), nil
+		}}},
+	}
+	server, err := ttrpc.NewServer()
+	uxCheck(t, err)
+	server.RegisterService(uxService, desc)
+	s := &uxServer{server, t, filepath.Join(t.TempDir(), "s")}
+	s.listen(ttrpc.WithMetadata(context.Background(), ttrpc.MD{"namespace": {"default"}}))
+	c := s.client()
+	limited, cancel := context.WithTimeout(context.Background(), time.Hour)
+	defer cancel()
+	for _, test := range []struct {
+		ctx  context.Context
+		want string
+	}{
+		{context.Background(), "map[namespace:[default]] true"},
+		{limited, "map[namespace:[default]] true"},
+		{ttrpc.WithMetadata(limited, ttrpc.MD{}), "map[namespace:[default]] true"},
+		{ttrpc.WithMetadata(limited, ttrpc.MD{"own": {"1"}}), "map[own:[1]] true"},
+	} {
+		out, err := uxCall(test.ctx, c, "look", "")
+		if err != nil || out != test.want {
+			t.Errorf("a call has %s, error %v, want %s", out, err, test.want)
+		}
 	}
 }
