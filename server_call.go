@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/containerd/ttrpc/internal/transport"
@@ -221,6 +222,9 @@ func (call *serverCall) errorFrame(err error) *wire.Frame {
 	st := handlerStatus(err)
 	if call.stats != nil {
 		call.stats.end(status.ErrorProto(st))
+	}
+	if st.Code == int32(codes.OK) && call.stream != nil && call.method.streamingServer {
+		return wire.EndFrame() // a Response that succeeds has a message, which there is none of
 	}
 	return statusFrame(st, call.sc.server.maxSend)
 }

@@ -5,9 +5,13 @@ package ttrpc_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/containerd/ttrpc"
 )
@@ -120,6 +124,38 @@ func TestMetadataOfServesContext(t *testing.T) {
 		out, err := uxCall(test.ctx, c, "look", "")
 		if err != nil || out != test.want {
 			t.Errorf("a call has %s, error %v, want %s", out, err, test.want)
+		}
+	}
+}
+
+// uxFine is an error whose status is none.
+type uxFine struct{}
+
+func (uxFine) Error() string              { return "fine" }
+func (uxFine) GRPCStatus() *status.Status { return status.New(codes.OK, "fine") }
+
+// A handler's error may have the status OK: its call has succeeded, with no message that nobody has
+// sent.
+func TestP33ErrorWhoseStatusIsOK(t *testing.T) {
+	fine := func(context.Context, ttrpc.StreamServer) (any, error) { return uxText("dropped"), uxFine{} }
+	s := uxServe(t, &ttrpc.ServiceDesc{
+		Methods: map[string]ttrpc.Method{"fine": func(context.Context, func(any) error) (any, error) { return uxText("dropped"), uxFine{} }},
+		Streams: map[string]ttrpc.Stream{
+			"down": {Handler: fine, StreamingServer: true},
+			"both": {Handler: fine, StreamingServer: true, StreamingClient: true},
+			"up":   {Handler: fine, StreamingClient: true},
+		},
+	})
+	c := s.client()
+	if out, err := uxCall(context.Background(), c, "fine", ""); out != "" || err != nil {
+		t.Errorf("a call returns %q, error %v", out, err)
+	}
+	for method, want := range map[string]error{"down": io.EOF, "both": io.EOF, "up": nil} {
+		desc := &ttrpc.StreamDesc{StreamingClient: method != "down", StreamingServer: method != "up"}
+		stream, err := c.NewStream(context.Background(), desc, uxService, method, uxText("x"))
+		uxCheck(t, err)
+		if err := stream.RecvMsg(uxText("")); err != want {
+			t.Errorf("%s: RecvMsg returns %v", method, err)
 		}
 	}
 }
