@@ -56,7 +56,7 @@ var unaryCases = []struct {
 	{"metadata", 9, nil, func(testing.TB) context.Context { return ttrpc.WithMetadata(bg, ttrpc.MD{"key": {"value"}}) }},
 	{"deadline and metadata", 10, nil, func(t testing.TB) context.Context { return ttrpc.WithMetadata(hour(t), ttrpc.MD{"key": {"value"}}) }},
 	{"client interceptor", 12, []any{ttrpc.WithUnaryClientInterceptor(passOn)}, func(testing.TB) context.Context { return bg }},
-	{"server interceptor", 4, []any{ttrpc.WithUnaryServerInterceptor(
+	{"server interceptor", 5, []any{ttrpc.WithUnaryServerInterceptor(
 		func(ctx context.Context, u ttrpc.Unmarshaler, _ *ttrpc.UnaryServerInfo, m ttrpc.Method) (any, error) {
 			return m(ctx, u)
 		})}, func(testing.TB) context.Context { return bg }},

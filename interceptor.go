@@ -91,26 +91,46 @@ func chainClientStream(outer, inner ClientStreamInterceptor) ClientStreamInterce
 	}
 }
 
-// intercept composes the chain around a method, once, at its registration.
+// intercept composes the chain around a method, once, at its registration. Each call has an info of
+// its own, which its interceptors share: one may change it.
 func (m Method) intercept(chain []UnaryServerInterceptor, name string) Method {
-	info := &UnaryServerInfo{FullMethod: name}
-	for i := len(chain) - 1; i >= 0; i-- {
-		next, interceptor := m, chain[i]
-		m = func(ctx context.Context, unmarshal func(any) error) (any, error) {
-			return interceptor(ctx, unmarshal, info, next)
-		}
+	if len(chain) == 0 {
+		return m
 	}
-	return m
+	return func(ctx context.Context, unmarshal func(any) error) (any, error) {
+		info := &UnaryServerInfo{FullMethod: name}
+		return chain[0](ctx, unmarshal, info, m.behind(chain[1:], info))
+	}
 }
 
-func (h StreamHandler) intercept(chain []StreamServerInterceptor, info *StreamServerInfo) StreamHandler {
-	for i := len(chain) - 1; i >= 0; i-- {
-		next, interceptor := h, chain[i]
-		h = func(ctx context.Context, stream StreamServer) (any, error) {
-			return interceptor(ctx, stream, info, next)
-		}
+// behind is the method as the interceptor before these calls it.
+func (m Method) behind(chain []UnaryServerInterceptor, info *UnaryServerInfo) Method {
+	if len(chain) == 0 {
+		return m
 	}
-	return h
+	return func(ctx context.Context, unmarshal func(any) error) (any, error) {
+		return chain[0](ctx, unmarshal, info, m.behind(chain[1:], info))
+	}
+}
+
+// intercept is the same for streams.
+func (h StreamHandler) intercept(chain []StreamServerInterceptor, info StreamServerInfo) StreamHandler {
+	if len(chain) == 0 {
+		return h
+	}
+	return func(ctx context.Context, stream StreamServer) (any, error) {
+		info := info
+		return chain[0](ctx, stream, &info, h.behind(chain[1:], &info))
+	}
+}
+
+func (h StreamHandler) behind(chain []StreamServerInterceptor, info *StreamServerInfo) StreamHandler {
+	if len(chain) == 0 {
+		return h
+	}
+	return func(ctx context.Context, stream StreamServer) (any, error) {
+		return chain[0](ctx, stream, info, h.behind(chain[1:], info))
+	}
 }
 
 // RecoveryFunc turns the panic of a handler into the error that its call answers with. method is

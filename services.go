@@ -109,7 +109,7 @@ func (svc *service) compose(name string, handler Method, stream Stream, of ident
 		m.unary = handler.intercept(svc.config.unaryInterceptors, m.name)
 	} else {
 		m.streamingClient, m.streamingServer = stream.StreamingClient, stream.StreamingServer
-		m.stream = stream.Handler.intercept(svc.config.streamInterceptors, &StreamServerInfo{
+		m.stream = stream.Handler.intercept(svc.config.streamInterceptors, StreamServerInfo{
 			FullMethod: m.name, StreamingClient: m.streamingClient, StreamingServer: m.streamingServer,
 		})
 	}

@@ -159,3 +159,36 @@ func TestP33ErrorWhoseStatusIsOK(t *testing.T) {
 		}
 	}
 }
+
+// An interceptor may change what it is told of its call: those behind it are told that, and other
+// calls are not.
+func TestServerInterceptorsOwnInfo(t *testing.T) {
+	var told []string
+	change := func(ctx context.Context, unmarshal ttrpc.Unmarshaler, info *ttrpc.UnaryServerInfo, method ttrpc.Method) (any, error) {
+		told = append(told, info.FullMethod)
+		info.FullMethod += "!"
+		return method(ctx, unmarshal)
+	}
+	changeStream := func(ctx context.Context, ss ttrpc.StreamServer, info *ttrpc.StreamServerInfo, handler ttrpc.StreamHandler) (any, error) {
+		told = append(told, info.FullMethod)
+		info.FullMethod += "!"
+		return handler(ctx, ss)
+	}
+	c := uxServe(t, nil,
+		ttrpc.WithChainUnaryServerInterceptor(change, change),
+		ttrpc.WithChainStreamServerInterceptor(changeStream, changeStream)).client()
+	for range 2 {
+		_, err := uxCall(context.Background(), c, "echo", "x")
+		uxCheck(t, err)
+		stream, err := c.NewStream(context.Background(), uxBoth, uxService, "chat", nil)
+		uxCheck(t, err)
+		uxCheck(t, stream.CloseSend())
+		if err := stream.RecvMsg(uxText("")); err != io.EOF {
+			t.Error(err)
+		}
+	}
+	once := []string{"/" + uxService + "/echo", "/" + uxService + "/echo!", "/" + uxService + "/chat", "/" + uxService + "/chat!"}
+	if want := append(once, once...); fmt.Sprint(told) != fmt.Sprint(want) {
+		t.Errorf("told %v, want %v", told, want)
+	}
+}
