@@ -99,6 +99,9 @@ func (s *Server) connClosed(sc *serverConn) {
 // A handler may call it with its own context, or one that is derived from it:
 // its own call is not waited for then.
 func (s *Server) Shutdown(ctx context.Context) error {
+	if ctx == nil { // the original takes it, where there is nothing to wait for
+		ctx = context.Background()
+	}
 	open, failed := s.conns.Close()
 	for _, sc := range open {
 		sc.drain()

@@ -4,6 +4,7 @@ package ttrpc_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -190,5 +191,18 @@ func TestServerInterceptorsOwnInfo(t *testing.T) {
 	once := []string{"/" + uxService + "/echo", "/" + uxService + "/echo!", "/" + uxService + "/chat", "/" + uxService + "/chat!"}
 	if want := append(once, once...); fmt.Sprint(told) != fmt.Sprint(want) {
 		t.Errorf("told %v, want %v", told, want)
+	}
+}
+
+// Without a context Shutdown has no bound.
+func TestShutdownWithoutContext(t *testing.T) {
+	s := uxServe(t, nil)
+	c := s.client()
+	_, err := uxCall(context.Background(), c, "echo", "x")
+	uxCheck(t, err)
+	var none context.Context
+	uxCheck(t, s.Shutdown(none))
+	if _, err := uxCall(context.Background(), c, "echo", "x"); !errors.Is(err, ttrpc.ErrClosed) {
+		t.Error("a call afterwards:", err)
 	}
 }
