@@ -45,7 +45,8 @@ type conn struct {
 //	connDraining   the last call is answered                    connFlushing
 //	any            all is written, a failure, Close             connClosed
 //
-// A client's connection is never in the first nor in the fourth; GoAway brings it into the third.
+// A client's connection is never in the first nor in the fourth. GoAway brings it into the third,
+// and so does a refusal where Dial made it; such a one is closed when its last call has ended.
 type connState uint8
 
 const (

@@ -185,6 +185,9 @@ func (c *Client) Ping(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
+	if err := c.t.WaitSpace(ctx); err != nil {
+		return err // or Pings without end would pile up for a server that takes none
+	}
 	return c.alive.Ping(ctx)
 }
 
@@ -253,10 +256,34 @@ func (c *Client) removeLocked(id uint32) *stream {
 	if call == nil {
 		return nil
 	}
-	if c.nextID > math.MaxUint32 && len(c.calls) == 0 {
-		go c.fail(ErrStreamIDsExhausted)
-	}
+	c.endIfDoneLocked()
 	return call.receiver()
+}
+
+// endIfDoneLocked ends a connection on which no call is in flight, nor can be any more. One of
+// NewClient is its server's to close, or its user's.
+func (c *Client) endIfDoneLocked() {
+	switch {
+	case len(c.calls) > 0:
+	case c.nextID > math.MaxUint32:
+		go c.fail(ErrStreamIDsExhausted)
+	case c.redialed && c.state == connDraining:
+		go c.fail(transport.ErrDone)
+	}
+}
+
+// leave has the connection take no further calls, and end with the last of those in flight.
+func (c *Client) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drainLocked()
+	c.endIfDoneLocked()
+}
+
+func (c *Client) drainLocked() {
+	if c.state == connOpen {
+		c.state, c.highest = connDraining, math.MaxUint32
+	}
 }
 
 // endCall ends a call with an error, if it is still there.

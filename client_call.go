@@ -317,9 +317,7 @@ func (c *Client) usableLocked() error {
 		return errGoneAway
 	}
 	if c.nextID > math.MaxUint32 {
-		if len(c.calls) == 0 {
-			go c.fail(ErrStreamIDsExhausted)
-		}
+		c.endIfDoneLocked()
 		return c.unsent(ErrStreamIDsExhausted)
 	}
 	return nil

@@ -2,7 +2,6 @@ package ttrpc
 
 import (
 	"context"
-	"math"
 
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
@@ -47,9 +46,7 @@ func (c *Client) goAway(last uint32) {
 func (c *Client) dropAbove(last uint32) (late []*stream) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state == connOpen {
-		c.state, c.highest = connDraining, math.MaxUint32
-	}
+	c.drainLocked()
 	if last >= c.highest {
 		return nil
 	}
@@ -62,6 +59,7 @@ func (c *Client) dropAbove(last uint32) (late []*stream) {
 			c.highest = max(c.highest, id)
 		}
 	}
+	c.endIfDoneLocked()
 	return late
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -345,4 +346,22 @@ func TestP68KeepaliveBesideABacklog(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Pings that nobody reads do not pile up: the next one waits for space, as a call does.
+func TestP68PingsAreBehindTheBacklogsBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe() // which holds nothing
+		defer far.Close()
+		c := ttrpc.NewClient(near, ttrpc.WithClientExtensions(ttrpc.ExtensionsAssumed), ttrpc.WithClientWriteBacklog(kib))
+		t.Cleanup(func() { c.Close() })
+		for range 1000 {
+			ctx, stop := context.WithTimeout(bg, time.Second)
+			wantExactly(t, c.Ping(ctx), context.DeadlineExceeded)
+			stop()
+		}
+		if n := c.Snapshot().Conns[0].Backlog; n > kib+100 {
+			t.Error(n, "bytes wait to be written")
+		}
+	})
 }

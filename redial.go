@@ -22,6 +22,7 @@ func (r *reconnector) start(ctx context.Context) {
 		Connect: r.connect,
 		Timeout: r.connectTimeout,
 		Close:   func(c *Client) { c.Close() },
+		Leave:   (*Client).leave,
 		Refusal: func(err error) error {
 			if !NotSent(err) {
 				return nil

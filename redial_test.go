@@ -604,3 +604,72 @@ func TestRedialLeavesAConnectionThatCannotBeWritten(t *testing.T) {
 		equal(t, p.dialled(), 2)
 	})
 }
+
+// A connection that takes no further calls is closed when its last call has ended, though its
+// server keeps it open: it would stay for ever, and one more for each shutdown.
+func TestRedialClosesConnectionsThatItHasLeft(t *testing.T) {
+	for name, last := range map[string]func(id uint32) rawFrame{
+		"GoAway":  func(uint32) rawFrame { return goAway(1) },
+		"GoAway0": func(uint32) rawFrame { return goAway(0) },
+		"refusal": func(id uint32) rawFrame { return refusal(id, codes.Unavailable, "ttrpc: server closed") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				peers := make(chan *rawPeer, 10)
+				c, err := ttrpc.Dial(bg, "", exact, ttrpc.WithClientExtensions(ttrpc.ExtensionsAssumed),
+					ttrpc.WithDialer(func(context.Context, string) (net.Conn, error) {
+						near, far := pipePair(t)
+						peers <- newRawPeer(t, far)
+						return near, nil
+					}))
+				check(t, err)
+				defer c.Close()
+				for range 3 {
+					held := goCall(bg, c, "hold", "x")
+					p := <-peers
+					first, _ := p.recvRequest()
+					p.want(hello(first.id))
+					quick := goCall(bg, c, "echo", "x")
+					f, _ := p.recvRequest()
+					p.send(answer(f.id, "x"))
+					check(t, <-quick)
+					refused := goCall(bg, c, "echo", "x")
+					f, _ = p.recvRequest()
+					p.send(last(f.id))
+					next := <-peers
+					if name == "GoAway0" { // which leaves no call there
+						p.wantEnd()
+						p = next
+						p.answerAll(2)
+						check(t, <-held)
+					} else {
+						synctest.Wait()
+						equal(t, len(c.Snapshot().Conns), 2)
+						next.answerAll(1)
+						p.send(answer(first.id, "x"))
+						check(t, <-held)
+						p.wantEnd()
+						p = next
+					}
+					check(t, <-refused)
+					synctest.Wait()
+					equal(t, len(c.Snapshot().Conns), 1)
+					p.Close()
+					synctest.Wait()
+				}
+			})
+		})
+	}
+}
+
+// answerAll answers the first calls on a connection of a client that says Hello with the first.
+func (p *rawPeer) answerAll(n int) {
+	p.t.Helper()
+	for i := range n {
+		f, _ := p.recvRequest()
+		if i == 0 {
+			p.want(hello(f.id))
+		}
+		p.send(answer(f.id, "x"))
+	}
+}

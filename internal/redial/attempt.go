@@ -52,12 +52,19 @@ func (r *Redialer[C]) useLocked(l *link[C]) {
 	r.toLocked(Ready, nil)
 }
 
-// leave has no further calls go to a connection that has refused one.
+// leave has no further calls go to a connection that has refused one. Its server may keep it open
+// for as long as it likes.
 func (r *Redialer[C]) leave(l *link[C], why error) {
+	r.lose(l, fmt.Errorf("the connection takes no further calls: %w", why))
+	r.config.Leave(l.conn)
+}
+
+// lose ends the use of a connection, if it is the one that is used.
+func (r *Redialer[C]) lose(l *link[C], why error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ready.Load() == l {
-		r.lostLocked(l, fmt.Errorf("the connection takes no further calls: %w", why))
+		r.lostLocked(l, why)
 	}
 }
 

@@ -19,6 +19,9 @@ type Config[C any] struct {
 	Connect func(ctx context.Context, ended func(why error)) (C, error)
 	Timeout time.Duration // of an attempt; 0: none
 	Close   func(C)       // closes a connection
+	// Leave has a connection close that gets no further calls, once those on it have ended. It may be
+	// called more than once for one.
+	Leave func(C)
 	// Refusal is why a connection has not sent a call, by the call's error; nil: it may have.
 	Refusal func(err error) error
 

@@ -31,12 +31,18 @@ type place struct {
 	last  *conn
 	dials int
 	told  []string
+	left  []*conn
 }
 
 func newPlace(t *testing.T, config Config[*conn]) *place {
 	p := &place{up: true}
 	config.Connect = p.connect
 	config.Close = func(c *conn) { c.ended(errEnded) }
+	config.Leave = func(c *conn) {
+		p.test.Lock()
+		defer p.test.Unlock()
+		p.left = append(p.left, c)
+	}
 	config.Refusal = func(err error) error {
 		if err == errRefused {
 			return err
@@ -168,6 +174,9 @@ func TestACallThatWasRefusedIsMadeAgain(t *testing.T) {
 		p.wantTold(t, "Connecting", "Ready", "Idle: the connection takes no further calls: refused", "Connecting", "Ready")
 		if _, all := p.Connections(); len(all) != 2 {
 			t.Error(len(all), "connections have not ended")
+		}
+		if !slices.Equal(p.left, []*conn{first}) {
+			t.Error(len(p.left), "connections are to close when their calls have ended")
 		}
 		first.ended(errEnded)
 		p.wantTold(t)
