@@ -104,25 +104,3 @@ func newCallContext() *callContext {
 	}
 	return c
 }
-
-// maxOutlived is how many contexts of a connection are kept for goroutines that unary handlers have
-// left behind, each of some 300 bytes.
-const maxOutlived = 256
-
-// outlived are contexts, without a deadline, whose methods have returned, the latest. A goroutine
-// may wait for their end, which is the connection's, and nothing tells when none does any more.
-type outlived struct {
-	kept   []*callContext
-	oldest int // in kept, once that is full
-}
-
-// add keeps a context and returns the one that is kept no longer.
-func (o *outlived) add(c *callContext) (out *callContext) {
-	if len(o.kept) < maxOutlived {
-		o.kept = append(o.kept, c)
-		return nil
-	}
-	out, o.kept[o.oldest] = o.kept[o.oldest], c
-	o.oldest = (o.oldest + 1) % maxOutlived
-	return out
-}

@@ -42,8 +42,8 @@ func ForgetTakeOvers(s *Server) {
 }
 
 func eachBrevity(s *Server, f func(b *brevity)) {
-	for _, svc := range *s.registry.services.Load() {
-		for _, m := range *svc.composed.Load() {
+	for _, svc := range s.registry.services.All() {
+		for _, m := range svc.composed.All() {
 			f(&m.brevity)
 		}
 	}

@@ -18,8 +18,8 @@ const modulePath = "github.com/containerd/ttrpc"
 // may use those before it and nothing of those behind it. One that does not exist is held as soon
 // as it does.
 var layers = []string{"internal/peercred", "internal/codec", "internal/callctx", "internal/streamids", "internal/threads",
-	"internal/unixsocket", "internal/conns", "internal/handshake", "internal/notify", "internal/redial", "internal/flow", "internal/wire",
-	"internal/transport", "internal/peer", "internal/reader", "."}
+	"internal/unixsocket", "internal/conns", "internal/cowmap", "internal/handshake", "internal/notify", "internal/redial",
+	"internal/flow", "internal/wire", "internal/transport", "internal/peer", "internal/reader", "."}
 
 // TestLayersImports holds that no layer names one above it, be it by way of other packages, in
 // its tests too, and that no packages import each other in a circle.

@@ -51,9 +51,7 @@ func (s *Server) RegisterService(name string, desc *ServiceDesc) {
 	if desc == nil {
 		desc = &ServiceDesc{}
 	}
-	svc := &service{config: &s.serverConfig, name: name, desc: desc}
-	svc.composed.Store(&map[string]*method{})
-	s.registry.add(svc)
+	s.registry.add(&service{config: &s.serverConfig, name: name, desc: desc})
 }
 
 // Services returns what is registered at the moment, by the services' names. The maps of each
@@ -62,10 +60,8 @@ func (s *Server) RegisterService(name string, desc *ServiceDesc) {
 // these at the same time.
 func (s *Server) Services() map[string]ServiceDesc {
 	services := map[string]ServiceDesc{}
-	if registered := s.registry.services.Load(); registered != nil {
-		for name, svc := range *registered {
-			services[name] = ServiceDesc{Methods: maps.Clone(svc.desc.Methods), Streams: maps.Clone(svc.desc.Streams)}
-		}
+	for name, svc := range s.registry.services.All() {
+		services[name] = ServiceDesc{Methods: maps.Clone(svc.desc.Methods), Streams: maps.Clone(svc.desc.Streams)}
 	}
 	return services
 }
@@ -130,21 +126,15 @@ const flushGrace = 100 * time.Millisecond
 
 // awaitFlushed reports whether everybody has been answered.
 // Answers that are about to be written get a moment.
-func (s *Server) awaitFlushed() bool {
-	timer := time.NewTimer(flushGrace)
-	defer timer.Stop()
-	for {
-		more := s.progress.Wait()
-		answered, written := s.isAnswered()
-		if !answered || written {
-			return answered
-		}
-		select {
-		case <-more:
-		case <-timer.C:
-			return false
-		}
-	}
+func (s *Server) awaitFlushed() (answered bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), flushGrace)
+	defer cancel()
+	err := s.progress.Await(ctx, func() (done bool) {
+		var written bool
+		answered, written = s.isAnswered()
+		return !answered || written
+	})
+	return answered && err == nil
 }
 
 func (s *Server) isAnswered() (answered, written bool) {
@@ -163,17 +153,9 @@ func (s *Server) shutdownWithin(ctx context.Context, sc *serverConn) error {
 	sc.waitsForSelf(own, 1)
 	defer sc.waitsForSelf(own, -1)
 	s.progress.Signal()
-	for {
-		more := s.progress.Wait()
-		if !slices.ContainsFunc(s.conns.Open(), func(sc *serverConn) bool { return !sc.isQuiet() }) {
-			return nil
-		}
-		select {
-		case <-more:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+	return s.progress.Await(ctx, func() bool {
+		return !slices.ContainsFunc(s.conns.Open(), func(sc *serverConn) bool { return !sc.isQuiet() })
+	})
 }
 
 // Close closes listeners and connections at once. Calls in flight are cut: their clients get

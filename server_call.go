@@ -289,7 +289,7 @@ func (call *serverCall) endContext() {
 	case call.stream != nil || call.timeout != 0:
 		call.own.Cancel(context.Canceled)
 	case call.own.Leave():
-		call.sc.keep(call.own)
+		call.sc.outlived.Keep(&call.own.Context)
 	}
 }
 

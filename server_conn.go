@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/containerd/ttrpc/internal/callctx"
 	"github.com/containerd/ttrpc/internal/streamids"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
@@ -24,9 +25,10 @@ type serverConn struct {
 	over   chan struct{}   // closed when it counts as closed; nil unless ServeConn waits for that
 	stats  connStats
 
-	ids        streamids.Set // of the Requests so far; the reader's
-	own        *serverCall   // what a worker that reads has read for itself; the reader's
-	inlineConn               //inline:
+	outlived   callctx.Outlived // of unary calls, for goroutines that handlers have left behind
+	ids        streamids.Set    // of the Requests so far; the reader's
+	own        *serverCall      // what a worker that reads has read for itself; the reader's
+	inlineConn                  //inline:
 
 	// The lock of conn guards all below. The connection is over when it is closed and running is 0.
 	running    int    // handlers that have not returned, and the connection's goroutine
@@ -37,7 +39,6 @@ type serverConn struct {
 	ctx        *connContext
 	cancel     context.CancelFunc // ends ctx, the parent of calls' contexts; nil until one is needed
 	handshake  any                // what the handshake has returned beside the conn
-	outlived   outlived
 }
 
 func newServerConn(s *Server, ctx context.Context, netConn net.Conn) *serverConn {
@@ -240,16 +241,6 @@ func (sc *serverConn) closeIfDoneLocked() {
 	if sc.state == connDraining && len(sc.calls) == 0 {
 		sc.state = connFlushing
 		sc.t.CloseWhenFlushed()
-	}
-}
-
-// keep has a context live on after its method, and ends one that has lived on for long.
-func (sc *serverConn) keep(c *callContext) {
-	sc.mu.Lock()
-	out := sc.outlived.add(c)
-	sc.mu.Unlock()
-	if out != nil {
-		out.Forsake()
 	}
 }
 

@@ -2,13 +2,12 @@ package ttrpc
 
 import (
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"unsafe"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/containerd/ttrpc/internal/cowmap"
 	"github.com/containerd/ttrpc/internal/threads"
 )
 
@@ -44,36 +43,22 @@ type service struct {
 	name   string
 	desc   *ServiceDesc
 
-	mu       sync.Mutex // guards the replacing
-	composed atomic.Pointer[map[string]*method]
+	composed cowmap.Map[*method]
 }
 
-// registry holds the services of a server. Readers take no lock: a registration replaces the map.
-type registry struct {
-	mu       sync.Mutex // guards the replacing
-	services atomic.Pointer[map[string]*service]
-}
+// registry holds the services of a server.
+type registry struct{ services cowmap.Map[*service] }
 
 // add registers a service; a second one of its name is a programming error.
 func (r *registry) add(svc *service) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	old := r.services.Load()
-	if old == nil {
-		old = new(map[string]*service)
-	}
-	if _, ok := (*old)[svc.name]; ok {
+	if !r.services.Add(svc.name, svc) {
 		panic(fmt.Errorf("duplicate service %v registered", svc.name))
 	}
-	r.services.Store(withEntry(*old, svc.name, svc))
 }
 
 // find looks a method up by names that may alias a frame. The error is the status to answer.
 func (r *registry) find(name, methodName []byte) (*method, *status.Status) {
-	var svc *service
-	if services := r.services.Load(); services != nil {
-		svc = (*services)[string(name)]
-	}
+	svc := r.services.Get(name)
 	if svc == nil {
 		return nil, status.Newf(codes.Unimplemented, "service %s", name)
 	}
@@ -95,7 +80,7 @@ func (svc *service) find(name []byte) *method {
 		}
 		of = identityOf(stream.Handler)
 	}
-	m := (*svc.composed.Load())[string(name)]
+	m := svc.composed.Get(name)
 	if m == nil || m.of != of || m.streamingClient != stream.StreamingClient || m.streamingServer != stream.StreamingServer {
 		m = svc.compose(string(name), handler, stream, of)
 	}
@@ -113,23 +98,8 @@ func (svc *service) compose(name string, handler Method, stream Stream, of ident
 			FullMethod: m.name, StreamingClient: m.streamingClient, StreamingServer: m.streamingServer,
 		})
 	}
-	svc.mu.Lock()
-	defer svc.mu.Unlock()
-	svc.composed.Store(withEntry(*svc.composed.Load(), name, m))
+	svc.composed.Set(name, m)
 	return m
-}
-
-// withEntry returns a copy of a map that has one entry more, or another one. In line it would be
-// half of its callers' code.
-//
-//go:noinline
-func withEntry[V any](old map[string]V, name string, v V) *map[string]V {
-	all := make(map[string]V, len(old)+1)
-	for name, v := range old {
-		all[name] = v
-	}
-	all[name] = v
-	return &all
 }
 
 // identity tells one function value from another, which Go's == does not do. Whoever keeps one

@@ -249,7 +249,7 @@ func (c *Context) cancelLocked(err error) {
 
 // Leave says that the context, which has no deadline of its own, has no end of its own any more,
 // but its parent's. It reports whether somebody may wait for that already, for whom the context has
-// to be kept.
+// to be kept, by an [Outlived].
 func (c *Context) Leave() (keep bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -259,8 +259,8 @@ func (c *Context) Leave() (keep bool) {
 	return c.own.phase == phaseArmed
 }
 
-// Forsake ends a context that was kept, unless contexts are derived from it: they are in use.
-func (c *Context) Forsake() {
+// forsake ends a context that was kept, unless contexts are derived from it: they are in use.
+func (c *Context) forsake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.own == nil || len(c.own.funcs) == 0 {

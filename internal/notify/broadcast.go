@@ -1,7 +1,10 @@
 // Package notify wakes goroutines that wait for a change.
 package notify
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // Broadcast tells any number of waiters that something has changed. The zero value is ready.
 type Broadcast struct {
@@ -26,5 +29,21 @@ func (b *Broadcast) Signal() {
 	if b.waiting != nil {
 		close(b.waiting)
 		b.waiting = nil
+	}
+}
+
+// Await waits until holds, which is asked at once and after each Signal. It returns ctx.Err() when
+// ctx ends first.
+func (b *Broadcast) Await(ctx context.Context, holds func() bool) error {
+	for {
+		more := b.Wait()
+		if holds() {
+			return nil
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }
