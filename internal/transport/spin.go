@@ -14,8 +14,8 @@ const (
 	spinTime   = 80 * time.Microsecond // of one wait, beside its frame's time: what parking costs
 	spinGap    = time.Millisecond      // between two reads: after a longer one the next is not near
 	spinBytes  = 100 << 10             // bytes of a frame that make a wait longer, at the most
-	spinRun    = 2 * time.Millisecond  // between two parkings, when other threads do all else
-	soleRun    = spinRun / 8           // the same when no other thread looks at other connections
+	spinRun    = 4 * time.Millisecond  // between two parkings, when other threads do all else
+	soleRun    = spinRun / 16          // the same when no other thread looks at other connections
 	spinTries  = 5000                  // more than fit in: in testing/synctest the clock stands still
 	spinMisses = 2                     // waits in a row that bring nothing before they become rarer
 	spinSkips  = 6                     // log2 of the waits that go without, at the most
@@ -87,27 +87,20 @@ func (s *spin) fill() (found bool) {
 	return found
 }
 
-// askUntilFound gives up behind a yield alone: who has lost its processor meanwhile asks once more.
+// askUntilFound asks once more when its time is over: it may have lost its processor meanwhile.
 func (s *spin) askUntilFound(fd uintptr) {
-	began, yields := Clock(), 0
-	yieldAt, end := began+s.yields.begin(), began+s.limit()
+	yields, over := s.yields.begin(s.bytes), false
+	began, limit := Clock(), s.limit()
 	for range spinTries {
-		if s.reader.try(fd) {
-			s.yields.found(yields)
-			return
-		}
+		found := s.reader.try(fd)
 		now := Clock()
-		if now >= end && yields > 0 {
+		if found || over {
+			if !yields {
+				s.yields.waited(now-began >= limit/2)
+			}
 			return
 		}
-		if now >= yieldAt {
-			yields++
-			if yield(now) >= yieldSlow {
-				s.skip = s.yields.slowed()
-				s.reader.try(fd)
-				return
-			}
-		}
+		over = now-began >= limit || yields && s.yields.yielded(yield(now))
 	}
 }
 
@@ -134,6 +127,7 @@ func (s *spin) park() {
 	run := spinRun
 	if runtime.GOMAXPROCS(0) == 1 {
 		run = soleRun
+		s.yields.alone()
 	}
 	s.until = Clock() + run
 }
@@ -145,7 +139,7 @@ func (s *spin) count(found bool) {
 		return
 	}
 	if s.misses++; s.misses > spinMisses {
-		s.skip = max(s.skip, 1<<min(s.misses-spinMisses, spinSkips))
+		s.skip = 1 << min(s.misses-spinMisses, spinSkips)
 	}
 	s.park()
 }

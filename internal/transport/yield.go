@@ -2,17 +2,18 @@ package transport
 
 import "time"
 
-// The kernel often puts a thread that it wakes on the processor of the one who has woken it. Where
-// that one asks the socket for the answer it keeps from running whoever is to give it, for all of
-// its time, though another processor is idle. So who has asked for longer than a peer elsewhere
-// takes gives the processor away between its asks; and where the answers have come only then, from
-// the first ask on.
+// A kernel may put a thread that it wakes on the processor of the one who has woken it. Where that
+// one asks the socket for the answer, it keeps from running whoever is to give it, for all of its
+// time. So where many waits are long, those that follow give the processor away between their asks.
+// Where the peer runs elsewhere that does harm: to Linux, who yields has had his share, and for
+// milliseconds whatever wakes on his processor interrupts him. At each message Go's poller does.
 const (
-	yieldAfter = 12 * time.Microsecond  // of a wait, before its first yield
-	yieldLearn = 2                      // answers in a row behind a yield
-	yieldWaits = 16                     // waits that yield at once then
+	yieldScore = 3                      // of a wait of half its time or more; a shorter one's is -1
+	yieldMany  = 48 * yieldScore        // from this score on waits yield
+	yieldWaits = 1024                   // that do, before others are tried
+	yieldBytes = 16 << 10               // of a frame: its sender takes long, wherever it runs
 	yieldSlow  = 500 * time.Microsecond // a yield that takes longer: others compute there
-	slowSkips  = 10                     // log2 of the waits that go without then, at the most
+	yieldRests = 10                     // log2 of the score below zero behind it, at the most
 )
 
 // yield lets other threads of this processor run, and returns how long that has taken since now,
@@ -24,36 +25,49 @@ var yield = func(now time.Duration) (took time.Duration) {
 
 // yielding is what the waits of a reader have found out about where its peer runs.
 type yielding struct {
-	late   int // answers in a row that have come behind a yield
-	atOnce int // waits to come that yield at once
-	slow   int // yields that were, less the answers behind others
+	score int // of the waits that have not yielded; below zero none yields
+	left  int // waits to come that yield
+	slow  int // log2 of the score below zero behind the next slow yield
 }
 
-// begin begins a wait, and returns how long that asks before it yields.
-func (y *yielding) begin() time.Duration {
-	if y.atOnce > 0 {
-		y.atOnce--
-		return 0
+// begin begins a wait for a frame that is likely to have so many bytes, and reports whether it is
+// to yield.
+func (y *yielding) begin(bytes int) bool {
+	if y.left == 0 {
+		return bytes >= yieldBytes && y.score >= 0
 	}
-	return yieldAfter
+	if y.left--; y.left == 0 {
+		y.slow = max(y.slow-1, 0)
+	}
+	return true
 }
 
-// found says that an answer has come after so many yields.
-func (y *yielding) found(yields int) {
-	if yields == 0 {
-		y.late = 0
+// alone says that no thread of this process waits in Go's poller, as with one processor: the next
+// waits yield, for that does no harm then.
+func (y *yielding) alone() {
+	if y.score >= 0 {
+		y.left = yieldWaits
+	}
+}
+
+// waited counts a wait that has not yielded.
+func (y *yielding) waited(long bool) {
+	if !long {
+		y.score = max(y.score-1, min(y.score, 0))
 		return
 	}
-	y.slow = max(y.slow-1, 0)
-	if y.late++; y.late >= yieldLearn && y.atOnce == 0 {
-		y.atOnce = yieldWaits
+	if y.score += yieldScore; y.score >= yieldMany {
+		y.score, y.left = yieldMany, yieldWaits
 	}
 }
 
-// slowed says that a yield was slow, and returns how many waits are to go without: the more, the
-// more often that is so.
-func (y *yielding) slowed() (skip int) {
-	skip = 1 << min(spinSkips+y.slow, slowSkips)
-	y.slow = min(y.slow+1, slowSkips-spinSkips)
-	return skip
+// yielded says how long a yield has taken, and reports whether that was slow. Then there are none
+// for a while, which is longer the more often that is so.
+func (y *yielding) yielded(took time.Duration) (slow bool) {
+	if took < yieldSlow {
+		return false
+	}
+	y.score, y.left = -1<<y.slow, 0
+	y.slow = min(y.slow+1, yieldRests)
+	return true
 }

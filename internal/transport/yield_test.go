@@ -3,6 +3,7 @@
 package transport
 
 import (
+	"runtime"
 	"testing"
 	"time"
 
@@ -19,44 +20,88 @@ func yieldsBy(t *testing.T, took time.Duration, f func()) {
 	t.Cleanup(func() { yield = before })
 }
 
-// A peer that has to have the spinner's processor gets it, from the first ask on once that has
-// helped.
+// Many long waits have those that follow yield. Then others are tried, and a few tell whether the
+// next yield again.
+func TestYieldWhereWaitsAreLong(t *testing.T) {
+	var y yielding
+	for range yieldMany / yieldScore {
+		testkit.Equal(t, y.begin(0), false)
+		y.waited(true)
+	}
+	for range 2 {
+		for range yieldWaits {
+			testkit.Equal(t, y.begin(0), true)
+		}
+		testkit.Equal(t, y.begin(0), false)
+		y.waited(false)
+		testkit.Equal(t, y.begin(0), false)
+		y.waited(true)
+	}
+}
+
+// Where most waits are short, none yields, be there as many long ones as there may.
+func TestYieldNotWhereFewWaitsAreLong(t *testing.T) {
+	var y yielding
+	for range yieldMany {
+		y.waited(true)
+		for range yieldScore {
+			testkit.Equal(t, y.begin(0), false)
+			y.waited(false)
+		}
+	}
+	y.waited(false)
+	testkit.Equal(t, y, yielding{})
+}
+
+// A wait that is to yield lets the peer run between its asks, and any other does not.
 func TestYieldLetsThePeerRun(t *testing.T) {
-	tr, s, peer := spinOn(t)
-	yields := 0
-	yieldsBy(t, 0, func() {
-		if yields++; yields == 1 {
-			_, err := peer.Write(data(1, "an answer").Bytes())
-			testkit.Check(t, err)
-		}
-	})
-	for late := 1; late <= yieldLearn; late++ {
-		testkit.Equal(t, s.yields.begin(), yieldAfter)
-		yields, s.skip, s.until = 0, 0, Clock()+time.Hour
-		if in := tr.TryRecv(); in == nil {
-			t.Fatal("it has not come")
-		}
-		testkit.Equal(t, s.yields.late, late)
+	for name, test := range map[string]struct {
+		bytes  int
+		yields yielding
+		want   bool
+	}{
+		"behind long waits":                 {0, yielding{left: 1}, true},
+		"behind short ones":                 {0, yielding{}, false},
+		"for a large frame":                 {yieldBytes, yielding{}, true},
+		"for a large frame that others use": {yieldBytes, yielding{score: -1}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr, s, peer := spinOn(t)
+			yieldsBy(t, 0, func() {
+				_, err := peer.Write(data(1, "an answer").Bytes())
+				testkit.Check(t, err)
+			})
+			s.bytes, s.yields = test.bytes, test.yields
+			testkit.Equal(t, tr.TryRecv() != nil, test.want)
+		})
 	}
-	for left := yieldWaits - 1; left >= 0; left-- {
-		testkit.Equal(t, s.yields.begin(), 0)
-		testkit.Equal(t, s.yields.atOnce, left)
-	}
-	testkit.Equal(t, s.yields.begin(), yieldAfter)
 }
 
-// What is there at once needs no yield.
-func TestYieldIsForgotten(t *testing.T) {
-	y := yielding{late: yieldLearn - 1}
-	y.found(0)
-	y.found(1)
-	testkit.Equal(t, y.late, 1)
-	testkit.Equal(t, y.begin(), yieldAfter)
+// With GOMAXPROCS=1 all waits between two parkings yield, but where others use the processor.
+func TestYieldAlone(t *testing.T) {
+	procs := runtime.GOMAXPROCS(1)
+	defer runtime.GOMAXPROCS(procs)
+	for score, left := range map[int]int{0: yieldWaits, 1: yieldWaits, -1: 0} {
+		s := spin{yields: yielding{score: score}}
+		s.park()
+		testkit.Equal(t, s.yields.left, left)
+	}
+	runtime.GOMAXPROCS(2)
+	var s spin
+	s.park()
+	testkit.Equal(t, s.yields, yielding{})
 }
 
-// Whoever has to wait for its processor after a yield parks for the next times: the more often, the
-// longer that goes on, and what has come meanwhile is no sign of the contrary.
-func TestYieldThatIsSlowEndsTheSpin(t *testing.T) {
+// A wait that brings nothing is a long one.
+func TestYieldCountsWaitsInVain(t *testing.T) {
+	tr, s, _ := spinOn(t)
+	wantNothing(t, tr)
+	testkit.Equal(t, s.yields.score, yieldScore)
+}
+
+// Whoever has to wait for its processor after a yield has what has come meanwhile, and does without
+// yields for some time: the more often, the longer.
+func TestYieldThatIsSlow(t *testing.T) {
 	tr, s, peer := spinOn(t)
 	yields := 0
 	yieldsBy(t, yieldSlow, func() {
@@ -64,32 +109,21 @@ func TestYieldThatIsSlowEndsTheSpin(t *testing.T) {
 		_, err := peer.Write(data(1, "an answer").Bytes())
 		testkit.Check(t, err)
 	})
-	for slow := 1; slow < slowSkips; slow++ {
-		yields, s.skip, s.until = 0, 0, Clock()+time.Hour
+	for slow := range yieldRests + 2 {
+		yields, s.yields.left, s.until = 0, 2, Clock()+time.Hour
 		if in := tr.TryRecv(); in == nil {
 			t.Fatal("what has come meanwhile was not found")
 		}
 		testkit.Equal(t, yields, 1)
-		testkit.Equal(t, s.skip, 1<<min(spinSkips+slow-1, slowSkips))
+		testkit.Equal(t, s.yields, yielding{score: -1 << min(slow, yieldRests), slow: min(slow+1, yieldRests)})
 	}
 }
 
-// Quick yields that bring answers make up for slow ones.
+// Waits that have all yielded, none of them slowly, make up for slow ones.
 func TestYieldThatIsQuickCounts(t *testing.T) {
-	var y yielding
-	y.slowed()
-	y.slowed()
-	y.found(1)
-	testkit.Equal(t, y.slowed(), 1<<(spinSkips+1))
-}
-
-// A wait has given its processor away before it gives up, however late that is.
-func TestYieldComesBeforeTheEnd(t *testing.T) {
-	tr, _, _ := spinOn(t)
-	yields := 0
-	yieldsBy(t, yieldSlow-1, func() { yields++ })
-	wantNothing(t, tr)
-	if yields == 0 {
-		t.Error("it has not")
-	}
+	y := yielding{left: 2, slow: 2}
+	y.begin(0)
+	testkit.Equal(t, y, yielding{left: 1, slow: 2})
+	y.begin(0)
+	testkit.Equal(t, y, yielding{slow: 1})
 }
