@@ -36,10 +36,11 @@ func (r *reader) TryRecv() *Inbound {
 		if in := r.Buffered(); in != nil || !r.mayAsk() {
 			return in
 		}
-		if !r.spin.fill() {
+		if !askers.mayAsk(spinning.Load()) || !r.spin.fill() {
 			r.ReleaseBuffer()
 			return nil
 		}
+		askers.found()
 	}
 }
 
