@@ -158,6 +158,30 @@ func TestCloseEndsAccept(t *testing.T) {
 	}
 }
 
+// Whoever closes the set first closes the listeners, and nobody else does.
+func TestCloseClosesListenersOnce(t *testing.T) {
+	s, _ := newSet(0)
+	broken := &listener{closed: make(chan struct{}), fails: errBroken}
+	testkit.Equal(t, s.addListener(newListener()) && s.addListener(broken), true)
+	_, err := s.Close()
+	testkit.Equal(t, err, errBroken)
+	broken.once = sync.Once{}
+	broken.closed = make(chan struct{})
+	_, err = s.Close()
+	testkit.Check(t, err)
+	testkit.Equal(t, isClosed(broken.closed), false)
+}
+
+// That a listener is closed already, by its user or by Accept, is no failure.
+func TestCloseOfAClosedListener(t *testing.T) {
+	s, _ := newSet(0)
+	l := newListener()
+	testkit.Equal(t, s.addListener(l), true)
+	testkit.Check(t, l.Close())
+	_, err := s.Close()
+	testkit.Check(t, err)
+}
+
 // With a bound nothing is accepted until there is a slot. A connection that another listener's has
 // beaten to it waits, and is closed at the end.
 func TestAcceptWithABound(t *testing.T) {

@@ -92,6 +92,19 @@ func TestKeepGoesOn(t *testing.T) {
 	})
 }
 
+// A backlog that has moved once, and stands since, is no sign of life for ever.
+func TestKeepBesideABacklogThatStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(Known)
+		r.change(func(r *rig) { r.unwritten, r.progress = 1, 1 })
+		r.Keep(interval, timeout)
+		elapse(interval + timeout)
+		testkit.Equal(t, len(get(r, &r.silent)), 0)
+		elapse(interval + timeout)
+		testkit.Equal(t, len(get(r, &r.silent)), 1)
+	})
+}
+
 // Without an interval nobody is asked, nor is anybody once the connection has ended.
 func TestKeepOfNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -102,6 +115,11 @@ func TestKeepOfNothing(t *testing.T) {
 		r.Keep(interval, timeout)
 		elapse(time.Hour)
 		testkit.Equal(t, len(get(r, &r.posted)), 0)
+		testkit.Equal(t, r.pings.timer == nil, true)
+		r = newRig(Known)
+		r.Keep(interval, timeout)
+		r.End(errEnded)
+		testkit.Equal(t, r.pings.timer.Stop(), false) // End has stopped it
 		var unused Liveness
 		unused.End(errEnded)
 	})
