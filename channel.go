@@ -149,7 +149,7 @@ func (c *conn) readLoop(inside bool, leave func() bool) (ended bool) {
 // next frame is likely to come at once. It returns when there is something for s,
 // or when the loop does better.
 func (c *conn) readFor(s *stream) {
-	c.readUntil(reader.ByCaller, func() bool { return len(s.ready) > 0 })
+	c.readUntil(reader.ByCaller, func() bool { return s.half.HasWake() })
 }
 
 // readAsWorker has a worker that is free read until done, likewise.
@@ -165,8 +165,8 @@ func (c *conn) readUntil(as reader.State, done func() bool) {
 // wakeWith wakes the consumer of a stream that has got a message of so many bytes. With a large one
 // the loop may do that a little later.
 func (c *conn) wakeWith(s *stream, bytes int) {
-	if bytes <= wire.SharedFrame || !c.reader.DelayWake(s.ready, bytes) {
-		s.wake()
+	if bytes <= wire.SharedFrame || !c.reader.DelayWake(s.half.Ready(), bytes) {
+		s.half.Wake()
 	}
 }
 

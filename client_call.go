@@ -229,7 +229,7 @@ func (c *Client) exchange(ctx context.Context, s *stream, st *callStats, f *wire
 	if err := c.wait(ctx, s); err != nil {
 		return nil, err
 	}
-	return s.reuse()
+	return s.half.Reuse()
 }
 
 // newCall takes a unary call from the pool.
@@ -237,7 +237,9 @@ func (c *Client) newCall() *stream {
 	if s, ok := c.unaryCalls.Get().(*stream); ok {
 		return s
 	}
-	return &stream{ready: make(chan struct{}, 1)}
+	s := new(stream)
+	s.half.Init()
+	return s
 }
 
 // wait returns when s has ended. When ctx ends first it claims the call,
@@ -245,18 +247,18 @@ func (c *Client) newCall() *stream {
 func (c *Client) wait(ctx context.Context, s *stream) error {
 	done := ctx.Done()
 	if done == nil {
-		<-s.ready
+		<-s.half.Ready()
 		return nil
 	}
 	select {
-	case <-s.ready:
+	case <-s.half.Ready():
 	case <-done:
 		err := contextEnd(ctx)
 		if mine, posted := c.cancel(s.id, err); mine != nil {
 			posted.Flush(false)
 			return err
 		}
-		<-s.ready // somebody else has claimed it and is about to end it
+		<-s.half.Ready() // somebody else has claimed it and is about to end it
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/containerd/ttrpc/internal/codec"
+	"github.com/containerd/ttrpc/internal/recv"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -72,8 +73,8 @@ func (c *Client) startStream(
 		return nil, err
 	}
 	cs := &clientStream{c: c, ctx: ctx}
-	cs.kind, cs.countUntil = streamKind(desc.StreamingClient, desc.StreamingServer), recvEnded
-	cs.ready, cs.flow, cs.stats = make(chan struct{}, 1), &c.inflow, st
+	cs.kind, cs.stats = streamKind(desc.StreamingClient, desc.StreamingServer), st
+	cs.half.InitStream(&c.inflow, recv.UntilEnded)
 	c.ease() // streams may have ended that nobody has read
 	cs.name = callName{service, method, transport.Clock()}
 	sizes := payloadSizes{e.Size(), f.Len()}
@@ -81,7 +82,7 @@ func (c *Client) startStream(
 		return nil, err
 	}
 	if ctx.Done() != nil { // or else the method's value costs an allocation for nothing
-		cs.watch(ctx, cs.abandon)
+		cs.half.Watch(ctx, cs.abandon)
 	}
 	st.on(c.netConn)
 	st.endWith(ctx)
@@ -194,15 +195,13 @@ func (cs *clientStream) postLocked(f *wire.Frame) (transport.Unwritten, error) {
 // overError is what a message meets on a stream that is over: the error that this side ended it
 // with, or ErrStreamClosed after the server's end, of which RecvMsg knows more.
 func (cs *clientStream) overError() error {
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	switch {
-	case cs.state == recvOpen && cs.ctx.Err() != nil: // it is being given up for that
-		return cs.ctx.Err()
-	case cs.err == nil || cs.state == recvAnswered:
-		return ErrStreamClosed
+	if err := cs.ctx.Err(); err != nil && !cs.half.IsEnded() { // it is being given up for that
+		return err
 	}
-	return cs.err
+	if err := cs.half.Failure(); err != nil {
+		return err
+	}
+	return ErrStreamClosed
 }
 
 // RecvMsg implements [ClientStream].
@@ -210,7 +209,9 @@ func (cs *clientStream) RecvMsg(m any) error { return cs.recv(cs, m) }
 
 func (cs *clientStream) link() *conn { return &cs.c.conn }
 
-func (cs *clientStream) decode(data []byte, m any) error { return codec.DecodeFrom(cs.cur, data, m) }
+func (cs *clientStream) decode(f *wire.Frame, data []byte, m any) error {
+	return codec.DecodeFrom(f, data, m)
+}
 
 // interrupted is nil: the end of the context ends the stream.
 func (cs *clientStream) interrupted() error { return nil }
@@ -218,20 +219,14 @@ func (cs *clientStream) interrupted() error { return nil }
 // takeAnswer decodes the Response that ended the stream. After a message every further RecvMsg
 // returns io.EOF, after a failure that failure again.
 func (cs *clientStream) takeAnswer(m any) error {
-	cs.mu.Lock()
-	reply := cs.reply
-	cs.reply = nil
-	cs.state.takeReply()
-	cs.mu.Unlock()
+	reply := cs.half.TakeReply()
 	defer reply.Free()
 	size, err := decodeReply(cs.ctx, reply, m)
 	if cs.stats != nil {
 		cs.stats.answer = payloadSizes{size, reply.Len()}
 	}
 	if err != nil {
-		cs.mu.Lock()
-		cs.err = err
-		cs.mu.Unlock()
+		cs.half.SetStatus(err)
 	}
 	return err
 }

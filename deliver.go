@@ -32,7 +32,7 @@ func (c *conn) handleData(in *transport.Inbound) bool {
 // deliver puts Data into its stream. It is the one place where a reader waits for the application.
 func (c *conn) deliver(s *stream, in *transport.Inbound) bool {
 	if in.Flags&wire.FlagNoData != 0 {
-		s.pass(len(in.Raw))
+		s.half.Pass(len(in.Raw))
 		return true
 	}
 	if !c.take(s, in) {
@@ -52,21 +52,20 @@ func (c *conn) makeRoom(s *stream, in *transport.Inbound) {
 	fl := &c.inflow
 	fl.BeginWait()
 	defer fl.EndWait()
-	var suspect *stream
-	var seen int64 // when suspect last took a message
+	var suspect idle
 	for !fl.IsClosed() && !c.take(s, in) {
-		slowest, left := c.mostStalled(c.holders(s, in))
+		longest, left := c.longestIdle(c.holders(s, in))
 		switch {
-		case slowest == nil:
+		case longest.s == nil:
 			fl.Await()
 		case left > stallGrace:
 			fl.AwaitFor(left - stallGrace)
-		case slowest == suspect && slowest.lastRecv.Load() == seen:
-			c.role.failStalled(slowest)
+		case longest == suspect:
+			c.role.failStalled(suspect.s)
 		default:
 			// The end counts only awake: a process that stood still (stopped, frozen) has lost time that its
 			// consumers never had.
-			suspect, seen = slowest, slowest.lastRecv.Load()
+			suspect = longest
 			fl.AwaitFor(stallGrace)
 		}
 	}
@@ -80,25 +79,37 @@ func (c *conn) holders(s *stream, in *transport.Inbound) []*stream {
 	return []*stream{s}
 }
 
-// mostStalled returns the stream whose consumer has left messages lying for longest, and how much
-// longer it may. A stream that is alone in flight holds up nobody, so it may for long, or for ever.
-// The stream is nil when there is none to give up.
-func (c *conn) mostStalled(streams []*stream) (slowest *stream, left time.Duration) {
+// idle is a stream whose consumer leaves messages lying.
+type idle struct {
+	s     *stream       // nil: there is none
+	since time.Duration // on the clock
+}
+
+// longestIdle returns the stream that is to be given up first, and how much longer it may be idle.
+func (c *conn) longestIdle(streams []*stream) (longest idle, left time.Duration) {
+	now := transport.Clock()
 	for _, s := range streams {
-		timeout := sharedStallTimeout
-		if c.isSole(s.id) {
-			timeout = c.soleStallTimeout
-		}
-		if l, ok := s.stallLeft(timeout); ok && timeout > 0 && (slowest == nil || l < left) {
-			slowest, left = s, l
+		since, ok := s.half.IdleSince()
+		timeout := c.idleTimeout(s)
+		if l := timeout - (now - since); ok && timeout > 0 && (longest.s == nil || l < left) {
+			longest, left = idle{s, since}, l
 		}
 	}
-	return slowest, left
+	return longest, left
+}
+
+// idleTimeout is how long a stream's consumer may leave messages lying; 0 is for ever. One that is
+// alone in flight holds up nobody.
+func (c *conn) idleTimeout(s *stream) time.Duration {
+	if c.isSole(s.id) {
+		return c.soleStallTimeout
+	}
+	return sharedStallTimeout
 }
 
 // take puts Data into its stream, if there is room.
 func (c *conn) take(s *stream, in *transport.Inbound) bool {
-	ok, due := s.push(in)
+	ok, due := s.half.Push(in)
 	c.tell(s, due).FlushLater()
 	if c.inflow.Fills() {
 		for _, s := range c.streams() {
@@ -131,7 +142,7 @@ func (c *conn) restrainLocked(s *stream, posted transport.Unwritten) transport.U
 	if !c.inflow.IsCrowded() {
 		return posted
 	}
-	return c.tellLocked(s, s.restrain(), posted)
+	return c.tellLocked(s, s.half.Restrain(), posted)
 }
 
 // tell sends a limit to the sender of a stream that is in flight.

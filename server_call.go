@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/containerd/ttrpc/internal/recv"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -63,16 +64,13 @@ func newServerCall(sc *serverConn, m *method, in *transport.Inbound, v wire.Requ
 // first. A client that does not stream has sent all with it.
 func newServerStream(call *serverCall) *serverStream {
 	ss := &serverStream{sc: call.sc, method: call.method}
-	ss.id, ss.ready, ss.flow = call.id, make(chan struct{}, 1), &call.sc.inflow
-	ss.kind, ss.countUntil = call.method.kind(), recvDiscarded
+	ss.id, ss.kind = call.id, call.method.kind()
+	ss.half.InitStream(&call.sc.inflow, recv.UntilDiscarded)
 	if !call.method.streamingClient || len(call.payload) > 0 {
 		f := wire.StartFrame(len(call.payload))
 		f.Append(call.payload)
 		f.Seal(wire.TypeData, 0)
-		ss.buffered = f.Len()
-		ss.flow.Count(ss.buffered)
-		ss.lastRecv.Store(int64(transport.Clock())) // the consumer's time starts now
-		ss.inbox.Push(f)
+		ss.half.PushFirst(f)
 	}
 	if !call.method.streamingClient {
 		ss.closeRecv(nil, nil)
@@ -276,7 +274,7 @@ func (call *serverCall) context() context.Context {
 	}
 	if call.stream != nil && call.timeout != 0 {
 		// For RecvMsg. The end of the connection wakes all its streams.
-		call.own.AfterFunc(call.stream.wake)
+		call.own.AfterFunc(call.stream.half.Wake)
 	}
 	return call.own
 }

@@ -130,7 +130,7 @@ func (sc *serverConn) ends() net.Conn     { return sc.netConn }
 // wakeStreams has handlers in RecvMsg look at their context.
 func (sc *serverConn) wakeStreams() {
 	for _, s := range sc.streams() {
-		s.wake()
+		s.half.Wake()
 	}
 }
 
@@ -258,7 +258,7 @@ func (sc *serverConn) fail(cause error) {
 		cancel()
 	}
 	for _, s := range receivers {
-		s.wake()
+		s.half.Wake()
 	}
 	if sc.t != nil {
 		sc.t.Stop(cause)

@@ -122,7 +122,7 @@ func (sc *serverConn) takesData(s *stream, live bool, in *transport.Inbound) boo
 		st := status.New(codes.InvalidArgument, "data handling error: not a streaming call")
 		sc.refuse(in.Stream, st, errStreamRefused)
 		return false
-	case in.Flags&wire.FlagNoData == 0 && s.isEnded():
+	case in.Flags&wire.FlagNoData == 0 && s.half.IsEnded():
 		st := status.Newf(codes.InvalidArgument, "data handling error: %v", ErrStreamClosed)
 		sc.refuse(in.Stream, st, ErrStreamClosed)
 		return false

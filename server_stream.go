@@ -27,8 +27,8 @@ func (ss *serverStream) RecvMsg(m any) error { return ss.recv(ss, m) }
 
 func (ss *serverStream) link() *conn { return &ss.sc.conn }
 
-func (ss *serverStream) decode(data []byte, m any) error {
-	return unmarshalError(codec.DecodeFrom(ss.cur, data, m), m)
+func (ss *serverStream) decode(f *wire.Frame, data []byte, m any) error {
+	return unmarshalError(codec.DecodeFrom(f, data, m), m)
 }
 
 func (ss *serverStream) interrupted() error { return ss.ctx.Err() }
@@ -62,12 +62,10 @@ func (ss *serverStream) refuseLocked(bool) error {
 	if ss.sc.isLiveLocked(&ss.stream) {
 		return nil
 	}
-	ss.mu.Lock()
-	defer ss.mu.Unlock()
-	switch {
-	case ss.err != nil:
-		return ss.err
-	case ss.sc.state == connClosed:
+	if err := ss.half.Failure(); err != nil {
+		return err
+	}
+	if ss.sc.state == connClosed {
 		return asClosed(ss.sc.cause)
 	}
 	return ErrStreamClosed

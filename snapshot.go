@@ -182,11 +182,9 @@ func (s *stream) progress() *StreamSnapshot {
 	if p.Sent.Limited {
 		p.Sent.Limit = limit
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p.Ended, p.Unread = s.state != recvOpen, s.buffered
-	told := s.incoming.Limit()
-	p.Received = WindowSnapshot{Bytes: s.incoming.Received(), Limited: told.Due, Limit: told.Bytes}
+	in := s.half.Progress()
+	p.Ended, p.Unread = in.Ended, in.Unread
+	p.Received = WindowSnapshot{Bytes: in.Received, Limited: in.Limit.Due, Limit: in.Limit.Bytes}
 	return p
 }
 

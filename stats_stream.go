@@ -11,12 +11,12 @@ type countingConsumer struct {
 	decoded, answered bool
 }
 
-func (c *countingConsumer) decode(data []byte, m any) error {
+func (c *countingConsumer) decode(f *wire.Frame, data []byte, m any) error {
 	c.decoded, c.sizes = true, payloadSizes{len(data), wire.HeaderLen + len(data)}
 	if first := &c.s.stats.opening; *first > 0 {
 		c.sizes.frame, *first = *first, 0
 	}
-	return c.consumer.decode(data, m)
+	return c.consumer.decode(f, data, m)
 }
 
 func (c *countingConsumer) takeAnswer(m any) error {

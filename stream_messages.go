@@ -3,9 +3,9 @@ package ttrpc
 import (
 	"context"
 	"errors"
-	"io"
 
 	"github.com/containerd/ttrpc/internal/codec"
+	"github.com/containerd/ttrpc/internal/recv"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -19,19 +19,13 @@ const burst = 4
 type consumer interface {
 	// link returns the stream's connection.
 	link() *conn
-	// decode decodes a message.
-	decode(data []byte, m any) error
+	// decode decodes a message, which f holds.
+	decode(f *wire.Frame, data []byte, m any) error
 	// takeAnswer decodes the Response that has ended the stream.
 	takeAnswer(m any) error
 	// interrupted returns why a consumer no longer waits for the next message, or nil.
 	interrupted() error
 }
-
-// next returns these when it has no data and the stream no error.
-var (
-	errNothingYet = errors.New("ttrpc: nothing yet")
-	errAnswered   = errors.New("ttrpc: answered")
-)
 
 // receive waits for the next message and has side decode it into m.
 func (s *stream) receive(side consumer, m any) error {
@@ -42,17 +36,18 @@ func (s *stream) receive(side consumer, m any) error {
 		s.waits = 0
 	}
 	for {
-		s.clearWake()
-		data, err := s.next(c)
+		s.half.ClearWake()
+		s.release(c) // where a message's own Unmarshal has panicked, nobody has
+		f, data, err := s.half.Next()
 		switch err {
 		case nil:
-			err = side.decode(data, m)
+			err = side.decode(f, data, m)
 			s.release(c)
 			return err
-		case errAnswered:
+		case recv.ErrAnswered:
 			return side.takeAnswer(m)
-		case errNothingYet:
-			if err := side.interrupted(); err != nil && !s.isEnded() {
+		case recv.ErrNothingYet:
+			if err := side.interrupted(); err != nil && !s.half.IsEnded() {
 				return err
 			} else if err == nil {
 				s.await(c)
@@ -65,63 +60,19 @@ func (s *stream) receive(side consumer, m any) error {
 
 // await waits for something to happen to the stream.
 func (s *stream) await(c *conn) {
-	c.tell(s, s.want()).Flush(false)
+	c.tell(s, s.half.Want()).Flush(false)
 	if s.waits++; s.waits <= burst {
 		c.readFor(s)
 	}
-	<-s.ready
+	<-s.half.Ready()
 }
 
-// next returns the data of the next Data frame, valid until release. With none at hand it returns
-// errNothingYet, or how the stream ended: io.EOF, its error,
-// or errAnswered when there is a reply. The caller holds recvMu.
-func (s *stream) next(c *conn) ([]byte, error) {
-	for {
-		s.release(c) // where a message's own Unmarshal has panicked, nobody has
-		if s.cur == nil {
-			if err := s.refill(); err != nil {
-				return nil, err
-			}
-		}
-		raw := s.cur.Bytes()[s.off:]
-		h := wire.ParseHeader(raw)
-		s.off += wire.HeaderLen + int(h.Length)
-		s.lastRecv.Store(int64(transport.Clock()))
-		if h.Flags&wire.FlagNoData == 0 {
-			return raw[wire.HeaderLen : wire.HeaderLen+int(h.Length)], nil
-		}
-	}
-}
-
-// refill takes the first buffer of the inbox.
-func (s *stream) refill() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cur, s.off = s.inbox.Pop(), 0; s.cur != nil {
-		return nil
-	}
-	switch {
-	case s.state == recvOpen:
-		return errNothingYet
-	case s.state == recvReplied:
-		return errAnswered
-	case s.err != nil:
-		return s.err
-	}
-	return io.EOF
-}
-
-// release lets go of the data that next gave out, and of its buffer with the last.
-// The caller holds recvMu.
+// release lets go of the last message that was taken. The caller holds recvMu.
 func (s *stream) release(c *conn) {
-	if s.cur == nil || s.off < s.cur.Len() {
-		return
+	if room, due := s.half.Release(); room {
+		c.tell(s, due).Flush(false)
+		c.ease()
 	}
-	n := s.cur.Len()
-	s.cur.Free()
-	s.cur = nil
-	c.tell(s, s.taken(n)).Flush(false)
-	c.ease()
 }
 
 // errNotYet is what post says of a message for which there is no room yet: the peer does not take
