@@ -55,14 +55,14 @@ func (h *Half) Release() (room bool, due flow.Limit) {
 	if h.cur == nil || h.off < h.cur.Len() {
 		return false, due
 	}
+	return true, h.free()
+}
+
+// free ends the use of a buffer whose messages the consumer has all done with.
+func (h *Half) free() flow.Limit {
 	n := h.cur.Len()
 	h.cur.Free()
 	h.cur = nil
-	return true, h.uncount(n)
-}
-
-// uncount says that the consumer has done with n bytes.
-func (h *Half) uncount(n int) flow.Limit {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.buffered -= n
