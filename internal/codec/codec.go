@@ -9,7 +9,7 @@
 //	tables        XXX_Size, XXX_Marshal, XXX_Unmarshal: gogo, early golang/protobuf
 //	marshalers    Marshal, Unmarshal: first releases of gogo, hand-written messages
 //	sized         Size and MarshalToSizedBuffer or MarshalTo, without Marshal
-//	struct tags   ProtoMessage alone: through the adapter of the protobuf module
+//	struct tags   ProtoMessage alone: through the adapter of the protobuf module, see adapt.go
 //
 // What has ProtoReflect is encoded and decoded by the protobuf module, whatever other methods it
 // has, such as vtprotobuf's. For the others it is the order of gogo's proto.Marshal and

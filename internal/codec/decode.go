@@ -5,7 +5,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
-	"google.golang.org/protobuf/runtime/protoimpl"
 )
 
 // Decode decodes b into m, which is reset first. Nothing of b is kept in m, nor by its methods.
@@ -42,7 +41,11 @@ func unmarshalOld(b []byte, m protoadapt.MessageV1) error {
 	case unmarshaler:
 		return m.Unmarshal(b)
 	}
-	return proto.Unmarshal(b, protoimpl.X.ProtoMessageV2Of(m))
+	adapted, err := adapt(m, "unmarshal into unknown type")
+	if err != nil {
+		return err
+	}
+	return proto.Unmarshal(b, adapted)
 }
 
 // private returns a copy of b that the methods of a message of type t may keep, or an error where b

@@ -6,7 +6,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
-	"google.golang.org/protobuf/runtime/protoimpl"
 )
 
 // Encoder is a message with the way to encode it. The zero value is an empty message. Nothing is
@@ -72,7 +71,11 @@ func marshal(m protoadapt.MessageV1) ([]byte, error) {
 	case toMarshaler:
 		return fill(m.Size(), m.MarshalTo)
 	}
-	return proto.Marshal(protoimpl.X.ProtoMessageV2Of(m))
+	adapted, err := adapt(m, "marshal unknown type")
+	if err != nil {
+		return nil, err
+	}
+	return proto.Marshal(adapted)
 }
 
 // fill has a buffer of the announced size written. A message that writes less, or says that it has
