@@ -69,10 +69,10 @@ type ClientStream interface {
 	// CloseSend tells the server that there are no more messages. It waits until they are written.
 	// On a stream that the server has ended it does nothing and returns nil: RecvMsg tells why.
 	CloseSend() error
-	// SendMsg sends a message. It returns before the server has it. It waits while half of the
-	// connection's backlog is unwritten, and where both sides know the protocol's extensions also
-	// while the stream's window is full. On a stream that is over it returns ErrStreamClosed, and
-	// RecvMsg tells why.
+	// SendMsg sends a message. It returns before the server has it, and maybe before it is written:
+	// CloseSend and [Client.Close] wait for that. It waits while half of the connection's backlog is
+	// unwritten, and where both sides know the protocol's extensions also while the stream's window
+	// is full. On a stream that is over it returns ErrStreamClosed, and RecvMsg tells why.
 	SendMsg(m any) error
 	// RecvMsg waits for the next message and decodes it into m. It returns io.EOF after the last, and
 	// the server's status when the call has failed.
