@@ -1,6 +1,8 @@
 package grpcttrpc
 
 import (
+	"fmt"
+
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
@@ -39,7 +41,7 @@ func (c *call) encode(m any) (any, error) {
 		if err != nil {
 			return nil, status.Errorf(codes.Internal, "grpcttrpc: error while marshaling: %v", err)
 		}
-		m, size = &encoded{data: data}, func(any) int { return len(data) }
+		m, size = &encoded{data: data, message: m}, func(any) int { return len(data) }
 	}
 	if m == nil { // which grpc sends as a message of no bytes
 		m = new(emptypb.Empty)
@@ -52,11 +54,32 @@ func (c *call) encode(m any) (any, error) {
 	return m, nil
 }
 
+// encodeAnswer encodes a message that goes out later: the handler may change it as soon as SendMsg
+// has returned. Its errors are statuses.
+func encodeAnswer(m any) (*encoded, error) {
+	var data []byte
+	err := fmt.Errorf("%T is no message", m)
+	switch m := m.(type) {
+	case nil: // which grpc sends as a message of no bytes
+		err = nil
+	case proto.Message:
+		data, err = proto.Marshal(m)
+	case interface{ Marshal() ([]byte, error) }: // gogo's
+		data, err = m.Marshal()
+	case protoadapt.MessageV1:
+		data, err = proto.Marshal(protoadapt.MessageV2Of(m))
+	}
+	if err != nil {
+		return nil, status.Errorf(codes.Internal, "grpcttrpc: error while marshaling: %v", err)
+	}
+	return &encoded{data: data, message: m}, nil
+}
+
 // target returns what ttrpc is to decode into for a message of the caller's.
 func (c *call) target(m any) any {
 	switch {
 	case c.codec != nil:
-		return &encoded{codec: c.codec, into: m, max: c.maxRecv}
+		return &encoded{codec: c.codec, message: m, max: c.maxRecv}
 	case m == nil:
 		return new(emptypb.Empty)
 	}
@@ -89,13 +112,21 @@ func sizeOf(m any) int {
 	return 0
 }
 
-// encoded is a message whose bytes a forced codec makes, and decodes. To ttrpc it is a message with
-// its own Marshal and Unmarshal.
+// encoded is a message whose bytes were made before, or are a forced codec's. To ttrpc it is a
+// message with its own Marshal and Unmarshal.
 type encoded struct {
-	data  []byte
-	codec codec
-	into  any
-	max   *int
+	message any // of the user
+	data    []byte
+	codec   codec
+	max     *int
+}
+
+// userMessage is the message as the user has it.
+func userMessage(m any) any {
+	if e, ok := m.(*encoded); ok {
+		return e.message
+	}
+	return m
 }
 
 // ProtoMessage marks it as a message.
@@ -117,5 +148,5 @@ func (e *encoded) Unmarshal(data []byte) error {
 			return err
 		}
 	}
-	return e.codec.Unmarshal(data, e.into)
+	return e.codec.Unmarshal(data, e.message)
 }

@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/emptypb"
 )
 
 // serverStream is a handler's stream as grpc has it.
@@ -24,7 +23,7 @@ type serverStream struct {
 	desc   *grpc.StreamDesc
 
 	mu      sync.Mutex // guards all below
-	answer  any        // of a server that does not stream: it goes out with the handler's return
+	answer  *encoded   // of a server that does not stream: it goes out with the handler's return
 	refused error      // of SetTrailer: it is the call's status where the handler has none
 	failure error      // of the first SendMsg or RecvMsg that failed: it is the call's status
 }
@@ -63,12 +62,15 @@ func (s *serverStream) result(err error) (any, error) {
 	switch {
 	case s.failure != nil:
 		return nil, s.failure
-	case err != nil:
+	case err != nil && status.Code(err) != codes.OK: // an error that says OK is none to grpc-go, too
 		return nil, handlerError(err)
 	case s.refused != nil:
 		return nil, s.refused
 	case !s.desc.ServerStreams && s.answer == nil:
 		return nil, status.Error(codes.Internal, "grpcttrpc: cardinality violation: the handler has sent no response message")
+	}
+	if s.answer == nil { // an *encoded that is nil would be an answer
+		return nil, nil
 	}
 	return s.answer, nil
 }
@@ -78,6 +80,10 @@ func (s *serverStream) SendMsg(m any) error {
 	if s.desc.ServerStreams {
 		return s.failed(s.stream.SendMsg(m))
 	}
+	answer, err := encodeAnswer(m)
+	if err != nil {
+		return s.failed(err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.answer != nil {
@@ -86,9 +92,7 @@ func (s *serverStream) SendMsg(m any) error {
 		}
 		return s.failure
 	}
-	if s.answer = m; m == nil { // which grpc sends as a message of no bytes
-		s.answer = new(emptypb.Empty)
-	}
+	s.answer = answer
 	return nil
 }
 

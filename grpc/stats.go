@@ -84,11 +84,11 @@ func (s statsHandler) HandleCall(ctx context.Context, event ttrpc.CallEvent) {
 		s.h.HandleRPC(ctx, header(ctx, &e.CallInfo))
 	case *ttrpc.InPayload:
 		s.h.HandleRPC(ctx, &stats.InPayload{
-			Client: e.Client, Payload: e.Message, Length: e.Size, CompressedLength: e.Size, WireLength: e.WireSize, RecvTime: e.Time,
+			Client: e.Client, Payload: userMessage(e.Message), Length: e.Size, CompressedLength: e.Size, WireLength: e.WireSize, RecvTime: e.Time,
 		})
 	case *ttrpc.OutPayload:
 		s.h.HandleRPC(ctx, &stats.OutPayload{
-			Client: e.Client, Payload: e.Message, Length: e.Size, CompressedLength: e.Size, WireLength: e.WireSize, SentTime: e.Time,
+			Client: e.Client, Payload: userMessage(e.Message), Length: e.Size, CompressedLength: e.Size, WireLength: e.WireSize, SentTime: e.Time,
 		})
 	case *ttrpc.CallEnd:
 		s.h.HandleRPC(ctx, &stats.End{Client: e.Client, BeginTime: e.Begin, EndTime: e.End, Error: e.Err})

@@ -121,6 +121,13 @@ func TestStatsHandler(t *testing.T) {
 			_, err := w.client.UnaryCall(ctx, request(3))
 			w.say("%s", outcome(err))
 		}),
+		"the client streams, by a codec": told(count, func(w *wire) {
+			stream, err := w.client.StreamingInputCall(ctx, forced(w))
+			check(w, err)
+			check(w, stream.Send(in(5)))
+			_, err = stream.CloseAndRecv()
+			w.say("%s", outcome(err))
+		}),
 		"both stream": told(count, func(w *wire) {
 			stream, err := w.client.FullDuplexCall(ctx)
 			check(w, err)

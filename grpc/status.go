@@ -50,7 +50,9 @@ func handlerError(err error) error {
 	if err == nil {
 		return nil
 	}
-	if _, ok := status.FromError(err); ok {
+	if st, ok := status.FromError(err); ok && st.Code() == codes.OK {
+		return status.Errorf(codes.Internal, "grpcttrpc: the handler has failed with a status that is OK: %v", err)
+	} else if ok {
 		return err
 	}
 	return status.FromContextError(err).Err()
