@@ -18,9 +18,9 @@ import (
 type Client struct {
 	clientConfig
 	conn
-	redial    redialer // nil, or else conn is unused: it has the connections
-	connStats connStats
-	gathering bool // the reader has others leave the writing to it; the reader's
+	redial     redialer // nil, or else conn is unused: it has the connections
+	connStats  connStats
+	coalescing bool // the reader has others leave the writing to it; the reader's
 
 	// unaryCalls holds calls between uses: not in any map, ready empty. Each client has its own, for
 	// channels must not pass from one testing/synctest bubble to another.

@@ -48,8 +48,8 @@ func unexpected(typ wire.Type) error {
 // handleResponse ends a call. Who is answered now is likely to call again; where further answers
 // have been read, they all leave the writing to the reader.
 func (c *Client) handleResponse(in *transport.Inbound) {
-	if !c.gathering && c.t.HasUnread() {
-		c.gathering = c.t.Gather()
+	if !c.coalescing && c.t.HasUnread() {
+		c.coalescing = c.t.Coalesce()
 	}
 	if s := c.claim(in.Stream); s != nil {
 		s.closeRecv(in.Take(), nil)
@@ -60,9 +60,9 @@ func (c *Client) handleResponse(in *transport.Inbound) {
 
 // handled writes for those who were answered.
 func (c *Client) handled() (soon bool) {
-	if c.gathering {
-		c.gathering = false
-		c.t.FlushGathered()
+	if c.coalescing {
+		c.coalescing = false
+		c.t.FlushCoalesced()
 	}
 	return false
 }

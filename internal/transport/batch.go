@@ -12,7 +12,7 @@ import (
 // who are about to flush yields once, lets the others post, and writes for all. A yield costs a
 // goroutine its turn, and in a process with busy goroutines that is long. So nobody yields unless
 // frames have lately come, or left, several at once; and not for a while after a yield that has
-// gathered nothing, or has taken long.
+// coalesced nothing, or has taken long.
 const (
 	batchWrite   = 2 << 10                // bytes that are worth a write while more are about to come
 	batchFrames  = 16                     // frames that are: those who are answered go on meanwhile
@@ -23,12 +23,12 @@ const (
 )
 
 // batching is what a connection knows of batches. Its counts are estimates: those who change one at
-// the same time may lose a change. gathering is exact.
+// the same time may lose a change. coalescing is exact.
 type batching struct {
-	recent    atomic.Int32 // goes down with each read and write of a single frame; set by batches
-	skip      atomic.Int32 // flushes to go without a yield
-	misses    atomic.Int32 // yields in a row that did not pay
-	gathering atomic.Bool  // somebody is about to flush, and lets others post before
+	recent     atomic.Int32 // goes down with each read and write of a single frame; set by batches
+	skip       atomic.Int32 // flushes to go without a yield
+	misses     atomic.Int32 // yields in a row that did not pay
+	coalescing atomic.Bool  // somebody is about to flush, and lets others post before
 }
 
 // InBatches reports whether frames have lately come or left several at once.
@@ -66,7 +66,7 @@ func (b *batching) worthYield() bool {
 	return false
 }
 
-// yielded counts what a yield has gathered, in bytes, and how long it has taken.
+// yielded counts what a yield has coalesced, in bytes, and how long it has taken.
 func (b *batching) yielded(bytes int, took time.Duration) {
 	if bytes > 0 && took < yieldTime {
 		b.misses.Store(0)
@@ -81,32 +81,32 @@ func (b *batching) yielded(bytes int, took time.Duration) {
 
 func (t *Transport) flushBatched(mayBlock bool) {
 	switch {
-	case t.gathering.Load():
+	case t.coalescing.Load():
 		if t.isBatch() {
 			t.flush(mayBlock)
 		}
-	case t.worthYield() && t.gathering.CompareAndSwap(false, true):
+	case t.worthYield() && t.coalescing.CompareAndSwap(false, true):
 		t.yieldAndFlush(mayBlock)
 	default:
 		t.flush(mayBlock)
 	}
 }
 
-// Gather has those in FlushBatched leave the writing to the caller, who has to call FlushGathered
-// soon. It reports whether that is so.
-func (t *Transport) Gather() bool {
-	return t.worthYield() && t.gathering.CompareAndSwap(false, true)
+// Coalesce has those in FlushBatched leave the writing to the caller, who has to call
+// FlushCoalesced soon. It reports whether that is so.
+func (t *Transport) Coalesce() bool {
+	return t.worthYield() && t.coalescing.CompareAndSwap(false, true)
 }
 
-// FlushGathered yields and writes for those who have left it to the caller.
-func (t *Transport) FlushGathered() { t.yieldAndFlush(false) }
+// FlushCoalesced yields and writes for those who have left it to the caller.
+func (t *Transport) FlushCoalesced() { t.yieldAndFlush(false) }
 
-// yieldAndFlush lets others post and writes for them. Whoever finds gathering set has posted before
-// it is cleared here, so before the flush.
+// yieldAndFlush lets others post and writes for them. Whoever finds coalescing set has posted
+// before it is cleared here, so before the flush.
 func (t *Transport) yieldAndFlush(mayBlock bool) {
 	before, began := t.waiting(), Clock()
 	runtime.Gosched()
-	t.gathering.Store(false)
+	t.coalescing.Store(false)
 	t.yielded(t.waiting()-before, Clock()-began)
 	t.flush(mayBlock)
 }

@@ -88,7 +88,7 @@ func TestYieldsThatDoNotPayAreRarer(t *testing.T) {
 	testkit.Equal(t, skipped(&b), 0)
 	b.yielded(0, 0)
 	testkit.Equal(t, skipped(&b), 2)
-	b.yielded(1, yieldTime) // it has gathered something, but has taken long
+	b.yielded(1, yieldTime) // it has coalesced something, but has taken long
 	testkit.Equal(t, skipped(&b), 1<<yieldSkips)
 	b.yielded(1, yieldTime-time.Nanosecond)
 	testkit.Equal(t, skipped(&b), 0)
@@ -109,24 +109,24 @@ func (c *gatedConn) writes() [][]byte {
 	return c.written
 }
 
-// Who has gathered writes for all who left it to him, in one write.
-func TestGatheredFramesLeaveTogether(t *testing.T) {
+// Who has coalesced writes for all who left it to him, in one write.
+func TestCoalescedFramesLeaveTogether(t *testing.T) {
 	conn := openConn(10)
 	tr := newTransport(t, conn, Config{})
-	testkit.Equal(t, tr.Gather(), false)
+	testkit.Equal(t, tr.Coalesce(), false)
 	tr.count(batchedAtOne)
-	testkit.Equal(t, tr.Gather(), true)
-	testkit.Equal(t, tr.Gather(), false) // somebody else does already
+	testkit.Equal(t, tr.Coalesce(), true)
+	testkit.Equal(t, tr.Coalesce(), false) // somebody else does already
 	var want []byte
 	for i := range uint32(10) {
 		post(t, tr, data(i, "x")).FlushBatched(true)
 		want = append(want, data(i, "x").Bytes()...)
 	}
 	testkit.Equal(t, len(conn.started), 0)
-	tr.FlushGathered()
+	tr.FlushCoalesced()
 	testkit.Eventually(t, "the write", func() bool { return len(conn.writes()) == 1 })
 	testkit.Equal(t, bytes.Equal(conn.writes()[0], want), true)
-	testkit.Equal(t, tr.gathering.Load(), false)
+	testkit.Equal(t, tr.coalescing.Load(), false)
 	testkit.Eventually(t, "the writer's end", func() bool { return !isWriting(tr) })
 	post(t, tr, data(99, "x")).Flush(true)
 	testkit.Equal(t, len(conn.writes()), 2)
@@ -138,7 +138,7 @@ func isWriting(tr *Transport) bool {
 	return tr.state == sendWriting || tr.state == sendWritingLast
 }
 
-// While one gathers, nobody else writes, until there are bytes, or frames,
+// While one coalesces, nobody else writes, until there are bytes, or frames,
 // that are worth a write of its own.
 func TestEnoughIsNotKeptBack(t *testing.T) {
 	for name, test := range map[string]struct{ size, frames int }{
@@ -148,13 +148,13 @@ func TestEnoughIsNotKeptBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			conn := openConn(10)
 			tr := newTransport(t, conn, Config{})
-			tr.gathering.Store(true)
+			tr.coalescing.Store(true)
 			for range test.frames {
 				testkit.Equal(t, len(conn.started), 0)
 				post(t, tr, data(1, string(make([]byte, test.size)))).FlushBatched(true)
 			}
 			testkit.Equal(t, len(conn.writes()), 1)
-			tr.gathering.Store(false)
+			tr.coalescing.Store(false)
 		})
 	}
 }
@@ -212,8 +212,8 @@ func TestBatchedFramesAreNotLost(t *testing.T) {
 				default:
 					u.FlushBatched(i%8 == 2)
 				}
-				if i%16 == 0 && tr.Gather() {
-					tr.FlushGathered()
+				if i%16 == 0 && tr.Coalesce() {
+					tr.FlushCoalesced()
 				}
 			}
 		})

@@ -78,8 +78,8 @@ func (r *sendRace) run(t *testing.T, end func(tr *Transport)) error {
 	all.Go(func() {
 		random := r.random(99)
 		for range random.IntN(20) {
-			if r.tr.Gather() {
-				r.tr.FlushGathered()
+			if r.tr.Coalesce() {
+				r.tr.FlushCoalesced()
 			}
 		}
 		end(r.tr)
