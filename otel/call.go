@@ -3,6 +3,7 @@ package otelttrpc
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -17,6 +18,7 @@ import (
 // call is what a handler keeps of a call, in its context.
 type call struct {
 	span           trace.Span
+	start          time.Time            // of the span, and of what is measured
 	attributes     []attribute.KeyValue // of the current names, of which those of a measurement come
 	old            []attribute.KeyValue
 	sent, received atomic.Int64
@@ -34,7 +36,7 @@ func (h *Handler) TagCall(ctx context.Context, info *ttrpc.CallInfo) context.Con
 		ctx = h.extract(ctx)
 	}
 	if h.wants(ctx, info) {
-		c := &call{}
+		c := &call{start: time.Now()}
 		if h.names.current {
 			c.attributes = methodAttributes(info)
 		}
@@ -42,7 +44,7 @@ func (h *Handler) TagCall(ctx context.Context, info *ttrpc.CallInfo) context.Con
 			c.old = oldMethodAttributes(info)
 		}
 		// Where both have an rpc.method, the latter counts.
-		ctx, c.span = h.tracer.Start(ctx, spanName(info), trace.WithSpanKind(kind),
+		ctx, c.span = h.tracer.Start(ctx, spanName(info), trace.WithSpanKind(kind), trace.WithTimestamp(c.start),
 			trace.WithAttributes(c.old...), trace.WithAttributes(c.attributes...))
 		if info.Unregistered && h.names.current {
 			c.span.SetAttributes(methodOriginal.String(plainMethod(info)))
@@ -90,7 +92,7 @@ func (c *call) end(ctx context.Context, h *Handler, e *ttrpc.CallEnd) {
 	if failed {
 		c.span.SetStatus(codes.Error, st.Message())
 	}
-	took := e.End.Sub(e.Begin)
+	took := e.End.Sub(c.start)
 	if h.names.current {
 		outcome := outcomeAttributes(st.Code(), failed)
 		peer := peerAttributes(e)

@@ -193,6 +193,51 @@ func TestUnaryCall(t *testing.T) {
 rpc.server.call.duration[s] 1: rpc.method=test.Service/Echo rpc.response.status_code=OK rpc.system.name=ttrpc`)
 }
 
+// What is measured is the duration of the span, as the conventions have it.
+func TestDuration(t *testing.T) {
+	r := newRig(t)
+	r.echo(context.Background(), "hello")
+	want := map[string]float64{}
+	for _, kind := range []apitrace.SpanKind{apitrace.SpanKindClient, apitrace.SpanKindServer} {
+		s := r.span(kind)
+		want["rpc."+kind.String()+".call.duration"] = s.EndTime.Sub(s.StartTime).Seconds()
+	}
+	var all metricdata.ResourceMetrics
+	check(t, r.meters.Collect(context.Background(), &all))
+	for _, scope := range all.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			for _, p := range m.Data.(metricdata.Histogram[float64]).DataPoints {
+				equal(t, p.Sum, want[m.Name])
+				delete(want, m.Name)
+			}
+		}
+	}
+	equal(t, len(want), 0)
+}
+
+// A client's own failures have their codes, too.
+func TestLocalErrors(t *testing.T) {
+	for name, fail := range map[string]func(r *rig) error{
+		"DEADLINE_EXCEEDED": func(r *rig) error {
+			ctx, cancel := context.WithTimeout(context.Background(), 0)
+			defer cancel()
+			return r.client.Call(ctx, "test.Service", "Echo", wrapperspb.String(""), new(wrapperspb.StringValue))
+		},
+		"UNAVAILABLE": func(r *rig) error {
+			r.client.Close()
+			return r.client.Call(context.Background(), "test.Service", "Echo", wrapperspb.String(""), new(wrapperspb.StringValue))
+		},
+	} {
+		r := newRig(t)
+		if err := fail(r); err == nil {
+			t.Error(name, "did not come")
+		}
+		s := r.span(apitrace.SpanKindClient)
+		equal(t, s.Status.Code, otelcodes.Error)
+		equal(t, strings.Contains(text(s.Attributes), "rpc.response.status_code="+name), true)
+	}
+}
+
 // A server is at fault for some codes, a client's call has failed with any.
 func TestErrors(t *testing.T) {
 	for code, faults := range map[codes.Code][2]otelcodes.Code{
