@@ -69,6 +69,8 @@ func (p *peer) advice(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return " (the socket is another user's: root may connect)"
+	case errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(p.address, ":@") && strings.IndexAny(p.address, "/.") != 0:
+		return " (ADDRESS is the first argument; ttrpc -help has its forms)"
 	case errors.Is(err, syscall.ECONNREFUSED) && p.isNoSocket():
 		return " (that is no socket)"
 	case errors.Is(err, syscall.ECONNREFUSED):

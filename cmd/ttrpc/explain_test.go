@@ -28,7 +28,9 @@ func TestBroken(t *testing.T) {
 	}{
 		{"a.sock", ttrpc.ErrClosed, "a.sock has closed the connection without saying why; its log may tell"},
 		{"a.sock", fmt.Errorf("%w: the server does not speak ttrpc", ttrpc.ErrClosed), "a.sock: the server does not speak ttrpc"},
-		{"a.sock", dialed("a.sock", syscall.ENOENT), "no connection to a.sock: no such file or directory (ttrpc: closed)"},
+		{"/a.sock", dialed("/a.sock", syscall.ENOENT), "no connection to /a.sock: no such file or directory (ttrpc: closed)"},
+		{"a.B/C", dialed("a.B/C", syscall.ENOENT), "no connection to a.B/C: no such file or directory (ttrpc: closed) " +
+			"(ADDRESS is the first argument; ttrpc -help has its forms)"},
 		{"a.sock", dialed("a.sock", syscall.EACCES),
 			"no connection to a.sock: permission denied (ttrpc: closed) (the socket is another user's: root may connect)"},
 		{"a.sock", dialed("a.sock", syscall.ECONNREFUSED),

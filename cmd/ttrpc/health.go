@@ -40,8 +40,11 @@ func healthCommand() command {
 }
 
 func (h *healthFlags) run(ctx context.Context, args []string, std stdio) error {
-	if len(args) < 1 || len(args) > 2 || h.watch && h.list {
-		return usagef("health needs an address, and not both of -watch and -list; ttrpc health -help has examples")
+	if len(args) == 0 {
+		return usagef("health needs an address; ttrpc health -help has examples")
+	}
+	if h.watch && h.list {
+		return usagef("health: -watch and -list can't be together; ttrpc health -help has examples")
 	}
 	ctx, p, err := h.dial(ctx, args[0], false)
 	if err != nil {

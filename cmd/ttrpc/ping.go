@@ -37,8 +37,11 @@ no harm. The first one connects before its time is measured.`,
 }
 
 func (f *pingFlags) run(ctx context.Context, args []string, std stdio) error {
-	if len(args) != 1 || f.interval <= 0 {
-		return usagef("ping needs an address, and an interval above 0; ttrpc ping -help has examples")
+	if len(args) == 0 {
+		return usagef("ping needs an address; ttrpc ping -help has examples")
+	}
+	if f.interval == 0 {
+		return usagef("ping: -interval has to be above 0")
 	}
 	ctx, p, err := f.dial(ctx, args[0], false)
 	if err != nil {

@@ -21,6 +21,7 @@ func TestPing(t *testing.T) {
 		{name: "ping", args: []string{"ping", "DIR/chat.sock", "-n", "2", "-interval", "1ms"}},
 		{name: "ping nobody", args: []string{"ping", "DIR/none.sock"}},
 		{name: "ping nothing", args: []string{"ping"}},
+		{name: "ping without a pause", args: []string{"ping", "DIR/chat.sock", "-interval", "0"}},
 	})
 }
 
@@ -38,6 +39,7 @@ func TestHealth(t *testing.T) {
 		{name: "health unknown", args: []string{"health", "DIR/health.sock", "none"}},
 		{name: "health list", args: []string{"health", "DIR/health.sock", "-list"}},
 		{name: "health none", args: []string{"health", "DIR/chat.sock"}},
+		{name: "health nothing", args: []string{"health"}},
 		{name: "health both", args: []string{"health", "DIR/chat.sock", "-list", "-watch"}},
 	})
 }

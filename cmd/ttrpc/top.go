@@ -40,8 +40,11 @@ asks is among those shown.`,
 }
 
 func (t *topFlags) run(ctx context.Context, args []string, std stdio) error {
-	if len(args) != 1 || t.interval <= 0 {
-		return usagef("top needs an address, and an interval above 0; ttrpc top -help has examples")
+	if len(args) == 0 {
+		return usagef("top needs an address; ttrpc top -help has examples")
+	}
+	if t.interval == 0 {
+		return usagef("top: -interval has to be above 0")
 	}
 	ctx, p, err := t.dial(ctx, args[0], false)
 	if err != nil {
