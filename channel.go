@@ -70,8 +70,9 @@ type role interface {
 	dataEnded(s *stream)
 	// handleExtension takes a frame that is no part of a call, and is sent to this side alone.
 	handleExtension(in *transport.Inbound)
-	// restrainNew is called when the budget of the streams has become crowded, or no longer is.
-	restrainNew()
+	// restrainNew is called when the budget of the streams has become crowded, or no longer is. It
+	// returns what is to be flushed: its frame, or else the one before.
+	restrainNew(before transport.Unwritten) transport.Unwritten
 	// failStalled ends a stream whose consumer takes nothing, to make room for others.
 	failStalled(s *stream)
 }

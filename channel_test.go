@@ -3,11 +3,14 @@
 package ttrpc
 
 import (
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/containerd/ttrpc/internal/reader"
 	"github.com/containerd/ttrpc/internal/testkit"
 	"github.com/containerd/ttrpc/internal/transport"
+	"github.com/containerd/ttrpc/internal/wire"
 )
 
 // fakeRole is a role of a conn that nobody calls.
@@ -15,6 +18,34 @@ type fakeRole struct{ role }
 
 func (r fakeRole) handle(*transport.Inbound) bool { return true }
 func (r fakeRole) handled() bool                  { return false }
+
+// restrainNew is a client's.
+func (r fakeRole) restrainNew(before transport.Unwritten) transport.Unwritten { return before }
+
+// The reader has written the limits when it reads on: with all processors in use another goroutine
+// would have its turn when all there is room for, and more, has been read.
+func TestReaderWritesLimitsOfACrowdItself(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	a, b := testkit.Pair(t, "unix")
+	defer b.Close()
+	c := NewClient(a, WithClientExtensions(ExtensionsAssumed), WithClientStreamBuffer(8<<10, 8<<10))
+	defer c.Close()
+	if !c.t.CanTry() {
+		t.Skip("nobody writes without blocking here")
+	}
+	var all []*stream
+	for range 3 {
+		cs, err := c.NewStream(t.Context(), &StreamDesc{StreamingServer: true}, svc, "x", nil)
+		testkit.Check(t, err)
+		all = append(all, &cs.(*clientStream).stream)
+	}
+	testkit.Check(t, c.t.WaitWritten(t.Context(), c.t.Posted()))
+	before := c.t.Posted()
+	raw := testkit.Data(all[0].id, strings.Repeat("x", 5<<10))
+	testkit.Equal(t, c.take(all[0], &transport.Inbound{Header: wire.ParseHeader(raw), Raw: raw}), true)
+	testkit.Equal(t, c.t.Unwritten(), 0)
+	testkit.Equal(t, c.t.Posted()-before, uint64(len(all))*uint64(wire.WindowFrame(1, 0).Len()))
+}
 
 // Where frames come many at once for many calls nobody reads for himself: the loop does better.
 func TestNobodyReadsForHimselfWhereFramesComeInBatches(t *testing.T) {

@@ -91,6 +91,6 @@ func (c *Client) dataEnded(s *stream) {
 }
 
 // restrainNew does nothing: a client restrains each stream that it opens.
-func (c *Client) restrainNew() {}
+func (c *Client) restrainNew(before transport.Unwritten) transport.Unwritten { return before }
 
 func (c *Client) failStalled(s *stream) { c.giveUp(s.id, ErrStreamFull) }

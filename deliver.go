@@ -110,25 +110,35 @@ func (c *conn) idleTimeout(s *stream) time.Duration {
 // take puts Data into its stream, if there is room.
 func (c *conn) take(s *stream, in *transport.Inbound) bool {
 	ok, due := s.half.Push(in)
-	c.tell(s, due).FlushLater()
+	posted := c.tell(s, due)
 	if c.inflow.Fills() {
-		for _, s := range c.streams() {
-			c.restrain(s).FlushLater()
-		}
-		c.role.restrainNew()
+		c.restrainAll(posted)
+	} else {
+		posted.FlushLater()
 	}
 	return ok
+}
+
+// restrainAll puts all streams under control, behind a frame that was posted. The reader writes the
+// limits itself, where that can't block it: before another goroutine had its turn it could read for
+// ten milliseconds, more than there is room for.
+func (c *conn) restrainAll(posted transport.Unwritten) {
+	for _, s := range c.streams() {
+		posted = c.restrain(s, posted)
+	}
+	c.role.restrainNew(posted).Flush(false)
 }
 
 // ease tells, where the connection's buffer is no longer crowded, that new streams may send.
 func (c *conn) ease() {
 	if c.inflow.Eases() {
-		c.role.restrainNew()
+		c.role.restrainNew(transport.Unwritten{}).FlushLater()
 	}
 }
 
-// restrain puts a stream under control where the connection's buffer is crowded.
-func (c *conn) restrain(s *stream) (posted transport.Unwritten) {
+// restrain puts a stream under control where the connection's buffer is crowded, behind a frame
+// that was posted.
+func (c *conn) restrain(s *stream, posted transport.Unwritten) transport.Unwritten {
 	if !c.inflow.IsCrowded() {
 		return posted
 	}

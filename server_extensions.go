@@ -31,7 +31,7 @@ func (sc *serverConn) handleHello() {
 
 // restrainNew tells a client with which limit its streams begin: none may send while the budget is
 // crowded, before the handler waits for a message.
-func (sc *serverConn) restrainNew() {
+func (sc *serverConn) restrainNew(before transport.Unwritten) transport.Unwritten {
 	limit := uint64(flow.NoLimit)
 	sc.mu.Lock()
 	if sc.inflow.IsCrowded() { // looked at under the lock: the last to tell knows what holds
@@ -39,9 +39,10 @@ func (sc *serverConn) restrainNew() {
 	}
 	posted, err := sc.t.Post(wire.WindowFrame(0, limit))
 	sc.mu.Unlock()
-	if err == nil {
-		posted.FlushLater()
+	if err != nil {
+		return before
 	}
+	return posted
 }
 
 // cancelCall ends a call that its client has given up: nothing more is sent for it. It counts among

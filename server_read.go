@@ -69,7 +69,7 @@ func (sc *serverConn) handleRequest(in *transport.Inbound) bool {
 	}
 	if call.stream != nil {
 		sc.ease() // streams may have ended that nobody has read
-		sc.restrain(&call.stream.stream).FlushLater()
+		sc.restrain(&call.stream.stream, transport.Unwritten{}).FlushLater()
 	}
 	return sc.dispatch(call)
 }
