@@ -43,10 +43,11 @@ type conn struct {
 //	connHandshake  the handshake has succeeded                  connOpen
 //	connOpen       its server shuts down                        connDraining
 //	connDraining   the last call is answered                    connFlushing
+//	connDraining   Dial's client makes its calls elsewhere      connLeft
 //	any            all is written, a failure, Close             connClosed
 //
-// A client's connection is never in the first nor in the fourth. GoAway brings it into the third,
-// and so does a refusal where Dial made it; such a one is closed when its last call has ended.
+// A client's connection is never in the first nor in the fourth; GoAway brings it into the third.
+// Dial's client leaves one that has refused a call, which is draining for that.
 type connState uint8
 
 const (
@@ -54,6 +55,7 @@ const (
 	connHandshake
 	connDraining // no further calls; closes when the last is answered
 	connFlushing // closes when the last answer is written
+	connLeft     // no further calls; the client closes it when the last has ended
 	connClosed
 )
 

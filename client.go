@@ -260,23 +260,26 @@ func (c *Client) removeLocked(id uint32) *stream {
 	return call.receiver()
 }
 
-// endIfDoneLocked ends a connection on which no call is in flight, nor can be any more. One of
-// NewClient is its server's to close, or its user's.
+// endIfDoneLocked ends a connection on which no call is in flight, nor will be any more. One that
+// drains is its server's to close, or its user's.
 func (c *Client) endIfDoneLocked() {
 	switch {
 	case len(c.calls) > 0:
 	case c.nextID > math.MaxUint32:
 		go c.fail(ErrStreamIDsExhausted)
-	case c.redialed && c.state == connDraining:
+	case c.state == connLeft:
 		go c.fail(transport.ErrDone)
 	}
 }
 
-// leave has the connection take no further calls, and end with the last of those in flight.
+// leave has the connection end with the last of the calls in flight. Further ones are made
+// elsewhere already.
 func (c *Client) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.drainLocked()
+	if c.drainLocked(); c.state == connDraining {
+		c.state = connLeft
+	}
 	c.endIfDoneLocked()
 }
 

@@ -315,7 +315,7 @@ func (c *Client) usableLocked() error {
 	switch c.state {
 	case connClosed:
 		return c.unsent(c.cause)
-	case connDraining:
+	case connDraining, connLeft:
 		return errGoneAway
 	}
 	if c.nextID > math.MaxUint32 {

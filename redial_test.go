@@ -673,3 +673,31 @@ func (p *rawPeer) answerAll(n int) {
 		p.send(answer(f.id, "x"))
 	}
 }
+
+// A GoAway right behind an answer is no failure of the connection: that has served a call, and the
+// next one goes to another at once.
+func TestRedialGoAwayBehindAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := ttrpc.Dial(bg, "", exact, ttrpc.WithClientExtensions(ttrpc.ExtensionsAssumed),
+			ttrpc.WithDialer(func(context.Context, string) (net.Conn, error) {
+				near, far := pipePair(t)
+				p := newRawPeer(t, far)
+				go func() {
+					for f, err := p.receive(); err == nil; f, err = p.receive() {
+						if f.typ == 1 {
+							p.send(answer(f.id, "x"), goAway(f.id))
+						}
+					}
+				}()
+				return near, nil
+			}))
+		check(t, err)
+		defer c.Close()
+		for range 100 {
+			_, err := call(bg, c, "echo", "x")
+			check(t, err)
+		}
+		synctest.Wait()
+		equal(t, len(c.Snapshot().Conns), 1)
+	})
+}

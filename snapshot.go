@@ -127,7 +127,7 @@ func (c *conn) snapshot() ConnSnapshot {
 
 // lookLocked looks at what the conn's lock guards.
 func (c *conn) lookLocked() ConnSnapshot {
-	states := [...]string{"open", "handshake", "draining", "flushing", "closed"}
+	states := [...]string{"open", "handshake", "draining", "flushing", "draining", "closed"}
 	now := ConnSnapshot{Since: c.since, State: states[c.state], Extensions: c.ext.String(), Calls: []CallSnapshot{}}
 	now.Unread = c.inflow.Buffered()
 	if c.t != nil { // in a handshake there is none
