@@ -16,6 +16,11 @@ import (
 
 // explain says of the failure of a call what was waited for, and whose connection it was.
 func (p *peer) explain(err error, what string, limit time.Duration) error {
+	return p.explainAs(err, "answered "+what, limit)
+}
+
+// explainAs is explain for what the server has not done.
+func (p *peer) explainAs(err error, undone string, limit time.Duration) error {
 	switch {
 	case isConnection(err):
 		return p.broken(err)
@@ -27,7 +32,7 @@ func (p *peer) explain(err error, what string, limit time.Duration) error {
 	if !p.connected.Load() {
 		return connectionError{fmt.Errorf("no connection to %s within %v (-timeout): %w", p.address, limit, err)}
 	}
-	return fmt.Errorf("%s has not answered %s within %v (-timeout): %w", p.address, what, limit, err)
+	return fmt.Errorf("%s has not %s within %v (-timeout): %w", p.address, undone, limit, err)
 }
 
 // interrupted makes the end of the command's context, which its input fails with too, a status.

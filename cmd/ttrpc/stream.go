@@ -70,7 +70,7 @@ func (s *streamCall) fail(err error) error {
 		return err
 	}
 	err = absent(err, string(s.md.Parent().FullName()), string(s.md.Name()))
-	return s.out.failed(s.peer.explain(err, s.name(), max(s.timeout, 0)))
+	return s.out.failed(s.peer.explainAs(err, "ended the stream "+s.name(), max(s.timeout, 0)))
 }
 
 // open sends the request, which is the only message where the client does not stream.
