@@ -91,7 +91,8 @@ func WithClientMaxSendMsgSize(n int) ClientOpts {
 // the connection is not read until there is room. A stream whose consumer has received nothing
 // meanwhile fails with ErrStreamFull: after one second where other calls are in flight, and else
 // after the time of [WithClientStallTimeout]. Where the server knows windows it stops before, and
-// what was on its way then may take all of the connection's buffer.
+// what was on its way then may take all of the connection's buffer. A stream that the server has
+// ended does not count: it keeps what it has until that is received, or the stream forgotten.
 func WithClientStreamBuffer(stream, conn int) ClientOpts {
 	return func(c *Client) { c.streamBuffer, c.connBuffer = max(stream, 1), max(conn, 1) }
 }
