@@ -34,7 +34,7 @@ func allProbes() []probe {
 	var all []probe
 	for _, group := range [][]probe{
 		errorProbes, oversizedProbes, metadataProbes, configProbes, registerProbes, lifecycleProbes,
-		callProbes, codecProbes, mappingProbes, interceptorProbes, wireMetadataProbes,
+		callProbes, codecProbes, mappingProbes, interceptorProbes, interceptorInfoProbes, wireMetadataProbes,
 		streamProbes, streamFaultProbes, rawProbes, handshakeProbes,
 	} {
 		all = append(all, group...)

@@ -196,6 +196,22 @@ var interceptorProbes = []probe{
 	}},
 }
 
+var interceptorInfoProbes = []probe{{name: "interceptor/server-info", run: func(r *report) {
+	change := func(ctx context.Context, unmarshal ttrpc.Unmarshaler, info *ttrpc.UnaryServerInfo, method ttrpc.Method) (any, error) {
+		r.say("told", info.FullMethod)
+		info.FullMethod += "!"
+		return method(ctx, unmarshal)
+	}
+	w := newWorld(methods(map[string]ttrpc.Method{"echo": echo}), ttrpc.WithChainUnaryServerInterceptor(change, change))
+	defer w.close()
+	c := w.client()
+	defer c.Close()
+	for range 2 {
+		_, err := call(c, "echo", "x")
+		r.say("a call", err)
+	}
+}}}
+
 var wireMetadataProbes = []probe{{name: "md/wire", run: func(r *report) {
 	w := newWorld(methods(map[string]ttrpc.Method{"look": func(ctx context.Context, _ func(any) error) (any, error) {
 		md, ok := ttrpc.GetMetadata(ctx)

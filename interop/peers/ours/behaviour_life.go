@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"strings"
@@ -165,6 +166,34 @@ var lifecycleProbes = []probe{
 		r.say("call after Close", err)
 		_, err = c.NewStream(context.Background(), &ttrpc.StreamDesc{StreamingClient: true}, "s", "echo", nil)
 		r.say("NewStream after Close", err)
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		r.say("call after Close, with an ended context", c.Call(ended, "s", "echo", text("x"), text("")))
+		_, err = c.NewStream(ended, &ttrpc.StreamDesc{StreamingClient: true}, "s", "echo", nil)
+		r.say("NewStream after Close, with an ended context", err)
+	}},
+	{name: "server/serve-metadata", run: func(r *report) {
+		w := newWorld(methods(map[string]ttrpc.Method{"look": func(ctx context.Context, _ func(any) error) (any, error) {
+			md, ok := ttrpc.GetMetadata(ctx)
+			return text(fmt.Sprint(show(md), ok)), nil
+		}}))
+		defer w.close()
+		l := listen()
+		go w.server.Serve(ttrpc.WithMetadata(context.Background(), ttrpc.MD{"serve": {"x"}}), l)
+		conn, _ := net.Dial("unix", l.Addr().String())
+		c := ttrpc.NewClient(conn)
+		defer c.Close()
+		for _, md := range []ttrpc.MD{nil, {}, {"own": {"y"}}} {
+			resp := text("")
+			err := c.Call(ttrpc.WithMetadata(context.Background(), md), "s", "look", text(""), resp)
+			r.say("with metadata of Serve, sent "+show(md), resp.Value, err)
+		}
+	}},
+	{name: "server/shutdown-without-context", run: func(r *report) {
+		w := newWorld(methods(map[string]ttrpc.Method{"echo": echo}))
+		call(w.client(), "echo", "x")
+		var none context.Context
+		r.say("Shutdown of an idle server", caught(func() { r.say("Shutdown", w.server.Shutdown(none)) }))
 	}},
 	{name: "client/on-close", run: clientOnClose},
 	{name: "client/conn-gone", run: clientConnGone},

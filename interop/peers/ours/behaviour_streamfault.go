@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/containerd/ttrpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
@@ -37,6 +39,12 @@ func hold(ended chan<- error) ttrpc.StreamHandler {
 		return nil, ctx.Err()
 	}
 }
+
+// fine is an error whose status is none.
+type fine struct{}
+
+func (fine) Error() string              { return "fine" }
+func (fine) GRPCStatus() *status.Status { return status.New(codes.OK, "fine") }
 
 var streamFaultProbes = []probe{
 	{name: "stream/unknown", run: func(r *report) {
@@ -156,6 +164,13 @@ var streamFaultProbes = []probe{
 			r.say("SendMsg", s.SendMsg(text("x")))
 			r.say("CloseSend", s.CloseSend())
 		})
+	}},
+	{name: "stream/error-with-status-ok", run: func(r *report) {
+		for _, desc := range []*ttrpc.StreamDesc{toClient, toServer, bothWays} {
+			visit(desc, returns(text("dropped"), fine{}), text("x"), func(s ttrpc.ClientStream, _ *ttrpc.Client, _ *world) {
+				sayRecv(r, fmt.Sprint(*desc), s, 1)
+			})
+		}
 	}},
 	{name: "stream/handler-panics", run: func(r *report) {
 		visit(bothWays, func(context.Context, ttrpc.StreamServer) (any, error) {
