@@ -36,11 +36,11 @@ func (r *reader) TryRecv() *Inbound {
 		if in := r.Buffered(); in != nil || !r.mayAsk() {
 			return in
 		}
-		if !askers.mayAsk(spinning.Load()) || !r.spin.fill() {
+		if !asking.mayAsk(spinning.Load()) || !r.spin.fill() {
 			r.ReleaseBuffer()
 			return nil
 		}
-		askers.found()
+		asking.found()
 	}
 }
 

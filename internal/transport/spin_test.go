@@ -23,8 +23,8 @@ func spinOn(t *testing.T) (tr *Transport, s *spin, peer net.Conn) {
 	before := canSpin
 	canSpin = true
 	t.Cleanup(func() { canSpin = before })
-	askers.left.Store(0)
-	askers.level.Store(0)
+	asking.backoff.Store(0)
+	asking.exponent.Store(0)
 	a, b := testkit.Pair(t, "unix")
 	tr = newTransport(t, a, Config{})
 	t.Cleanup(tr.Discard)
@@ -114,7 +114,7 @@ func TestSpinIsBounded(t *testing.T) {
 	spinning.Store(true)
 	wantNone()
 	spinning.Store(false)
-	askers.left.Store(0) // as if it had not met that one
+	asking.backoff.Store(0) // as if that wait had not been contended
 	canSpin = false
 	s.until = Clock() + time.Hour
 	wantNone()
