@@ -170,6 +170,12 @@ var allJobs = []job{
 	{name: "allocs-metadata", what: "the same with a deadline and metadata", workload: "allocs-metadata", rows: allocations(
 		"allocations, deadline and metadata", 13, 13,
 	)},
+	{name: "2callers", what: "2 callers on one connection", workload: "unary-2", rows: callers(
+		"2 callers", atLeast(1), none, atMost(1),
+	)},
+	{name: "4callers", what: "4 callers on one connection", workload: "unary-4", rows: callers(
+		"4 callers", atLeast(1), none, atMost(1),
+	)},
 	{name: "64callers", what: "64 callers on one connection", workload: "unary-64", rows: callers(
 		"64 callers", atLeast(4), atMost(0.25), atMost(0.28),
 	)},
@@ -210,6 +216,12 @@ var allJobs = []job{
 		{"size", "hello server: stripped size", "MiB", atMost(0.97)},
 		{"packages", "hello server: packages linked", "", noMoreThan(131)},
 		{"start", "hello server: start to first answer", "ms", atMost(0.9)},
+	}},
+	{name: "4conns", what: "4 connections, one call each", workload: "conns-4", rows: []row{
+		{"rate", "4 connections, 1 call each", "calls/s", atLeast(1)},
+	}},
+	{name: "20conns", what: "20 connections, one call each", workload: "conns-20", rows: []row{
+		{"rate", "20 connections, 1 call each", "calls/s", atLeast(1)},
 	}},
 	{name: "conns", what: "2000 connections, one call each", workload: "conns", rows: []row{
 		{"rate", "many connections, 1 call each", "calls/s", atLeast(2.3)},

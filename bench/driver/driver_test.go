@@ -94,6 +94,26 @@ func TestLoadEndsWithAnError(t *testing.T) {
 	})
 }
 
+// slow is a client whose calls take 10 ms each.
+type slow struct{}
+
+func (slow) Echo(ctx context.Context) error { return pass(ctx, 10*time.Millisecond) }
+func (slow) Close() error                   { return nil }
+
+// TestCallsPerSecond has three connections, on which calls are made at the same time.
+func TestCallsPerSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clients := []Client{slow{}, slow{}, slow{}}
+		for d, calls := range map[time.Duration]int{0: 1, 95 * time.Millisecond: 10} {
+			began := time.Now()
+			rate, err := callsPerSecond(clients, d)
+			if err != nil || rate != 300 || time.Since(began) != time.Duration(calls)*10*time.Millisecond {
+				t.Errorf("%v calls/s in %v, %v, want 300 by %d calls on each", rate, time.Since(began), err, calls)
+			}
+		}
+	})
+}
+
 // nobody is a server that uses nothing.
 type nobody struct{}
 

@@ -101,27 +101,34 @@ func (r *running) held() (Values, error) {
 	return perOne(after.since(before), r.Conns), errors.Join(all...)
 }
 
-// conns opens Conns connections, then makes one call on each of them at the same time, again and
-// again.
-func (r *running) conns() (Values, error) {
-	clients, err := r.dialMany(r.Conns)
+// conns opens n connections, then makes one call on each of them at the same time, again and again.
+func (r *running) conns(n int) (Values, error) {
+	clients, err := r.dialMany(n)
 	if err != nil {
 		return nil, err
 	}
-	calls := 0
-	began := time.Now()
-	for time.Since(began) < r.Measure {
+	if _, err := callsPerSecond(clients, r.Warm); err != nil {
+		return nil, err
+	}
+	rate, err := callsPerSecond(clients, r.Measure)
+	if err != nil {
+		return nil, err
+	}
+	server, err := r.ctl.ask(question{})
+	return Values{"rate": rate, "rss": server.RSS / 1024}, err
+}
+
+// callsPerSecond makes one call on each connection at the same time, for so long or once.
+func callsPerSecond(clients []Client, d time.Duration) (float64, error) {
+	for calls, began := 0, time.Now(); ; {
 		if err := callEach(clients); err != nil {
-			return nil, err
+			return 0, err
 		}
 		calls += len(clients)
+		if elapsed := time.Since(began); elapsed >= d {
+			return float64(calls) / elapsed.Seconds(), nil
+		}
 	}
-	elapsed := time.Since(began)
-	server, err := r.ctl.ask(question{})
-	if err != nil {
-		return nil, err
-	}
-	return Values{"rate": float64(calls) / elapsed.Seconds(), "rss": server.RSS / 1024}, nil
 }
 
 func callEach(clients []Client) error {

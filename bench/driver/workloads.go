@@ -15,6 +15,8 @@ var workloads = map[string]func(*running) (Values, error){
 	"unary":           func(r *running) (Values, error) { return r.unary(1, r.client.Echo) },
 	"unary-deadline":  (*running).unaryDeadline,
 	"unary-metadata":  (*running).unaryMetadata,
+	"unary-2":         func(r *running) (Values, error) { return r.unary(2, r.client.Echo) },
+	"unary-4":         func(r *running) (Values, error) { return r.unary(4, r.client.Echo) },
 	"unary-64":        func(r *running) (Values, error) { return r.unary(64, r.client.Echo) },
 	"unary-1000":      func(r *running) (Values, error) { return r.unary(1000, r.client.Echo) },
 	"allocs":          func(r *running) (Values, error) { return r.allocations(r.client.Echo) },
@@ -38,7 +40,9 @@ var workloads = map[string]func(*running) (Values, error){
 	"shim":            (*running).shim,
 	"idle":            (*running).idle,
 	"held":            (*running).held,
-	"conns":           (*running).conns,
+	"conns":           func(r *running) (Values, error) { return r.conns(r.Conns) },
+	"conns-4":         func(r *running) (Values, error) { return r.conns(4) },
+	"conns-20":        func(r *running) (Values, error) { return r.conns(20) },
 	"hello":           (*running).hello,
 }
 
