@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/flow"
 	"github.com/containerd/ttrpc/internal/handshake"
 	"github.com/containerd/ttrpc/internal/transport"
@@ -17,7 +18,7 @@ import (
 // NewClient makes them over one connection, and stays closed when that is gone.
 type Client struct {
 	clientConfig
-	conn
+	conn       conn.Conn
 	redial     redialer // nil, or else conn is unused: it has the connections
 	connStats  connStats
 	coalescing bool // the reader has others leave the writing to it; the reader's
@@ -35,6 +36,9 @@ type Client struct {
 
 	closed chan struct{} // closed after the on-close callback
 }
+
+// clientRole is a Client as its connection knows it: the methods of [conn.Role] are not for users.
+type clientRole Client
 
 // ClientOpts configures a client.
 type ClientOpts func(c *Client)
@@ -67,16 +71,24 @@ func NewClient(netConn net.Conn, opts ...ClientOpts) *Client {
 
 // start runs the handshake, and begins to read.
 func (c *Client) start(netConn net.Conn) {
-	c.since = time.Now()
+	c.conn.Init(netConn)
 	c.beginStats(netConn)
 	used, err := c.handshake(netConn)
-	c.ext.Init(c.extensions.initial())
-	c.conn.open(used, c, true, &c.limits, c.writeFailed)
+	c.open(used)
 	if err != nil {
 		c.fail(err)
 		return
 	}
-	go c.readLoop(true, func() bool { return false })
+	go c.conn.ReadLoop(true, func() bool { return false })
+}
+
+// open makes the transport, of which nobody else knows yet.
+func (c *Client) open(netConn net.Conn) {
+	c.conn.Lock()
+	defer c.conn.Unlock()
+	config := c.connConfig(true)
+	config.OnFail = c.writeFailed
+	c.conn.OpenLocked(netConn, (*clientRole)(c), &config)
 }
 
 func (c *Client) beginStats(netConn net.Conn) {
@@ -100,15 +112,6 @@ func (c *Client) handshake(netConn net.Conn) (net.Conn, error) {
 	return used, nil
 }
 
-// recvFailed says more of a server that has never spoken. (A serverConn's asks whether the end was
-// meant.)
-func (c *Client) recvFailed(err error) {
-	if isOrderly(err) && c.t.Silent() {
-		err = fmt.Errorf("the server closed the connection before any answer: %w", err)
-	}
-	c.fail(err)
-}
-
 // Close closes the connection and ends all calls on it with ErrClosed. It returns nil. Messages
 // that streams have sent are written before, for as long as a second if the server does not read
 // them.
@@ -123,12 +126,12 @@ func (c *Client) Close() error {
 
 // writeStreams writes what streams have sent, in bounded time. The rest is lost.
 func (c *Client) writeStreams() {
-	c.mu.Lock()
+	c.conn.Lock()
 	last := c.sentStream
-	c.mu.Unlock()
+	c.conn.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), transport.LingerTimeout)
 	defer cancel()
-	_ = c.t.WaitWritten(ctx, last)
+	_ = c.conn.Transport().WaitWritten(ctx, last)
 }
 
 // Err returns nil while the connection is up, and then why it ended: an error that wraps ErrClosed
@@ -138,12 +141,12 @@ func (c *Client) Err() error {
 	if c.redial != nil {
 		return c.redial.err()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.state != connClosed {
+	c.conn.Lock()
+	defer c.conn.Unlock()
+	if c.conn.StateLocked() != conn.Closed {
 		return nil
 	}
-	return &closedError{cause: c.cause}
+	return &closedError{cause: c.conn.CauseLocked()}
 }
 
 // RemoteAddr returns the address of the server. It is nil where the conn knows none.
@@ -151,7 +154,7 @@ func (c *Client) RemoteAddr() net.Addr {
 	if c = c.current(); c == nil {
 		return nil
 	}
-	return c.netConn.RemoteAddr()
+	return c.conn.NetConn().RemoteAddr()
 }
 
 // LocalAddr returns the address of the client's own end, likewise.
@@ -159,7 +162,7 @@ func (c *Client) LocalAddr() net.Addr {
 	if c = c.current(); c == nil {
 		return nil
 	}
-	return c.netConn.LocalAddr()
+	return c.conn.NetConn().LocalAddr()
 }
 
 // current is the client of the connection that there is, or nil.
@@ -185,10 +188,10 @@ func (c *Client) Ping(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	if err := c.t.WaitSpace(ctx); err != nil {
+	if err := c.conn.Transport().WaitSpace(ctx); err != nil {
 		return err // or Pings without end would pile up for a server that takes none
 	}
-	return c.alive.Ping(ctx)
+	return c.conn.Liveness().Ping(ctx)
 }
 
 // UserOnCloseWait waits until the connection has ended and the callback of [WithOnClose] has
@@ -208,18 +211,18 @@ func (c *Client) fail(cause error) { c.end(cause, func() {}) }
 // end is the one end of a client, and the first cause counts: calls end, the connection closes,
 // then the callback runs. before is called before the connection is closed.
 func (c *Client) end(cause error, before func()) {
-	receivers, first := c.conn.close(cause)
-	if !first {
+	var calls []*stream
+	if !c.conn.Close(cause, asClosed(cause), func(call conn.Call) { calls = append(calls, call.(*stream)) }) {
 		return
 	}
-	for _, s := range receivers {
-		s.closeRecv(nil, asClosed(cause))
+	for _, s := range calls {
+		s.CloseRecv(nil, asClosed(cause))
 	}
 	before()
-	c.t.Stop(cause)
-	c.netConn.Close() // last, for it may take its time
+	c.conn.Transport().Stop(cause)
+	c.conn.NetConn().Close() // last, for it may take its time
 	c.logEnd(cause)
-	for _, s := range receivers {
+	for _, s := range calls {
 		s.stats.end(asClosed(cause))
 	}
 	c.connStats.end(c.stats, cause)
@@ -245,29 +248,29 @@ func (c *Client) writeFailed(err error) {
 }
 
 // claim removes a call: whoever gets it, and not nil, ends it.
-func (c *Client) claim(id uint32) *stream {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (c *Client) claim(id uint32) *conn.Stream {
+	c.conn.Lock()
+	defer c.conn.Unlock()
 	return c.removeLocked(id)
 }
 
-func (c *Client) removeLocked(id uint32) *stream {
-	call := c.claimLocked(id)
+func (c *Client) removeLocked(id uint32) *conn.Stream {
+	call := c.conn.ClaimLocked(id)
 	if call == nil {
 		return nil
 	}
 	c.endIfDoneLocked()
-	return call.receiver()
+	return call.Receiver()
 }
 
 // endIfDoneLocked ends a connection on which no call is in flight, nor will be any more. One that
 // drains is its server's to close, or its user's.
 func (c *Client) endIfDoneLocked() {
 	switch {
-	case len(c.calls) > 0:
+	case c.conn.InFlightLocked() > 0:
 	case c.nextID > math.MaxUint32:
 		go c.fail(ErrStreamIDsExhausted)
-	case c.state == connLeft:
+	case c.conn.StateLocked() == conn.Left:
 		go c.fail(transport.ErrDone)
 	}
 }
@@ -275,23 +278,22 @@ func (c *Client) endIfDoneLocked() {
 // leave has the connection end with the last of the calls in flight. Further ones are made
 // elsewhere already.
 func (c *Client) leave() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.drainLocked(); c.state == connDraining {
-		c.state = connLeft
-	}
+	c.conn.Lock()
+	defer c.conn.Unlock()
+	c.drainLocked()
+	c.conn.LeaveLocked()
 	c.endIfDoneLocked()
 }
 
 func (c *Client) drainLocked() {
-	if c.state == connOpen {
-		c.state, c.highest = connDraining, math.MaxUint32
+	if c.conn.DrainLocked() {
+		c.highest = math.MaxUint32
 	}
 }
 
 // endCall ends a call with an error, if it is still there.
 func (c *Client) endCall(id uint32, err error) {
 	if s := c.claim(id); s != nil {
-		s.discard(err)
+		s.Discard(err)
 	}
 }

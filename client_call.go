@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/containerd/ttrpc/internal/codec"
+	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -176,10 +177,10 @@ func (c *Client) requestFrame(ctx context.Context, service, method string, e cod
 // notBegun is the error of a call whose context has ended before the call begins. That the
 // connection has ended too says more, and programs look for it when they clean up.
 func (c *Client) notBegun(ended error) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.state == connClosed {
-		return c.unsent(c.cause)
+	c.conn.Lock()
+	defer c.conn.Unlock()
+	if c.conn.StateLocked() == conn.Closed {
+		return c.unsent(c.conn.CauseLocked())
 	}
 	return ended
 }
@@ -222,14 +223,14 @@ func (c *Client) exchange(ctx context.Context, s *stream, st *callStats, f *wire
 		return nil, err
 	}
 	if st != nil {
-		st.on(c.netConn)
+		st.on(c.conn.NetConn())
 		st.out(st.request, sizes)
 	}
-	c.readFor(s)
+	c.conn.ReadFor(&s.Stream)
 	if err := c.wait(ctx, s); err != nil {
 		return nil, err
 	}
-	return s.half.Reuse()
+	return s.Reuse()
 }
 
 // newCall takes a unary call from the pool.
@@ -238,7 +239,7 @@ func (c *Client) newCall() *stream {
 		return s
 	}
 	s := new(stream)
-	s.half.Init()
+	s.InitUnary()
 	return s
 }
 
@@ -247,18 +248,18 @@ func (c *Client) newCall() *stream {
 func (c *Client) wait(ctx context.Context, s *stream) error {
 	done := ctx.Done()
 	if done == nil {
-		<-s.half.Ready()
+		<-s.Ready()
 		return nil
 	}
 	select {
-	case <-s.half.Ready():
+	case <-s.Ready():
 	case <-done:
 		err := contextEnd(ctx)
-		if mine, posted := c.cancel(s.id, err); mine != nil {
+		if mine, posted := c.cancel(s.ID(), err); mine != nil {
 			posted.Flush(false)
 			return err
 		}
-		<-s.half.Ready() // somebody else has claimed it and is about to end it
+		<-s.Ready() // somebody else has claimed it and is about to end it
 	}
 	return nil
 }
@@ -274,7 +275,7 @@ func contextEnd(ctx context.Context) error {
 
 // send opens s with the frame f, which it takes.
 func (c *Client) send(ctx context.Context, s *stream, f *wire.Frame) error {
-	if err := c.t.WaitSpace(ctx); err != nil {
+	if err := c.conn.Transport().WaitSpace(ctx); err != nil {
 		f.Free()
 		return err
 	}
@@ -289,33 +290,29 @@ func (c *Client) send(ctx context.Context, s *stream, f *wire.Frame) error {
 // begin registers s under a new id and posts its first frame:
 // the order of ids is the order on the wire.
 func (c *Client) begin(s *stream, f *wire.Frame) (transport.Unwritten, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.conn.Lock()
+	defer c.conn.Unlock()
 	if err := c.usableLocked(); err != nil {
 		f.Free()
 		return transport.Unwritten{}, err
 	}
-	s.id = uint32(c.nextID)
-	f.SetStream(s.id)
-	posted, err := c.t.Post(f)
+	posted, err := c.conn.BeginLocked(uint32(c.nextID), s, f, c.firstLimit)
 	if err != nil {
 		return posted, c.unsent(err)
 	}
 	c.nextID += 2
-	s.outgoing.Begin(c.firstLimit)
-	c.registerLocked(s.id, s)
-	posted = c.greetLocked(s.id, posted)
-	if s.kind != callUnary {
-		posted = c.restrainLocked(s, posted)
+	posted = c.greetLocked(s.ID(), posted)
+	if s.Kind() != conn.Unary {
+		posted = c.conn.RestrainLocked(&s.Stream, posted)
 	}
 	return posted, nil
 }
 
 func (c *Client) usableLocked() error {
-	switch c.state {
-	case connClosed:
-		return c.unsent(c.cause)
-	case connDraining, connLeft:
+	switch c.conn.StateLocked() {
+	case conn.Closed:
+		return c.unsent(c.conn.CauseLocked())
+	case conn.Draining, conn.Left:
 		return errGoneAway
 	}
 	if c.nextID > math.MaxUint32 {

@@ -3,12 +3,14 @@ package ttrpc
 import (
 	"context"
 
+	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
-// handleExtension takes a frame that a server alone sends.
-func (c *Client) handleExtension(in *transport.Inbound) {
+// HandleExtension takes a frame that a server alone sends.
+func (r *clientRole) HandleExtension(in *transport.Inbound) {
+	c := (*Client)(r)
 	if in.Stream != 0 {
 		return
 	}
@@ -28,8 +30,8 @@ func (c *Client) handleLimit(in *transport.Inbound) {
 	if !ok {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.conn.Lock()
+	defer c.conn.Unlock()
 	c.firstLimit = c.firstLimit.Next(limit)
 }
 
@@ -37,24 +39,24 @@ func (c *Client) handleLimit(in *transport.Inbound) {
 // The others go on, and then the server closes the connection.
 func (c *Client) goAway(last uint32) {
 	for _, s := range c.dropAbove(last) {
-		s.closeRecv(nil, errGoneAway)
+		s.CloseRecv(nil, errGoneAway)
 	}
 }
 
 // dropAbove claims the calls above an id. It looks through them only where there are some: GoAways
 // without end cost nothing.
-func (c *Client) dropAbove(last uint32) (late []*stream) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (c *Client) dropAbove(last uint32) (late []*conn.Stream) {
+	c.conn.Lock()
+	defer c.conn.Unlock()
 	c.drainLocked()
 	if last >= c.highest {
 		return nil
 	}
 	c.highest = 0
-	for id, call := range c.calls {
+	for id, call := range c.conn.CallsLocked() {
 		if id > last {
-			delete(c.calls, id)
-			late = append(late, call.receiver())
+			c.conn.ClaimLocked(id)
+			late = append(late, call.Receiver())
 		} else {
 			c.highest = max(c.highest, id)
 		}
@@ -65,15 +67,15 @@ func (c *Client) dropAbove(last uint32) (late []*stream) {
 
 // learn notes that the server knows extensions, and cancels what was given up before that.
 func (c *Client) learn() {
-	c.mu.Lock()
+	c.conn.Lock()
 	var posted transport.Unwritten
-	if c.ext.Learn() {
+	if c.conn.Extensions().Learn() {
 		for _, id := range c.uncancelled {
-			posted, _ = c.t.Post(wire.CancelFrame(id, false)) // the reader sees its failure
+			posted, _ = c.conn.PostLocked(wire.CancelFrame(id, false)) // the reader sees its failure
 		}
 		c.uncancelled = nil
 	}
-	c.mu.Unlock()
+	c.conn.Unlock()
 	posted.FlushLater()
 }
 
@@ -82,25 +84,25 @@ const maxUncancelled = 64
 
 // greetLocked has Hello follow a frame that was posted for the stream, once.
 func (c *Client) greetLocked(id uint32, posted transport.Unwritten) transport.Unwritten {
-	if c.ext.Greet() {
-		posted, _ = c.t.Post(wire.ControlFrame(wire.TypeHello, id, nil))
+	if c.conn.Extensions().Greet() {
+		posted, _ = c.conn.PostLocked(wire.ControlFrame(wire.TypeHello, id, nil))
 	}
 	return posted
 }
 
 // cancel claims a call that is given up, and tells a server that knows extensions. That is the last
 // frame for its id, for a claim and a post are one step.
-func (c *Client) cancel(id uint32, why error) (s *stream, posted transport.Unwritten) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (c *Client) cancel(id uint32, why error) (s *conn.Stream, posted transport.Unwritten) {
+	c.conn.Lock()
+	defer c.conn.Unlock()
 	if s = c.removeLocked(id); s == nil {
 		return nil, posted
 	}
-	switch {
-	case c.ext.Known():
-		posted, _ = c.t.Post(wire.CancelFrame(id, why == context.DeadlineExceeded))
+	switch ext := c.conn.Extensions(); {
+	case ext.Known():
+		posted, _ = c.conn.PostLocked(wire.CancelFrame(id, why == context.DeadlineExceeded))
 	case why == context.DeadlineExceeded: // which the server knows of, and why by its own clock
-	case c.ext.Used() && len(c.uncancelled) < maxUncancelled:
+	case ext.Used() && len(c.uncancelled) < maxUncancelled:
 		c.uncancelled = append(c.uncancelled, id)
 	}
 	return s, posted
@@ -111,6 +113,6 @@ func (c *Client) giveUp(id uint32, err error) {
 	s, posted := c.cancel(id, err)
 	posted.FlushLater()
 	if s != nil {
-		s.discard(err)
+		s.Discard(err)
 	}
 }

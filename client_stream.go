@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/containerd/ttrpc/internal/codec"
+	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/recv"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
@@ -73,18 +74,18 @@ func (c *Client) startStream(
 		return nil, err
 	}
 	cs := &clientStream{c: c, ctx: ctx}
-	cs.kind, cs.stats = streamKind(desc.StreamingClient, desc.StreamingServer), st
-	cs.half.InitStream(&c.inflow, recv.UntilEnded)
-	c.ease() // streams may have ended that nobody has read
+	cs.InitStream(&c.conn, 0, conn.StreamKind(desc.StreamingClient, desc.StreamingServer), recv.UntilEnded)
+	cs.stats = st
+	c.conn.Ease() // streams may have ended that nobody has read
 	cs.name = callName{service, method, transport.Clock()}
 	sizes := payloadSizes{e.Size(), f.Len()}
 	if err := c.send(ctx, &cs.stream, f); err != nil {
 		return nil, err
 	}
 	if ctx.Done() != nil { // or else the method's value costs an allocation for nothing
-		cs.half.Watch(ctx, cs.abandon)
+		cs.Watch(ctx, cs.abandon)
 	}
-	st.on(c.netConn)
+	st.on(c.conn.NetConn())
 	st.endWith(ctx)
 	switch {
 	case req == nil:
@@ -126,14 +127,14 @@ type clientStream struct {
 
 // abandon ends the stream for its context. A server that knows no extensions is not told: there is
 // no frame for it that could not be taken for an orderly end, but it has the deadline.
-func (cs *clientStream) abandon() { cs.c.giveUp(cs.id, cs.ctx.Err()) }
+func (cs *clientStream) abandon() { cs.c.giveUp(cs.ID(), cs.ctx.Err()) }
 
 // CloseSend implements [ClientStream].
 func (cs *clientStream) CloseSend() error {
-	if !cs.kind.clientStreams() {
+	if !cs.Kind().ClientStreams() {
 		return fmt.Errorf("%w: cannot close non-streaming client", ErrProtocol)
 	}
-	posted, err := cs.post(cs, wire.EndFrame())
+	posted, err := cs.PostLast(cs, wire.EndFrame())
 	if err == errStreamOver {
 		return nil // the server has ended the stream, which may not be told any more
 	}
@@ -143,12 +144,13 @@ func (cs *clientStream) CloseSend() error {
 	posted.Flush(cs.ctx.Done() == nil)
 	// Another goroutine may be at it: what was sent is on its way when this returns,
 	// even if the process ends.
-	return cs.c.t.WaitWritten(cs.ctx, cs.c.t.Posted())
+	t := cs.c.conn.Transport()
+	return t.WaitWritten(cs.ctx, t.Posted())
 }
 
 // SendMsg implements [ClientStream].
 func (cs *clientStream) SendMsg(m any) error {
-	if !cs.kind.clientStreams() {
+	if !cs.Kind().ClientStreams() {
 		return fmt.Errorf("%w: cannot send data from non-streaming client", ErrProtocol)
 	}
 	return cs.send(cs.ctx, cs, m, cs.ctx.Done() == nil)
@@ -156,49 +158,50 @@ func (cs *clientStream) SendMsg(m any) error {
 
 func (cs *clientStream) encoder(m any) (codec.Encoder, error) { return optionalEncoder(m) }
 func (cs *clientStream) marshalError(err error) error         { return err }
+func (cs *clientStream) sendLimit() int                       { return cs.c.maxSend }
 
 // errStreamOver is what CloseSend meets on a stream that is no longer in flight.
 var errStreamOver = errors.New("ttrpc: stream over")
 
-// refuseLocked refuses, too, what comes after the server's last frame: some servers crash on that.
-func (cs *clientStream) refuseLocked(last bool) (err error) {
-	c := cs.c
+// RefuseLocked refuses, too, what comes after the server's last frame: some servers crash on that.
+func (cs *clientStream) RefuseLocked(last bool) (err error) {
+	c := &cs.c.conn
 	switch {
-	case c.state == connClosed:
-		err = asClosed(c.cause)
-	case cs.outgoing.IsClosed():
+	case c.StateLocked() == conn.Closed:
+		err = asClosed(c.CauseLocked())
+	case cs.IsSendClosedLocked():
 		err = ErrStreamClosed
-	case c.calls[cs.id] != nil:
+	case c.IsLiveLocked(&cs.Stream):
 	case last:
 		err = errStreamOver
 	default:
 		err = cs.overError()
 	}
 	if last {
-		cs.outgoing.Close()
+		cs.CloseSendLocked()
 	}
 	return err
 }
 
-// postLocked notes what Close has to wait for.
-func (cs *clientStream) postLocked(f *wire.Frame) (transport.Unwritten, error) {
+// PostLocked notes what Close has to wait for.
+func (cs *clientStream) PostLocked(f *wire.Frame) (transport.Unwritten, error) {
 	c := cs.c
-	posted, err := c.t.Post(f)
+	posted, err := c.conn.PostLocked(f)
 	if err != nil {
-		return posted, err
+		return posted, asClosed(err)
 	}
-	posted = c.greetLocked(cs.id, posted)
-	c.sentStream = c.t.Posted()
+	posted = c.greetLocked(cs.ID(), posted)
+	c.sentStream = c.conn.Transport().Posted()
 	return posted, nil
 }
 
 // overError is what a message meets on a stream that is over: the error that this side ended it
 // with, or ErrStreamClosed after the server's end, of which RecvMsg knows more.
 func (cs *clientStream) overError() error {
-	if err := cs.ctx.Err(); err != nil && !cs.half.IsEnded() { // it is being given up for that
+	if err := cs.ctx.Err(); err != nil && !cs.IsEnded() { // it is being given up for that
 		return err
 	}
-	if err := cs.half.Failure(); err != nil {
+	if err := cs.Failure(); err != nil {
 		return err
 	}
 	return ErrStreamClosed
@@ -207,26 +210,22 @@ func (cs *clientStream) overError() error {
 // RecvMsg implements [ClientStream].
 func (cs *clientStream) RecvMsg(m any) error { return cs.recv(cs, m) }
 
-func (cs *clientStream) link() *conn { return &cs.c.conn }
+// Link implements [conn.Consumer] and [conn.Sender].
+func (cs *clientStream) Link() *conn.Conn { return &cs.c.conn }
 
-func (cs *clientStream) decode(f *wire.Frame, data []byte, m any) error {
+// Decode implements [conn.Consumer].
+func (cs *clientStream) Decode(f *wire.Frame, data []byte, m any) error {
 	return codec.DecodeFrom(f, data, m)
 }
 
-// interrupted is nil: the end of the context ends the stream.
-func (cs *clientStream) interrupted() error { return nil }
+// Interrupted is nil: the end of the context ends the stream.
+func (cs *clientStream) Interrupted() error { return nil }
 
-// takeAnswer decodes the Response that ended the stream. After a message every further RecvMsg
-// returns io.EOF, after a failure that failure again.
-func (cs *clientStream) takeAnswer(m any) error {
-	reply := cs.half.TakeReply()
-	defer reply.Free()
+// TakeAnswer decodes the Response that has ended the stream.
+func (cs *clientStream) TakeAnswer(reply *wire.Frame, m any) error {
 	size, err := decodeReply(cs.ctx, reply, m)
 	if cs.stats != nil {
 		cs.stats.answer = payloadSizes{size, reply.Len()}
-	}
-	if err != nil {
-		cs.half.SetStatus(err)
 	}
 	return err
 }

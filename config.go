@@ -4,6 +4,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
@@ -42,6 +43,18 @@ func defaultLimits() limits {
 		maxRecv: wire.DefaultMaxData, maxSend: wire.DefaultMaxData,
 		streamBuffer: defaultStreamBuffer, connBuffer: defaultConnBuffer, streamWindow: defaultStreamWindow,
 		backlog: defaultBacklog, stallTimeout: defaultStallTimeout, handshakeTimeout: defaultHandshakeTimeout,
+	}
+}
+
+// connConfig is what a connection has to know of the limits. peerServes says that the server is at
+// the other end.
+func (l *limits) connConfig(peerServes bool) conn.Config {
+	return conn.Config{
+		MaxRecv: l.maxRecv, Backlog: l.backlog,
+		StreamBuffer: l.streamBuffer, ConnBuffer: l.connBuffer, StreamWindow: l.streamWindow,
+		StallTimeout: l.stallTimeout, Extensions: l.extensions.initial(),
+		KeepaliveInterval: l.keepalive.interval, KeepaliveTimeout: l.keepalive.timeout,
+		First: func(first []byte) error { return checkFirst(first, peerServes, l.maxRecv) },
 	}
 }
 

@@ -63,7 +63,7 @@ package ttrpc
 //	internal/peer        whether the peer knows the extensions, and is alive
 //	internal/reader      who reads a connection; it knows frames, and no calls
 //	internal/recv        what has come for a call and was not taken, and how that has ended
-//	conn                 one connection, for both sides: channel.go, stream.go, deliver.go
+//	internal/conn        one connection, for both sides: its calls by id, their streams, and the lock
 //	roles                what a frame means: client*.go, and server*.go with services.go
 //	                     and workers.go
 //

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -146,6 +147,20 @@ func (e *unsentError) notSent() bool { return true }
 func isOrderly(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) ||
 		errors.Is(err, io.ErrClosedPipe) || errors.Is(err, transport.ErrDone) || transport.IsReset(err)
+}
+
+// checkFirst refuses a peer that does not speak ttrpc.
+func checkFirst(first []byte, fromServer bool, maxData int) error {
+	what, foreign := wire.Foreign(first, fromServer, maxData)
+	if !foreign {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", wire.ForeignText(first, what, fromServer), ErrProtocol)
+}
+
+// silentError is why a connection ends whose peer has given no sign of life within a time.
+func silentError(within time.Duration) error {
+	return fmt.Errorf("%w: none within %v", ErrKeepalive, within)
 }
 
 // drainedError is the status of a call for which a server that shuts down has run nothing.

@@ -5,7 +5,6 @@ package ttrpc
 import (
 	"fmt"
 
-	"github.com/containerd/ttrpc/internal/flow"
 	"github.com/containerd/ttrpc/internal/peercred"
 )
 
@@ -16,8 +15,8 @@ const CanReadPeer = peercred.Supported
 
 // SetNextStreamID has the client's next call use an id, as after so many calls.
 func SetNextStreamID(c *Client, id uint32) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.conn.Lock()
+	defer c.conn.Unlock()
 	c.nextID = uint64(id)
 }
 
@@ -27,12 +26,14 @@ func ConnCount(s *Server) int { return len(s.conns.Open()) }
 // ClientLeftovers tells which calls a client still knows and what their streams hold, or nothing
 // if there is none.
 func ClientLeftovers(c *Client) string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.calls) == 0 && isEmpty(&c.inflow) {
+	c.conn.Lock()
+	defer c.conn.Unlock()
+	calls := c.conn.InFlightLocked()
+	unread, promised := c.conn.Buffered()
+	if calls == 0 && unread == 0 && promised == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d calls, %d bytes of streams, %d promised", len(c.calls), c.inflow.Buffered(), c.inflow.Promised())
+	return fmt.Sprintf("%d calls, %d bytes of streams, %d promised", calls, unread, promised)
 }
 
 // ServerLeftovers remembers the connections that s has. The function that it returns tells what
@@ -41,15 +42,15 @@ func ServerLeftovers(s *Server) func() string {
 	all := s.conns.Open()
 	return func() (text string) {
 		for _, sc := range all {
-			sc.mu.Lock()
-			if len(sc.calls) != 0 || sc.running > 1 || sc.requests != 0 || !isEmpty(&sc.inflow) {
+			sc.conn.Lock()
+			calls := sc.conn.InFlightLocked()
+			unread, promised := sc.conn.Buffered()
+			if calls != 0 || sc.running > 1 || sc.requests != 0 || unread != 0 || promised != 0 {
 				text += fmt.Sprintf("%d calls, %d handlers, %d bytes of requests, %d of streams, %d promised\n",
-					len(sc.calls), sc.running-1, sc.requests, sc.inflow.Buffered(), sc.inflow.Promised())
+					calls, sc.running-1, sc.requests, unread, promised)
 			}
-			sc.mu.Unlock()
+			sc.conn.Unlock()
 		}
 		return text
 	}
 }
-
-func isEmpty(fl *flow.Inflow) bool { return fl.Buffered() == 0 && fl.Promised() == 0 }

@@ -119,7 +119,7 @@ func (in *inline) run(sc *serverConn, call *serverCall) (ran, gone bool) {
 
 // begin makes the turn odd, if the loop may run a call of a method. The slot is nil if it may not.
 func (in *inline) begin(sc *serverConn, m *method) (slot *inlineSlot, turn uint64) {
-	if m.stream != nil || m.brief.Load() < briefRuns || sc.server.goroutinePerCall || !sc.t.CanTry() || !in.watch() {
+	if m.stream != nil || m.brief.Load() < briefRuns || sc.server.goroutinePerCall || !sc.conn.Transport().CanTry() || !in.watch() {
 		return nil, 0
 	}
 	if slot = in.claim(sc, m); slot == nil {

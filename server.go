@@ -71,7 +71,7 @@ func (s *Server) addConn(sc *serverConn) bool {
 	if s.conns.Add(sc) {
 		return true
 	}
-	sc.netConn.Close()
+	sc.conn.NetConn().Close()
 	s.conns.FreeSlot()
 	return false
 }

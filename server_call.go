@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/recv"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
@@ -64,33 +65,33 @@ func newServerCall(sc *serverConn, m *method, in *transport.Inbound, v wire.Requ
 // first. A client that does not stream has sent all with it.
 func newServerStream(call *serverCall) *serverStream {
 	ss := &serverStream{sc: call.sc, method: call.method}
-	ss.id, ss.kind = call.id, call.method.kind()
-	ss.half.InitStream(&call.sc.inflow, recv.UntilDiscarded)
+	ss.InitStream(&call.sc.conn, call.id, call.method.kind(), recv.UntilDiscarded)
 	if !call.method.streamingClient || len(call.payload) > 0 {
 		f := wire.StartFrame(len(call.payload))
 		f.Append(call.payload)
 		f.Seal(wire.TypeData, 0)
-		ss.half.PushFirst(f)
+		ss.PushFirst(f)
 	}
 	if !call.method.streamingClient {
-		ss.closeRecv(nil, nil)
+		ss.CloseRecv(nil, nil)
 	}
 	return ss
 }
 
-func (call *serverCall) receiver() *stream {
+// Receiver implements [conn.Call].
+func (call *serverCall) Receiver() *conn.Stream {
 	if call.stream == nil {
 		return nil
 	}
-	return &call.stream.stream
+	return &call.stream.Stream
 }
 
 // remove claims a call. What it returns beside the call is looked up under the lock, for the call
 // is recycled when its handler returns.
 func (sc *serverConn) remove(id uint32) (call *serverCall, ctx *callContext, ss *serverStream) {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	call, _ = sc.claimLocked(id).(*serverCall)
+	sc.conn.Lock()
+	defer sc.conn.Unlock()
+	call, _ = sc.conn.ClaimLocked(id).(*serverCall)
 	if call == nil {
 		return nil, nil, nil
 	}
@@ -101,7 +102,7 @@ func (sc *serverConn) remove(id uint32) (call *serverCall, ctx *callContext, ss 
 // It comes after the call has been claimed: until then Data belongs to a stream that is open.
 func (call *serverCall) endStream() {
 	if call.stream != nil {
-		call.stream.discard(ErrStreamClosed)
+		call.stream.Discard(ErrStreamClosed)
 	}
 }
 
@@ -163,7 +164,7 @@ func (call *serverCall) answer() (f *wire.Frame) {
 // beginStats tells the begin, on the goroutine that runs the handler.
 func (call *serverCall) beginStats(ctx context.Context) context.Context {
 	call.stats, ctx = call.sc.server.stats.beginCall(ctx, call.method.info())
-	call.stats.on(call.sc.netConn)
+	call.stats.on(call.sc.conn.NetConn())
 	if call.stream != nil {
 		if len(call.payload) > 0 || !call.method.streamingClient {
 			call.stats.opening = call.request.Len()
@@ -274,7 +275,7 @@ func (call *serverCall) context() context.Context {
 	}
 	if call.stream != nil && call.timeout != 0 {
 		// For RecvMsg. The end of the connection wakes all its streams.
-		call.own.AfterFunc(call.stream.half.Wake)
+		call.own.AfterFunc(call.stream.Wake)
 	}
 	return call.own
 }

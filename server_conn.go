@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/containerd/ttrpc/internal/callctx"
+	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/streamids"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
@@ -18,7 +19,7 @@ import (
 // reads; calls run on workers. Whoever removes a call from calls answers it: its own goroutine with
 // the result, or the reader, for a peer that broke the protocol in it.
 type serverConn struct {
-	conn
+	conn   conn.Conn
 	server *Server
 	base   context.Context // Serve's
 	peer   string          // who it is, for the log
@@ -43,7 +44,7 @@ type serverConn struct {
 
 func newServerConn(s *Server, ctx context.Context, netConn net.Conn) *serverConn {
 	sc := &serverConn{server: s, base: ctx, running: 1}
-	sc.netConn, sc.state, sc.since = netConn, connHandshake, time.Now()
+	sc.conn.Init(netConn)
 	if s.logger != nil {
 		sc.peer = s.describe(netConn)
 	}
@@ -52,41 +53,45 @@ func newServerConn(s *Server, ctx context.Context, netConn net.Conn) *serverConn
 
 // beginStats tells the begin. The connection may have been closed meanwhile.
 func (sc *serverConn) beginStats(by teller) {
-	ctx := by.beginConn(sc.base, &sc.stats, sc.netConn, false)
-	sc.mu.Lock()
+	ctx := by.beginConn(sc.base, &sc.stats, sc.conn.NetConn(), false)
+	sc.conn.Lock()
 	sc.base = ctx
-	sc.mu.Unlock()
+	sc.conn.Unlock()
 	sc.stats.begun(by, sc.endCause)
 }
 
 // endCause is why the connection is closed.
 func (sc *serverConn) endCause() error {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	return sc.cause
+	sc.conn.Lock()
+	defer sc.conn.Unlock()
+	return sc.conn.CauseLocked()
 }
 
 // finished is called by the last one that was the loop.
 func (sc *serverConn) finished() { sc.done() }
 
-// recvFailed takes whatever ends a connection that drains for what was meant. (A Client's asks
+// RecvFailed takes whatever ends a connection that drains for what was meant. (A Client's asks
 // whether the server has ever spoken.)
-func (sc *serverConn) recvFailed(err error) {
+func (sc *serverConn) RecvFailed(err error) {
 	if sc.isDraining() {
 		err = transport.ErrDone // whatever it is, it was meant to end
 	}
 	sc.fail(err)
 }
 
+// PeerSilent closes the connection.
+func (sc *serverConn) PeerSilent(within time.Duration) { sc.RecvFailed(silentError(within)) }
+
 func (sc *serverConn) isDraining() bool {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	return sc.state == connDraining || sc.state == connFlushing
+	sc.conn.Lock()
+	defer sc.conn.Unlock()
+	state := sc.conn.StateLocked()
+	return state == conn.Draining || state == conn.Flushing
 }
 
 // start does the handshake and makes the transport.
 func (sc *serverConn) start() error {
-	s, netConn := sc.server, sc.netConn
+	s, netConn := sc.server, sc.conn.NetConn()
 	var data any
 	if s.handshake != nil {
 		running := sc.context()
@@ -95,23 +100,23 @@ func (sc *serverConn) start() error {
 			return err
 		}
 	}
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	if sc.state == connClosed { // meanwhile
+	sc.conn.Lock()
+	defer sc.conn.Unlock()
+	config := s.connConfig(false)
+	config.OnFail = sc.fail
+	if !sc.conn.OpenLocked(netConn, sc, &config) {
 		netConn.Close()
 		return ErrServerClosed
 	}
-	sc.ext.Init(s.extensions.initial())
-	sc.open(netConn, sc, false, &s.limits, sc.fail)
-	sc.handshake, sc.state = data, connOpen
+	sc.handshake = data
 	return nil
 }
 
 // context is the parent of the contexts of all calls: it ends with the connection.
 // The handshake has it too.
 func (sc *serverConn) context() context.Context {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
+	sc.conn.Lock()
+	defer sc.conn.Unlock()
 	return sc.contextLocked()
 }
 
@@ -119,39 +124,32 @@ func (sc *serverConn) contextLocked() context.Context {
 	if sc.ctx == nil {
 		ctx, cancel := context.WithCancel(sc.base)
 		sc.ctx, sc.cancel = &connContext{ctx, sc}, cancel
-		context.AfterFunc(ctx, sc.wakeStreams)
+		context.AfterFunc(ctx, sc.conn.WakeStreams) // for handlers in RecvMsg
 	}
 	return sc.ctx
 }
 
 func (sc *serverConn) handshakeData() any { return sc.handshake }
-func (sc *serverConn) ends() net.Conn     { return sc.netConn }
-
-// wakeStreams has handlers in RecvMsg look at their context.
-func (sc *serverConn) wakeStreams() {
-	for _, s := range sc.streams() {
-		s.half.Wake()
-	}
-}
+func (sc *serverConn) ends() net.Conn     { return sc.conn.NetConn() }
 
 // begin registers a call that its client has begun, within the server's limits, or says what to
 // answer instead. (A Client's gives a call its id, and posts its Request.)
 func (sc *serverConn) begin(call *serverCall) *status.Status {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
+	sc.conn.Lock()
+	defer sc.conn.Unlock()
 	switch {
-	case sc.state != connOpen, sc.server.conns.IsDone():
+	case sc.conn.StateLocked() != conn.Open, sc.server.conns.IsDone():
 		return status.New(codes.Unavailable, ErrServerClosed.Error())
 	case sc.running > sc.server.maxCalls:
 		return status.Newf(codes.ResourceExhausted, "ttrpc: more than %d calls in flight", sc.server.maxCalls)
 	case sc.requests > 0 && sc.requests+call.size > sc.server.requestBuffer:
 		return status.Newf(codes.ResourceExhausted, "ttrpc: requests in flight exceed %d bytes", sc.server.requestBuffer)
 	}
-	sc.registerLocked(call.id, call)
+	sc.conn.RegisterLocked(call.id, call)
 	sc.lastID = max(sc.lastID, call.id)
 	sc.running++
 	sc.requests += call.size
-	call.prepare(sc.contextLocked(), sc.ext.Used())
+	call.prepare(sc.contextLocked(), sc.conn.Extensions().Used())
 	return nil
 }
 
@@ -160,17 +158,16 @@ func (sc *serverConn) begin(call *serverCall) *status.Status {
 // may make the next call.
 func (sc *serverConn) post(call *serverCall, f *wire.Frame) (posted transport.Unwritten) {
 	f.SetStream(call.id)
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
+	sc.conn.Lock()
+	defer sc.conn.Unlock()
 	sc.doneLocked(call.size)
-	if sc.calls[call.id] == call {
-		delete(sc.calls, call.id)
+	if sc.conn.ClaimLocked(call.id) != nil { // it is this call, for an id is used once
 		posted, _ = sc.postLocked(f) // one that has failed fails the connection itself
 	} else {
 		f.Free()
 	}
-	sc.closeIfDoneLocked()
-	if sc.state != connOpen {
+	sc.conn.CloseIfDoneLocked()
+	if sc.conn.StateLocked() != conn.Open {
 		sc.server.progress.Signal()
 	}
 	return posted
@@ -179,25 +176,29 @@ func (sc *serverConn) post(call *serverCall, f *wire.Frame) (posted transport.Un
 // postLocked posts a Response or Data. The connection's first one says that this server knows
 // extensions.
 func (sc *serverConn) postLocked(f *wire.Frame) (transport.Unwritten, error) {
-	if !sc.marked && sc.ext.Used() {
+	if !sc.marked && sc.conn.Extensions().Used() {
 		f.SetFlag(wire.FlagExtensions)
 	}
 	sc.marked = true
-	return sc.t.Post(f)
+	posted, err := sc.conn.PostLocked(f)
+	if err != nil {
+		err = asClosed(err)
+	}
+	return posted, err
 }
 
 // noteAnswered closes a connection that drains, if that was its last call, and tells Shutdown.
 func (sc *serverConn) noteAnswered() {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	sc.closeIfDoneLocked()
+	sc.conn.Lock()
+	defer sc.conn.Unlock()
+	sc.conn.CloseIfDoneLocked()
 	sc.server.progress.Signal()
 }
 
 // done says that the connection's goroutine has ended.
 func (sc *serverConn) done() {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
+	sc.conn.Lock()
+	defer sc.conn.Unlock()
 	sc.doneLocked(0)
 }
 
@@ -214,14 +215,13 @@ func (sc *serverConn) doneLocked(size int) {
 // drain lets the calls in flight finish and closes the connection then.
 func (sc *serverConn) drain() {
 	var posted transport.Unwritten
-	sc.mu.Lock()
-	handshake := sc.state == connHandshake
-	if sc.state == connOpen {
-		sc.state = connDraining
+	sc.conn.Lock()
+	handshake := sc.conn.StateLocked() == conn.Handshake
+	if sc.conn.DrainLocked() {
 		posted = sc.goAwayLocked()
-		sc.closeIfDoneLocked()
+		sc.conn.CloseIfDoneLocked()
 	}
-	sc.mu.Unlock()
+	sc.conn.Unlock()
 	posted.FlushLater()
 	if handshake {
 		sc.fail(transport.ErrDone)
@@ -230,38 +230,34 @@ func (sc *serverConn) drain() {
 
 // goAwayLocked tells a client that knows extensions which of its calls are the last.
 func (sc *serverConn) goAwayLocked() (posted transport.Unwritten) {
-	if sc.ext.Known() {
-		posted, _ = sc.t.Post(wire.GoAwayFrame(sc.lastID)) // a failure is the connection's
+	if sc.conn.Extensions().Known() {
+		posted, _ = sc.conn.PostLocked(wire.GoAwayFrame(sc.lastID)) // a failure is the connection's
 	}
 	return posted
-}
-
-// closeIfDoneLocked closes a connection that drains, when its last call has been answered.
-func (sc *serverConn) closeIfDoneLocked() {
-	if sc.state == connDraining && len(sc.calls) == 0 {
-		sc.state = connFlushing
-		sc.t.CloseWhenFlushed()
-	}
 }
 
 // fail closes the connection at once; the first cause counts.
 // Handlers learn of it by their contexts.
 func (sc *serverConn) fail(cause error) {
-	receivers, first := sc.close(cause)
-	if !first {
+	var streams []*conn.Stream
+	if !sc.conn.Close(cause, asClosed(cause), func(call conn.Call) {
+		if s := call.Receiver(); s != nil {
+			streams = append(streams, s)
+		}
+	}) {
 		return
 	}
-	sc.mu.Lock()
+	sc.conn.Lock()
 	cancel := sc.cancel
-	sc.mu.Unlock()
+	sc.conn.Unlock()
 	if cancel != nil {
 		cancel()
 	}
-	for _, s := range receivers {
-		s.half.Wake()
+	for _, s := range streams {
+		s.Wake()
 	}
-	if sc.t != nil {
-		sc.t.Stop(cause)
+	if t := sc.conn.Transport(); t != nil {
+		t.Stop(cause)
 		sc.server.logEnd(cause, "peer", sc.peer)
 	}
 	go sc.closeNetConn()
@@ -274,9 +270,9 @@ const closeGrace = 100 * time.Millisecond
 // peer's that wait in the socket, and with a conn of the user's, as TLS with a stuck peer: the
 // server does not wait for ever.
 func (sc *serverConn) closeNetConn() {
-	sc.mu.Lock()
-	netConn := sc.netConn
-	sc.mu.Unlock()
+	sc.conn.Lock()
+	netConn := sc.conn.NetConn()
+	sc.conn.Unlock()
 	timer := time.AfterFunc(closeGrace, func() { sc.server.connClosed(sc) })
 	netConn.Close()
 	sc.stats.end(sc.server.stats, sc.endCause())
@@ -287,13 +283,13 @@ func (sc *serverConn) closeNetConn() {
 // isAnswered reports whether all calls on the connection have been answered, and the answers are
 // written. At the end of a bounded wait a TCP peer may still be about to close.
 func (sc *serverConn) isAnswered() (answered, written bool) {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	switch sc.state {
-	case connClosed:
+	sc.conn.Lock()
+	defer sc.conn.Unlock()
+	switch sc.conn.StateLocked() {
+	case conn.Closed:
 		return true, true
-	case connFlushing:
-		return true, sc.t.Flushed()
+	case conn.Flushing:
+		return true, sc.conn.Transport().Flushed()
 	}
 	return false, false
 }
@@ -301,8 +297,8 @@ func (sc *serverConn) isAnswered() (answered, written bool) {
 // waitsForSelf counts a handler that is in Shutdown, or has left it:
 // its own call is not waited for there. own is nil where the call has the connection's context.
 func (sc *serverConn) waitsForSelf(own *callContext, n int) {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
+	sc.conn.Lock()
+	defer sc.conn.Unlock()
 	sc.inShutdown += n
 	if own != nil {
 		own.inShutdown += n
@@ -313,12 +309,12 @@ func (sc *serverConn) waitsForSelf(own *callContext, n int) {
 // some calls may be in flight no more (cancelled), and some count twice, so their number alone
 // does not say it.
 func (sc *serverConn) isQuiet() bool {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	if sc.state == connHandshake || len(sc.calls) > sc.inShutdown {
+	sc.conn.Lock()
+	defer sc.conn.Unlock()
+	if sc.conn.StateLocked() == conn.Handshake || sc.conn.InFlightLocked() > sc.inShutdown {
 		return false
 	}
-	for _, c := range sc.calls {
+	for _, c := range sc.conn.CallsLocked() {
 		if own := c.(*serverCall).own; own != nil && own.inShutdown == 0 {
 			return false
 		}

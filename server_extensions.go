@@ -3,13 +3,13 @@ package ttrpc
 import (
 	"context"
 
-	"github.com/containerd/ttrpc/internal/flow"
+	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
-// handleExtension takes a frame that a client alone sends.
-func (sc *serverConn) handleExtension(in *transport.Inbound) {
+// HandleExtension takes a frame that a client alone sends.
+func (sc *serverConn) HandleExtension(in *transport.Inbound) {
 	switch in.Type {
 	case wire.TypeHello:
 		sc.handleHello()
@@ -20,25 +20,20 @@ func (sc *serverConn) handleExtension(in *transport.Inbound) {
 
 // handleHello notes that the client knows extensions. It may be late for a server that shuts down.
 func (sc *serverConn) handleHello() {
-	sc.mu.Lock()
+	sc.conn.Lock()
 	var posted transport.Unwritten
-	if sc.ext.Learn() && sc.state == connDraining {
+	if sc.conn.Extensions().Learn() && sc.conn.StateLocked() == conn.Draining {
 		posted = sc.goAwayLocked()
 	}
-	sc.mu.Unlock()
+	sc.conn.Unlock()
 	posted.FlushLater()
 }
 
-// restrainNew tells a client with which limit its streams begin: none may send while the budget is
-// crowded, before the handler waits for a message.
-func (sc *serverConn) restrainNew(before transport.Unwritten) transport.Unwritten {
-	limit := uint64(flow.NoLimit)
-	sc.mu.Lock()
-	if sc.inflow.IsCrowded() { // looked at under the lock: the last to tell knows what holds
-		limit = 0
-	}
-	posted, err := sc.t.Post(wire.WindowFrame(0, limit))
-	sc.mu.Unlock()
+// RestrainNew tells a client with which limit its streams begin.
+func (sc *serverConn) RestrainNew(before transport.Unwritten) transport.Unwritten {
+	sc.conn.Lock()
+	defer sc.conn.Unlock()
+	posted, err := sc.conn.PostLocked(wire.WindowFrame(0, sc.conn.FirstLimitLocked()))
 	if err != nil {
 		return before
 	}

@@ -4,18 +4,19 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
-// handle gives one frame to its call, or answers to a fault. While more answers than the backlog's
+// Handle gives one frame to its call, or answers to a fault. While more answers than the backlog's
 // bound are unwritten no frame is handled.
-func (sc *serverConn) handle(in *transport.Inbound) bool {
-	if sc.t.Full() {
-		if !sc.mayWait() {
+func (sc *serverConn) Handle(in *transport.Inbound) bool {
+	if t := sc.conn.Transport(); t.Full() {
+		if !sc.conn.MayWait() {
 			return false
 		}
-		sc.t.AwaitSpace()
+		t.AwaitSpace()
 	}
 	switch {
 	case in.Oversized():
@@ -26,15 +27,15 @@ func (sc *serverConn) handle(in *transport.Inbound) bool {
 	case in.Type == wire.TypeRequest:
 		return sc.handleRequest(in)
 	case in.Type == wire.TypeData:
-		return sc.handleData(in)
-	case sc.ext.Used():
-		sc.handleControl(in) // a Ping, too, is behind the backlog's bound
+		return sc.conn.HandleData(in)
+	case sc.conn.Extensions().Used():
+		sc.conn.HandleControl(in) // a Ping, too, is behind the backlog's bound
 	}
 	return true
 }
 
-// handled has nothing more to do where whoever posts an answer flushes it.
-func (sc *serverConn) handled() (soon bool) {
+// Handled has nothing more to do where whoever posts an answer flushes it.
+func (sc *serverConn) Handled() (soon bool) {
 	soon = sc.flushInline() //inline:
 	return soon
 }
@@ -68,8 +69,8 @@ func (sc *serverConn) handleRequest(in *transport.Inbound) bool {
 		return true
 	}
 	if call.stream != nil {
-		sc.ease() // streams may have ended that nobody has read
-		sc.restrain(&call.stream.stream, transport.Unwritten{}).FlushLater()
+		sc.conn.Ease() // streams may have ended that nobody has read
+		sc.conn.Restrain(&call.stream.Stream, transport.Unwritten{}).FlushLater()
 	}
 	return sc.dispatch(call)
 }
@@ -91,20 +92,20 @@ func (sc *serverConn) noteRefused(request []byte, v wire.RequestView, m *method,
 	} else {
 		info.FullMethod = fullMethod(string(v.Service), string(v.Method))
 	}
-	by.refused(sc.context(), info, md, sc.netConn, st.Err())
+	by.refused(sc.context(), info, md, sc.conn.NetConn(), st.Err())
 }
 
 // dispatch has a call run: by the one that reads, when it is the last of a read and he is a worker,
 // or by another. It returns false when another goroutine is the loop now.
 func (sc *serverConn) dispatch(call *serverCall) bool {
-	here, instead := sc.mayRun()
+	here, instead := sc.conn.MayRun()
 	if here {
 		ran, gone := sc.server.inline.run(sc, call) //inline:
 		if ran {                                    //inline:
 			return !gone //inline:
 		} //inline:
 	}
-	if instead && sc.own == nil && sc.t.CanTry() && !sc.t.HasUnread() && !sc.server.goroutinePerCall {
+	if t := sc.conn.Transport(); instead && sc.own == nil && t.CanTry() && !t.HasUnread() && !sc.server.goroutinePerCall {
 		sc.own = call
 	} else {
 		sc.server.workers.run(call)
@@ -112,8 +113,8 @@ func (sc *serverConn) dispatch(call *serverCall) bool {
 	return true
 }
 
-// takesData takes a second end of the peer's half for nothing, as the releases do.
-func (sc *serverConn) takesData(s *stream, live bool, in *transport.Inbound) bool {
+// TakesData takes a second end of the peer's half for nothing, as the releases do.
+func (sc *serverConn) TakesData(s *conn.Stream, live bool, in *transport.Inbound) bool {
 	switch {
 	case !live:
 		sc.answerf(in.Stream, codes.InvalidArgument, "StreamID is no longer active")
@@ -122,7 +123,7 @@ func (sc *serverConn) takesData(s *stream, live bool, in *transport.Inbound) boo
 		st := status.New(codes.InvalidArgument, "data handling error: not a streaming call")
 		sc.refuse(in.Stream, st, errStreamRefused)
 		return false
-	case in.Flags&wire.FlagNoData == 0 && s.half.IsEnded():
+	case in.Flags&wire.FlagNoData == 0 && s.IsEnded():
 		st := status.Newf(codes.InvalidArgument, "data handling error: %v", ErrStreamClosed)
 		sc.refuse(in.Stream, st, ErrStreamClosed)
 		return false
@@ -130,11 +131,12 @@ func (sc *serverConn) takesData(s *stream, live bool, in *transport.Inbound) boo
 	return true
 }
 
-// dataEnded leaves the call to its handler, which answers.
-func (sc *serverConn) dataEnded(s *stream) { s.closeRecv(nil, nil) }
+// DataEnded leaves the call to its handler, which answers.
+func (sc *serverConn) DataEnded(s *conn.Stream) { s.CloseRecv(nil, nil) }
 
-func (sc *serverConn) failStalled(s *stream) {
-	sc.refuse(s.id, status.New(codes.ResourceExhausted, ErrStreamFull.Error()), ErrStreamFull)
+// FailStalled answers in the handler's place.
+func (sc *serverConn) FailStalled(s *conn.Stream) {
+	sc.refuse(s.ID(), status.New(codes.ResourceExhausted, ErrStreamFull.Error()), ErrStreamFull)
 }
 
 // answer sends a status for an id that is no call's. The reader does not write:
@@ -142,9 +144,9 @@ func (sc *serverConn) failStalled(s *stream) {
 func (sc *serverConn) answer(id uint32, st *status.Status) {
 	f := statusFrame(st.Proto(), sc.server.maxSend)
 	f.SetStream(id)
-	sc.mu.Lock()
+	sc.conn.Lock()
 	posted, err := sc.postLocked(f)
-	sc.mu.Unlock()
+	sc.conn.Unlock()
 	if err == nil {
 		posted.FlushLater()
 	}

@@ -100,9 +100,9 @@ func (s *Server) ServeConn(ctx context.Context, netConn net.Conn) error {
 
 // result is what ServeConn returns for a connection that is closed.
 func (sc *serverConn) result() error {
-	sc.mu.Lock()
-	cause, opened := sc.cause, sc.t != nil
-	sc.mu.Unlock()
+	sc.conn.Lock()
+	cause, opened := sc.conn.CauseLocked(), sc.conn.Transport() != nil
+	sc.conn.Unlock()
 	switch {
 	case errors.Is(cause, transport.ErrDone):
 		return ErrServerClosed

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/containerd/ttrpc/internal/codec"
+	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -18,28 +19,32 @@ type serverStream struct {
 
 // cancelWith ends the stream for the handler, whatever that is doing with it.
 func (ss *serverStream) cancelWith(err error) {
-	ss.discard(err)
+	ss.Discard(err)
 	ss.ctx.Cancel(context.Canceled)
 }
 
 // RecvMsg implements [StreamServer].
 func (ss *serverStream) RecvMsg(m any) error { return ss.recv(ss, m) }
 
-func (ss *serverStream) link() *conn { return &ss.sc.conn }
+// Link implements [conn.Consumer] and [conn.Sender].
+func (ss *serverStream) Link() *conn.Conn { return &ss.sc.conn }
 
-func (ss *serverStream) decode(f *wire.Frame, data []byte, m any) error {
+// Decode implements [conn.Consumer].
+func (ss *serverStream) Decode(f *wire.Frame, data []byte, m any) error {
 	return unmarshalError(codec.DecodeFrom(f, data, m), m)
 }
 
-func (ss *serverStream) interrupted() error { return ss.ctx.Err() }
+// Interrupted says whether the handler is to give up.
+func (ss *serverStream) Interrupted() error { return ss.ctx.Err() }
 
-// takeAnswer is never called: a client sends no Response.
-func (ss *serverStream) takeAnswer(any) error { return errStreamRefused }
+// TakeAnswer is never called: a client sends no Response.
+func (ss *serverStream) TakeAnswer(*wire.Frame, any) error { return errStreamRefused }
 
 // SendMsg implements [StreamServer].
 func (ss *serverStream) SendMsg(m any) error { return ss.send(ss.ctx, ss, m, false) }
 
 func (ss *serverStream) encoder(m any) (codec.Encoder, error) { return streamEncoder(m) }
+func (ss *serverStream) sendLimit() int                       { return ss.sc.server.maxSend }
 
 // streamEncoder is responseEncoder for which nil is an empty message.
 func streamEncoder(m any) (codec.Encoder, error) {
@@ -57,21 +62,23 @@ func (ss *serverStream) marshalError(err error) error {
 	return marshalError(err)
 }
 
-// refuseLocked is about messages alone: the last frame is the call's answer.
-func (ss *serverStream) refuseLocked(bool) error {
-	if ss.sc.isLiveLocked(&ss.stream) {
+// RefuseLocked is about messages alone: the last frame is the call's answer.
+func (ss *serverStream) RefuseLocked(bool) error {
+	c := &ss.sc.conn
+	if c.IsLiveLocked(&ss.Stream) {
 		return nil
 	}
-	if err := ss.half.Failure(); err != nil {
+	if err := ss.Failure(); err != nil {
 		return err
 	}
-	if ss.sc.state == connClosed {
-		return asClosed(ss.sc.cause)
+	if c.StateLocked() == conn.Closed {
+		return asClosed(c.CauseLocked())
 	}
 	return ErrStreamClosed
 }
 
-func (ss *serverStream) postLocked(f *wire.Frame) (transport.Unwritten, error) {
+// PostLocked implements [conn.Sender].
+func (ss *serverStream) PostLocked(f *wire.Frame) (transport.Unwritten, error) {
 	return ss.sc.postLocked(f)
 }
 

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/cowmap"
 	"github.com/containerd/ttrpc/internal/threads"
 )
@@ -24,11 +25,11 @@ type method struct {
 	brevity //inline:
 }
 
-func (m *method) kind() callKind {
+func (m *method) kind() conn.Kind {
 	if m.stream == nil {
-		return callUnary
+		return conn.Unary
 	}
-	return streamKind(m.streamingClient, m.streamingServer)
+	return conn.StreamKind(m.streamingClient, m.streamingServer)
 }
 
 func (m *method) info() CallInfo {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/flow"
 	"github.com/containerd/ttrpc/internal/peercred"
 	"github.com/containerd/ttrpc/internal/transport"
@@ -73,33 +74,21 @@ type WindowSnapshot struct {
 
 // Snapshot returns what the server is about: its connections and the calls that run on them. It
 // takes each connection's lock for as long as it takes to look at its calls.
-func (s *Server) Snapshot() Snapshot {
-	var conns []*conn
-	for _, sc := range s.conns.Open() {
-		conns = append(conns, &sc.conn)
-	}
-	return snapshotOf(conns)
-}
+func (s *Server) Snapshot() Snapshot { return snapshotOf(s.conns.Open(), "") }
 
 // Snapshot returns what the client is about: its connection, or connections where [Dial] has made
 // it, and the calls that are in flight on them. Calls that wait for a connection are in none.
 func (c *Client) Snapshot() Snapshot {
 	if c.redial == nil {
-		return snapshotOf([]*conn{&c.conn})
+		return snapshotOf([]*Client{c}, "")
 	}
 	state, clients := c.redial.connections()
-	var conns []*conn
-	for _, c := range clients {
-		conns = append(conns, &c.conn)
-	}
-	now := snapshotOf(conns)
-	now.State = state.String()
-	return now
+	return snapshotOf(clients, state.String())
 }
 
 // snapshotOf looks at connections.
-func snapshotOf(conns []*conn) Snapshot {
-	now := Snapshot{Time: time.Now(), Conns: []ConnSnapshot{}}
+func snapshotOf[C interface{ snapshot() ConnSnapshot }](conns []C, state string) Snapshot {
+	now := Snapshot{Time: time.Now(), State: state, Conns: []ConnSnapshot{}}
 	for _, c := range conns {
 		now.Conns = append(now.Conns, c.snapshot())
 	}
@@ -116,34 +105,36 @@ func (s *Snapshot) sort() {
 	}
 }
 
-func (c *conn) snapshot() ConnSnapshot {
-	c.mu.Lock()
-	now := c.lookLocked()
-	netConn := c.netConn
-	c.mu.Unlock()
+func (sc *serverConn) snapshot() ConnSnapshot {
+	return lookAt(&sc.conn, func() int {
+		return max(sc.running-1, 0) // but for the connection's goroutine
+	})
+}
+
+func (c *Client) snapshot() ConnSnapshot { return lookAt(&c.conn, func() int { return 0 }) }
+
+// lookAt looks at a connection. handlers is called with its lock held.
+func lookAt(c *conn.Conn, handlers func() int) ConnSnapshot {
+	c.Lock()
+	now := lookLocked(c)
+	now.Handlers = handlers()
+	netConn := c.NetConn()
+	c.Unlock()
 	now.Peer = peercred.Describe(netConn)
 	return now
 }
 
 // lookLocked looks at what the conn's lock guards.
-func (c *conn) lookLocked() ConnSnapshot {
-	states := [...]string{"open", "handshake", "draining", "flushing", "draining", "closed"}
-	now := ConnSnapshot{Since: c.since, State: states[c.state], Extensions: c.ext.String(), Calls: []CallSnapshot{}}
-	now.Unread = c.inflow.Buffered()
-	if c.t != nil { // in a handshake there is none
-		now.Backlog = c.t.Unwritten()
+func lookLocked(c *conn.Conn) ConnSnapshot {
+	now := ConnSnapshot{
+		Since: c.Since(), State: c.StateLocked().String(), Extensions: c.Extensions().String(), Calls: []CallSnapshot{},
 	}
-	if sc, ok := c.role.(*serverConn); ok {
-		now.Handlers = max(sc.running-1, 0) // but for the connection's goroutine
+	now.Unread, _ = c.Buffered()
+	if t := c.Transport(); t != nil { // in a handshake there is none
+		now.Backlog = t.Unwritten()
 	}
-	for id, call := range c.calls {
-		var look CallSnapshot
-		switch call := call.(type) {
-		case *serverCall:
-			look = call.look()
-		case *stream:
-			look = call.look()
-		}
+	for id, call := range c.CallsLocked() {
+		look := call.(interface{ look() CallSnapshot }).look()
 		look.ID = id
 		now.Calls = append(now.Calls, look)
 	}
@@ -165,11 +156,11 @@ func (call *serverCall) look() CallSnapshot {
 
 // look looks at a client's call in flight. The conn's lock is held.
 func (s *stream) look() CallSnapshot {
-	look := CallSnapshot{Method: fullMethod(s.name.service, s.name.method), Kind: s.kind.String(), State: "waiting"}
+	look := CallSnapshot{Method: fullMethod(s.name.service, s.name.method), Kind: s.Kind().String(), State: "waiting"}
 	if s.name.since != 0 {
 		look.Since = transport.ClockTime(s.name.since)
 	}
-	if s.kind != callUnary {
+	if s.Kind() != conn.Unary {
 		look.State, look.Stream = "open", s.progress()
 	}
 	return look
@@ -177,12 +168,12 @@ func (s *stream) look() CallSnapshot {
 
 // progress is how far a stream has come. The conn's lock is held.
 func (s *stream) progress() *StreamSnapshot {
-	limit := s.outgoing.Current()
-	p := &StreamSnapshot{Sent: WindowSnapshot{Bytes: s.outgoing.Sent(), Limited: limit != flow.NoLimit}}
+	now := s.ProgressLocked()
+	p := &StreamSnapshot{Sent: WindowSnapshot{Bytes: now.Sent, Limited: now.SendLimit != flow.NoLimit}}
 	if p.Sent.Limited {
-		p.Sent.Limit = limit
+		p.Sent.Limit = now.SendLimit
 	}
-	in := s.half.Progress()
+	in := now.Received
 	p.Ended, p.Unread = in.Ended, in.Unread
 	p.Received = WindowSnapshot{Bytes: in.Received, Limited: in.Limit.Due, Limit: in.Limit.Bytes}
 	return p

@@ -107,7 +107,7 @@ func (p *workers) popLocked() *worker {
 
 // runAlone runs one call on a goroutine of its own.
 func (p *workers) runAlone(call *serverCall) {
-	call.sc.t.AwaitSpace() // as if the request had not been read
+	call.sc.conn.Transport().AwaitSpace() // as if the request had not been read
 	call.began.Store(int64(transport.Clock()))
 	call.serve().FlushBatched(true)
 }
@@ -155,10 +155,7 @@ func (p *workers) begin(e errand) (call *serverCall, locked bool) {
 // read is the loop's, until the connection has ended. It returns a call that the loop has read and
 // is to run, if there is one: another goroutine has to read on.
 func (p *workers) read(sc *serverConn, inside bool) (call *serverCall, ended bool) {
-	if inside {
-		sc.role.handled() // what the loop before has left
-	}
-	ended = sc.readLoop(inside, func() bool {
+	ended = sc.conn.ReadLoop(inside, func() bool {
 		call, sc.own = sc.own, nil
 		return call != nil
 	})
@@ -167,10 +164,10 @@ func (p *workers) read(sc *serverConn, inside bool) (call *serverCall, ended boo
 
 // nextCall is for a worker that has answered: it returns the next request, if that comes at once.
 func (p *workers) nextCall(sc *serverConn) (call *serverCall) {
-	if !sc.t.Frequent() {
+	if !sc.conn.Transport().Frequent() {
 		return nil
 	}
-	sc.readAsWorker(func() bool {
+	sc.conn.ReadAsWorker(func() bool {
 		if sc.own != nil && call != nil { // one at a time
 			p.run(sc.own)
 		} else if sc.own != nil {
@@ -204,7 +201,7 @@ func (p *workers) take(came bool) *serverCall {
 
 // run runs a call, and reports whether its handler has left the goroutine locked to its thread.
 func (w *worker) run(call *serverCall) (locked bool) {
-	call.sc.t.AwaitSpace() // as if the request had not been read
+	call.sc.conn.Transport().AwaitSpace() // as if the request had not been read
 	m, size := call.method, call.size
 	began := transport.Clock()
 	call.began.Store(int64(began))

@@ -1,12 +1,12 @@
-package ttrpc
+package conn
 
 import (
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
-// handleControl takes a frame that is no part of a call. What either side may be sent is here.
-func (c *conn) handleControl(in *transport.Inbound) {
+// HandleControl takes a frame that is no part of a call. What either side may be sent is here.
+func (c *Conn) HandleControl(in *transport.Inbound) {
 	switch {
 	case in.Type == wire.TypePing:
 		c.alive.HandlePing(in.Stream, in.Data())
@@ -15,6 +15,6 @@ func (c *conn) handleControl(in *transport.Inbound) {
 	case in.Type == wire.TypeWindow && in.Stream != 0:
 		c.handleWindow(in)
 	default:
-		c.role.handleExtension(in)
+		c.role.HandleExtension(in)
 	}
 }
