@@ -3,38 +3,20 @@
 package conn
 
 import (
-	"net"
+	"runtime"
+	"strings"
 	"testing"
 
+	"github.com/containerd/ttrpc/internal/peer"
 	"github.com/containerd/ttrpc/internal/reader"
 	"github.com/containerd/ttrpc/internal/testkit"
-	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
-// fakeRole is a role of a conn that nobody calls.
-type fakeRole struct{ Role }
-
-func (r fakeRole) Handle(*transport.Inbound) bool { return true }
-func (r fakeRole) Handled() bool                  { return false }
-
-// open makes a Conn with a role. What the config says not is as in a test that needs no room.
-func open(t *testing.T, netConn net.Conn, role Role, config Config) *Conn {
-	t.Helper()
-	c := new(Conn)
-	c.Init(netConn)
-	config.MaxRecv, config.Backlog = wire.DefaultMaxData, 1<<20
-	config.OnFail = func(err error) { t.Error(err) }
-	c.Lock()
-	defer c.Unlock()
-	testkit.Equal(t, c.OpenLocked(netConn, role, &config), true)
-	return c
-}
-
 // Where frames come many at once for many calls nobody reads for himself: the loop does better.
 func TestNobodyReadsForHimselfWhereFramesComeInBatches(t *testing.T) {
-	a, peer := testkit.Pair(t, "unix")
-	c := open(t, a, fakeRole{}, Config{})
+	a, other := testkit.Pair(t, "unix")
+	c := open(t, a, new(fakeRole), Config{})
 	defer c.t.Discard()
 	if !c.t.CanTry() {
 		t.Skip("nobody reads for himself here")
@@ -49,7 +31,7 @@ func TestNobodyReadsForHimselfWhereFramesComeInBatches(t *testing.T) {
 		for _, id := range ids {
 			burst = append(burst, testkit.Data(id, "x")...)
 		}
-		_, err := peer.Write(burst)
+		_, err := other.Write(burst)
 		testkit.Check(t, err)
 	}
 	for id := range uint32(busyCalls) {
@@ -72,4 +54,22 @@ func TestNobodyReadsForHimselfWhereFramesComeInBatches(t *testing.T) {
 	c.ClaimLocked(1)
 	c.mu.Unlock()
 	testkit.Equal(t, reads(), true)
+}
+
+// The reader has written the limits when it reads on: with all processors in use another goroutine
+// would have its turn when all there is room for, and more, has been read.
+func TestReaderWritesLimitsOfACrowdItself(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	a, _ := testkit.Pair(t, "unix")
+	c := open(t, a, new(fakeRole), Config{StreamBuffer: 8 << 10, ConnBuffer: 8 << 10, Extensions: peer.Known})
+	if !c.t.CanTry() {
+		t.Skip("nobody writes without blocking here")
+	}
+	const streams = 3
+	for id := range uint32(streams) {
+		newStream(c, 2*id+1)
+	}
+	testkit.Equal(t, deliver(c, 1, strings.Repeat("x", 5<<10)), true)
+	testkit.Equal(t, c.t.Unwritten(), 0)
+	testkit.Equal(t, c.t.Posted(), uint64(streams*wire.WindowFrame(1, 0).Len()))
 }
