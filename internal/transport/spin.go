@@ -95,12 +95,15 @@ func (s *spin) askUntilFound(fd uintptr) {
 		found := s.reader.try(fd)
 		now := Clock()
 		if found || over {
-			if !yields {
-				s.yields.waited(now-began >= limit/2)
+			if s.skip == 0 {
+				s.yields.waited(yields, now-began >= limit/2)
 			}
 			return
 		}
-		over = now-began >= limit || yields && s.yields.yielded(yield(now))
+		if over = now-began >= limit; yields && !over {
+			s.skip = s.yields.yielded(yield(now))
+			over = s.skip > 0
+		}
 	}
 }
 
@@ -139,7 +142,7 @@ func (s *spin) count(found bool) {
 		return
 	}
 	if s.misses++; s.misses > spinMisses {
-		s.skip = 1 << min(s.misses-spinMisses, spinSkips)
+		s.skip = max(s.skip, 1<<min(s.misses-spinMisses, spinSkips))
 	}
 	s.park()
 }

@@ -13,7 +13,7 @@ const (
 	yieldWaits = 1024                   // that do, before others are tried
 	yieldBytes = 16 << 10               // of a frame: its sender takes long, wherever it runs
 	yieldSlow  = 500 * time.Microsecond // a yield that takes longer: others compute there
-	yieldRests = 10                     // log2 of the score below zero behind it, at the most
+	slowSkips  = 10                     // log2 of the waits that park at once then, at the most
 )
 
 // yield lets other threads of this processor run, and returns how long that has taken since now,
@@ -25,49 +25,47 @@ var yield = func(now time.Duration) (took time.Duration) {
 
 // yielding is what the waits of a reader have found out about where its peer runs.
 type yielding struct {
-	score int // of the waits that have not yielded; below zero none yields
+	score int // of the waits that have not yielded
 	left  int // waits to come that yield
-	slow  int // log2 of the score below zero behind the next slow yield
+	slow  int // log2 of the waits that park at once behind the next slow yield
 }
 
 // begin begins a wait for a frame that is likely to have so many bytes, and reports whether it is
 // to yield.
 func (y *yielding) begin(bytes int) bool {
 	if y.left == 0 {
-		return bytes >= yieldBytes && y.score >= 0
+		return bytes >= yieldBytes
 	}
-	if y.left--; y.left == 0 {
-		y.slow = max(y.slow-1, 0)
-	}
+	y.left--
 	return true
 }
 
 // alone says that no thread of this process waits in Go's poller, as with one processor: the next
 // waits yield, for that does no harm then.
-func (y *yielding) alone() {
-	if y.score >= 0 {
-		y.left = yieldWaits
+func (y *yielding) alone() { y.left = yieldWaits }
+
+// waited counts a wait that is over, and had no slow yield. yields says that it was to yield.
+func (y *yielding) waited(yields, long bool) {
+	switch {
+	case yields:
+		y.slow = max(y.slow-1, 0)
+	case !long:
+		y.score = max(y.score-1, 0)
+	default:
+		if y.score += yieldScore; y.score >= yieldMany {
+			y.score, y.left = yieldMany, yieldWaits
+		}
 	}
 }
 
-// waited counts a wait that has not yielded.
-func (y *yielding) waited(long bool) {
-	if !long {
-		y.score = max(y.score-1, min(y.score, 0))
-		return
-	}
-	if y.score += yieldScore; y.score >= yieldMany {
-		y.score, y.left = yieldMany, yieldWaits
-	}
-}
-
-// yielded says how long a yield has taken, and reports whether that was slow. Then there are none
-// for a while, which is longer the more often that is so.
-func (y *yielding) yielded(took time.Duration) (slow bool) {
+// yielded says how long a yield has taken. If that was slow, it returns how many waits are to park
+// at once: others compute on this processor, and Linux lets who has slept go before them. They are
+// the more, the more often that is so.
+func (y *yielding) yielded(took time.Duration) (skip int) {
 	if took < yieldSlow {
-		return false
+		return 0
 	}
-	y.score, y.left = -1<<y.slow, 0
-	y.slow = min(y.slow+1, yieldRests)
-	return true
+	skip = 1 << y.slow
+	y.slow = min(y.slow+1, slowSkips)
+	return skip
 }

@@ -26,16 +26,16 @@ func TestYieldWhereWaitsAreLong(t *testing.T) {
 	var y yielding
 	for range yieldMany / yieldScore {
 		testkit.Equal(t, y.begin(0), false)
-		y.waited(true)
+		y.waited(false, true)
 	}
 	for range 2 {
 		for range yieldWaits {
 			testkit.Equal(t, y.begin(0), true)
 		}
 		testkit.Equal(t, y.begin(0), false)
-		y.waited(false)
+		y.waited(false, false)
 		testkit.Equal(t, y.begin(0), false)
-		y.waited(true)
+		y.waited(false, true)
 	}
 }
 
@@ -43,13 +43,13 @@ func TestYieldWhereWaitsAreLong(t *testing.T) {
 func TestYieldNotWhereFewWaitsAreLong(t *testing.T) {
 	var y yielding
 	for range yieldMany {
-		y.waited(true)
+		y.waited(false, true)
 		for range yieldScore {
 			testkit.Equal(t, y.begin(0), false)
-			y.waited(false)
+			y.waited(false, false)
 		}
 	}
-	y.waited(false)
+	y.waited(false, false)
 	testkit.Equal(t, y, yielding{})
 }
 
@@ -60,10 +60,9 @@ func TestYieldLetsThePeerRun(t *testing.T) {
 		yields yielding
 		want   bool
 	}{
-		"behind long waits":                 {0, yielding{left: 1}, true},
-		"behind short ones":                 {0, yielding{}, false},
-		"for a large frame":                 {yieldBytes, yielding{}, true},
-		"for a large frame that others use": {yieldBytes, yielding{score: -1}, false},
+		"behind long waits": {0, yielding{left: 1}, true},
+		"behind short ones": {0, yielding{}, false},
+		"for a large frame": {yieldBytes, yielding{}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tr, s, peer := spinOn(t)
@@ -77,19 +76,16 @@ func TestYieldLetsThePeerRun(t *testing.T) {
 	}
 }
 
-// With GOMAXPROCS=1 all waits between two parkings yield, but where others use the processor.
+// With GOMAXPROCS=1 all waits between two parkings yield.
 func TestYieldAlone(t *testing.T) {
 	procs := runtime.GOMAXPROCS(1)
 	defer runtime.GOMAXPROCS(procs)
-	for score, left := range map[int]int{0: yieldWaits, 1: yieldWaits, -1: 0} {
-		s := spin{yields: yielding{score: score}}
+	for procs, left := range map[int]int{1: yieldWaits, 2: 0} {
+		runtime.GOMAXPROCS(procs)
+		var s spin
 		s.park()
-		testkit.Equal(t, s.yields.left, left)
+		testkit.Equal(t, s.yields, yielding{left: left})
 	}
-	runtime.GOMAXPROCS(2)
-	var s spin
-	s.park()
-	testkit.Equal(t, s.yields, yielding{})
 }
 
 // A wait that brings nothing is a long one.
@@ -99,8 +95,8 @@ func TestYieldCountsWaitsInVain(t *testing.T) {
 	testkit.Equal(t, s.yields.score, yieldScore)
 }
 
-// Whoever has to wait for its processor after a yield has what has come meanwhile, and does without
-// yields for some time: the more often, the longer.
+// Whoever has to wait for its processor after a yield has what has come meanwhile, and parks at
+// once for some waits: the more often, the longer.
 func TestYieldThatIsSlow(t *testing.T) {
 	tr, s, peer := spinOn(t)
 	yields := 0
@@ -109,21 +105,36 @@ func TestYieldThatIsSlow(t *testing.T) {
 		_, err := peer.Write(data(1, "an answer").Bytes())
 		testkit.Check(t, err)
 	})
-	for slow := range yieldRests + 2 {
-		yields, s.yields.left, s.until = 0, 2, Clock()+time.Hour
+	for slow := range slowSkips + 2 {
+		yields, s.skip, s.yields.left, s.until = 0, 0, 2, Clock()+time.Hour
 		if in := tr.TryRecv(); in == nil {
 			t.Fatal("what has come meanwhile was not found")
 		}
 		testkit.Equal(t, yields, 1)
-		testkit.Equal(t, s.yields, yielding{score: -1 << min(slow, yieldRests), slow: min(slow+1, yieldRests)})
+		testkit.Equal(t, s.skip, 1<<min(slow, slowSkips))
+		testkit.Equal(t, s.yields, yielding{left: 1, slow: min(slow+1, slowSkips)})
 	}
 }
 
-// Waits that have all yielded, none of them slowly, make up for slow ones.
+// A slow yield that brings nothing has no fewer waits park than one that does, or another miss.
+func TestYieldThatIsSlowInVain(t *testing.T) {
+	tr, s, _ := spinOn(t)
+	yieldsBy(t, yieldSlow, func() {})
+	s.yields, s.misses = yielding{left: 1, slow: 3}, spinMisses
+	wantNothing(t, tr)
+	testkit.Equal(t, s.skip, 1<<3)
+}
+
+// A wait whose yields are quick makes up for one with a slow one.
 func TestYieldThatIsQuickCounts(t *testing.T) {
-	y := yielding{left: 2, slow: 2}
-	y.begin(0)
-	testkit.Equal(t, y, yielding{left: 1, slow: 2})
-	y.begin(0)
-	testkit.Equal(t, y, yielding{slow: 1})
+	tr, s, peer := spinOn(t)
+	yieldsBy(t, 0, func() {
+		_, err := peer.Write(data(1, "an answer").Bytes())
+		testkit.Check(t, err)
+	})
+	s.yields = yielding{left: 1, slow: 2}
+	if in := tr.TryRecv(); in == nil {
+		t.Fatal("it was not found")
+	}
+	testkit.Equal(t, s.yields, yielding{slow: 1})
 }
