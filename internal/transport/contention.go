@@ -6,8 +6,8 @@ import "sync/atomic"
 // Where others wait on other connections, they need the processor that asking takes. So under
 // contention the process's waits back off exponentially: some of them park at once.
 const (
-	contendedStep = 2 // what a contended wait adds to the exponent
-	contendedMax  = 9 // the exponent at the most
+	contendedStep = 2  // what a contended wait adds to the exponent
+	contendedMax  = 12 // the exponent at the most
 )
 
 // contention is the exponential backoff of a process's asking. A wait is contended if it begins

@@ -20,7 +20,7 @@ func parked(c *contention) (n int) {
 func TestContentionBacksOff(t *testing.T) {
 	var c contention
 	testkit.Equal(t, c.mayAsk(false), true)
-	for _, want := range []int{4, 16, 64, 256, 512, 512} {
+	for _, want := range []int{4, 16, 64, 256, 1024, 4096, 4096} {
 		testkit.Equal(t, c.mayAsk(true), false)
 		testkit.Equal(t, parked(&c), want)
 	}
