@@ -62,10 +62,10 @@ package ttrpc
 //	                     it knows no calls
 //	internal/peer        whether the peer knows the extensions, and is alive
 //	internal/reader      who reads a connection; it knows frames, and no calls
+//	internal/runner      who runs a call on a server: a worker, or the one who reads
 //	internal/recv        what has come for a call and was not taken, and how that has ended
 //	internal/conn        one connection, for both sides: its calls by id, their streams, and the lock
 //	roles                what a frame means: client*.go, and server*.go with services.go
-//	                     and workers.go
 //
 // Beside them stand internal/codec (users' messages and their bytes), codec.go (their frames),
 // status.go (errors and their statuses) and internal/peercred (who is at the other end).
@@ -78,5 +78,5 @@ package ttrpc
 // One goroutine at a time reads a connection: its loop, or while that waits in the poller, one who
 // waits for a frame of its own (internal/reader). A call is in its connection's map until somebody
 // removes it, and whoever does ends it. On a server the loop runs the call that it has read last,
-// or a brief method (inline.go), and workers run the others. CONTRIBUTING.md has the map, the way
-// of a call through it, and the order of locks.
+// or a brief method, and workers run the others (internal/runner). CONTRIBUTING.md has the map, the
+// way of a call through it, and the order of locks.

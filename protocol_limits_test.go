@@ -158,7 +158,7 @@ func TestP54IdleConnectionHasOneGoroutine(t *testing.T) {
 			const others = conns / 2 // Serve, and goroutines that have run handlers, one at a time
 			var all []string
 			eventually(t, "the goroutines of tests before this to end", func() bool {
-				all = testkit.Goroutines("containerd/ttrpc.")
+				all = testkit.Goroutines("containerd/ttrpc.", "containerd/ttrpc/internal/runner.")
 				return len(all) <= 2*conns+others
 			})
 			if len(all) < 2*conns {

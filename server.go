@@ -9,6 +9,7 @@ import (
 
 	"github.com/containerd/ttrpc/internal/conns"
 	"github.com/containerd/ttrpc/internal/notify"
+	"github.com/containerd/ttrpc/internal/runner"
 	"github.com/containerd/ttrpc/internal/transport"
 )
 
@@ -17,8 +18,7 @@ import (
 type Server struct {
 	serverConfig
 	registry registry
-	workers  workers
-	inline   inline //inline:
+	runner   runner.Runner
 	conns    conns.Set[*serverConn]
 	progress notify.Broadcast // of a shutdown: a call was answered, or a connection closed
 }
@@ -31,9 +31,8 @@ func NewServer(opts ...ServerOpt) (*Server, error) {
 			return nil, err
 		}
 	}
-	s.workers.fresh = s.goroutinePerCall
-	s.inline.readOn = func(sc *serverConn) { go s.workers.work(errand{read: sc, inside: true}) } //inline:
-	s.conns.Init(s.maxConns, s.workers.setOpen)
+	s.runner.Init(s.goroutinePerCall)
+	s.conns.Init(s.maxConns, s.runner.SetOpen)
 	return s, nil
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/recv"
+	"github.com/containerd/ttrpc/internal/runner"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -31,8 +32,8 @@ type serverCall struct {
 	own      *callContext    // the handler's, where it is not the connection's
 	stream   *serverStream   // nil for a unary call
 	stats    *callStats      // nil without a handler, and before the call runs
-	next     *serverCall     // behind it in the workers' queue
 	began    atomic.Int64    // its run, in nanoseconds on the clock; 0: it has not
+	runner.Link
 
 	reqMu   sync.Mutex  // guards all below
 	request *wire.Frame // nil once the method has returned
@@ -124,8 +125,9 @@ func (call *serverCall) dropRequest() {
 	}
 }
 
-// serve runs the call to the end, but for the flushing of its answer.
-func (call *serverCall) serve() transport.Unwritten {
+// Serve implements [runner.Call].
+func (call *serverCall) Serve(began time.Duration) transport.Unwritten {
+	call.began.Store(int64(began))
 	returned := false
 	defer func() {
 		if returned {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/containerd/ttrpc/internal/callctx"
 	"github.com/containerd/ttrpc/internal/conn"
+	"github.com/containerd/ttrpc/internal/runner"
 	"github.com/containerd/ttrpc/internal/streamids"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
@@ -26,10 +27,9 @@ type serverConn struct {
 	over   chan struct{}   // closed when it counts as closed; nil unless ServeConn waits for that
 	stats  connStats
 
-	outlived   callctx.Outlived // of unary calls, for goroutines that handlers have left behind
-	ids        streamids.Set    // of the Requests so far; the reader's
-	own        *serverCall      // what a worker that reads has read for itself; the reader's
-	inlineConn                  //inline:
+	outlived callctx.Outlived // of unary calls, for goroutines that handlers have left behind
+	ids      streamids.Set    // of the Requests so far; the reader's
+	runs     runner.Conn
 
 	// The lock of conn guards all below. The connection is over when it is closed and running is 0.
 	running    int    // handlers that have not returned, and the connection's goroutine
@@ -66,9 +66,6 @@ func (sc *serverConn) endCause() error {
 	defer sc.conn.Unlock()
 	return sc.conn.CauseLocked()
 }
-
-// finished is called by the last one that was the loop.
-func (sc *serverConn) finished() { sc.done() }
 
 // RecvFailed takes whatever ends a connection that drains for what was meant. (A Client's asks
 // whether the server has ever spoken.)

@@ -34,11 +34,8 @@ func (sc *serverConn) Handle(in *transport.Inbound) bool {
 	return true
 }
 
-// Handled has nothing more to do where whoever posts an answer flushes it.
-func (sc *serverConn) Handled() (soon bool) {
-	soon = sc.flushInline() //inline:
-	return soon
-}
+// Handled flushes the answers that nobody else flushes.
+func (sc *serverConn) Handled() (soon bool) { return sc.runs.Handled() }
 
 // handleRequest returns false when another goroutine is the loop now.
 func (sc *serverConn) handleRequest(in *transport.Inbound) bool {
@@ -72,7 +69,7 @@ func (sc *serverConn) handleRequest(in *transport.Inbound) bool {
 		sc.conn.Ease() // streams may have ended that nobody has read
 		sc.conn.Restrain(&call.stream.Stream, transport.Unwritten{}).FlushLater()
 	}
-	return sc.dispatch(call)
+	return sc.runs.Run(call)
 }
 
 // noteRefused tells of a call that is answered without having run. m is nil where there is no such
@@ -93,24 +90,6 @@ func (sc *serverConn) noteRefused(request []byte, v wire.RequestView, m *method,
 		info.FullMethod = fullMethod(string(v.Service), string(v.Method))
 	}
 	by.refused(sc.context(), info, md, sc.conn.NetConn(), st.Err())
-}
-
-// dispatch has a call run: by the one that reads, when it is the last of a read and he is a worker,
-// or by another. It returns false when another goroutine is the loop now.
-func (sc *serverConn) dispatch(call *serverCall) bool {
-	here, instead := sc.conn.MayRun()
-	if here {
-		ran, gone := sc.server.inline.run(sc, call) //inline:
-		if ran {                                    //inline:
-			return !gone //inline:
-		} //inline:
-	}
-	if t := sc.conn.Transport(); instead && sc.own == nil && t.CanTry() && !t.HasUnread() && !sc.server.goroutinePerCall {
-		sc.own = call
-	} else {
-		sc.server.workers.run(call)
-	}
-	return true
 }
 
 // TakesData takes a second end of the peer's half for nothing, as the releases do.

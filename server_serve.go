@@ -57,7 +57,7 @@ func (sc *serverConn) run() {
 		sc.done()
 		return
 	}
-	sc.server.workers.work(errand{read: sc, inside: true})
+	sc.runs.Serve(&sc.server.runner, sc.conn.Transport(), sc)
 }
 
 // ServeConn serves one connection that somebody else has accepted, dialled or inherited, and

@@ -9,7 +9,7 @@ import (
 
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/cowmap"
-	"github.com/containerd/ttrpc/internal/threads"
+	"github.com/containerd/ttrpc/internal/runner"
 )
 
 // method is what a call needs to know of its method. It is composed when the method is first seen.
@@ -21,8 +21,7 @@ type method struct {
 
 	streamingClient, streamingServer bool
 
-	threads.Use
-	brevity //inline:
+	runs runner.Method
 }
 
 func (m *method) kind() conn.Kind {

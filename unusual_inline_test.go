@@ -44,7 +44,7 @@ func uxReaders() (n int) {
 		head, frames, _ := strings.Cut(stack, "\n")
 		frames, _, _ = strings.Cut(frames, "created by ")
 		waits := strings.Contains(head, "[chan receive") || strings.Contains(head, "[select")
-		if strings.Contains(frames, "containerd/ttrpc.") && !strings.Contains(frames, "Accept(") && !waits {
+		if strings.Contains(frames, "containerd/ttrpc") && !strings.Contains(frames, "Accept(") && !waits {
 			n++
 		}
 	}

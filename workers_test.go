@@ -17,7 +17,7 @@ import (
 func libraryGoroutines() int {
 	synctest.Wait()
 	n := 0
-	for _, stack := range testkit.Goroutines("containerd/ttrpc.") {
+	for _, stack := range testkit.Goroutines("containerd/ttrpc.", "containerd/ttrpc/internal/runner.") {
 		if strings.Contains(stack, "synctest bubble") { // else it is a test's before, and about to end
 			n++
 		}

@@ -41,9 +41,9 @@ func TestState(t *testing.T) {
 
 func TestConcern(t *testing.T) {
 	lib := fixture(t)
-	check(t, concern(lib, "by file", []string{"other.go"}), "2 (1 places outside of other.go)", "other.go 0", "server.go 1")
-	check(t, concern(lib, "by folder", []string{"internal/"}), "3 (6 places outside of internal/)")
-	check(t, concern(lib, "by name", []string{"since"}), "1 (1 places outside of since)", "conn.go 1")
+	check(t, concern(lib, "by file", []string{"other.go"}), "2 (1 places outside of other.go, calls: 1)", "other.go 0", "server.go 1")
+	check(t, concern(lib, "by folder", []string{"internal/"}), "3 (6 places outside of internal/, calls: 0)")
+	check(t, concern(lib, "by name", []string{"since"}), "1 (1 places outside of since, calls: 0)", "conn.go 1")
 }
 
 func TestLayers(t *testing.T) {

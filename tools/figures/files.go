@@ -36,9 +36,10 @@ func (t *tree) uses(of *sourcePackage) (list []use) {
 
 // concern counts the files that a matter is spread over: those named, those that declare or mention
 // a named identifier, and those that use what a named file declares. Places outside of the named
-// files are what the rest knows of the matter.
+// files are what the rest knows of the matter. Those that name a function are calls.
 func concern(t *tree, name string, list []string) figure {
 	files := map[string]int{}
+	calls := 0
 	for _, pkg := range t.packages {
 		for _, f := range pkg.files {
 			file := t.place(pkg, f.Pos())
@@ -56,6 +57,9 @@ func concern(t *tree, name string, list []string) figure {
 		for _, u := range t.uses(pkg) {
 			if u.from != u.to && isOf(list, u.to) && !isOf(list, u.from) {
 				files[u.from]++
+				if _, isFunc := u.obj.(*types.Func); isFunc {
+					calls++
+				}
 			}
 		}
 	}
@@ -65,7 +69,7 @@ func concern(t *tree, name string, list []string) figure {
 		places += files[file]
 		result.details = append(result.details, fmt.Sprintf("%s %d", file, files[file]))
 	}
-	result.value = fmt.Sprintf("%d (%d places outside of %s)", len(files), places, strings.Join(list, ", "))
+	result.value = fmt.Sprintf("%d (%d places outside of %s, calls: %d)", len(files), places, strings.Join(list, ", "), calls)
 	return result
 }
 

@@ -38,7 +38,7 @@ imports. Exit status: 0 when all could be counted, 1 when not, 2 for wrong flags
 // moduleLayers are this module's layers, the lowest first. TestLayersImports has the same list.
 const moduleLayers = "internal/peercred,internal/codec,internal/callctx,internal/streamids,internal/threads," +
 	"internal/unixsocket,internal/conns,internal/cowmap,internal/handshake,internal/notify,internal/redial,internal/flow,internal/wire," +
-	"internal/transport,internal/recv,internal/peer,internal/reader,internal/conn,."
+	"internal/transport,internal/recv,internal/peer,internal/reader,internal/conn,internal/runner,."
 
 func main() {
 	o, err := parseFlags(os.Args[1:], os.Stderr)
@@ -63,7 +63,7 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 		set.PrintDefaults()
 	}
 	set.StringVar(&o.reads, "reads", "internal/reader/", "files, folders or names that are the code of who reads, with commas")
-	set.StringVar(&o.runs, "runs", "inline.go", "the same for who runs a handler")
+	set.StringVar(&o.runs, "runs", "internal/runner/inline.go", "the same for who runs a handler")
 	set.StringVar(&o.layers, "layers", moduleLayers, "folders of layers, the lowest first")
 	set.StringVar(&o.sides, "sides", "client,server", "how the names of the two sides' types begin")
 	set.Float64Var(&o.alike, "alike", 0.55, "how much of two bodies has to agree for them to have one shape, up to 1")

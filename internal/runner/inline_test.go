@@ -1,6 +1,6 @@
 //go:build go1.25
 
-package ttrpc
+package runner
 
 import (
 	"runtime"
@@ -90,24 +90,24 @@ func TestBrevityEndsWhileItIsCounted(t *testing.T) {
 // A slot is one call's. With all taken there is none.
 func TestInlineSlotIsOneCalls(t *testing.T) {
 	var in inline
-	sc, m := new(serverConn), new(method)
+	c, m := new(Conn), new(Method)
 	seen := map[*inlineSlot]bool{}
 	for range inlineSlots {
-		slot := in.claim(sc, m)
-		testkit.Equal(t, slot.sc.Load(), sc)
+		slot := in.claim(c, m)
+		testkit.Equal(t, slot.conn.Load(), c)
 		testkit.Equal(t, slot.method.Load(), m)
 		seen[slot] = true
 	}
 	testkit.Equal(t, len(seen), inlineSlots)
-	testkit.Equal(t, in.claim(sc, m), nil)
-	in.slots[7].sc.Store(nil)
-	testkit.Equal(t, in.claim(sc, m), &in.slots[7])
+	testkit.Equal(t, in.claim(c, m), nil)
+	in.slots[7].conn.Store(nil)
+	testkit.Equal(t, in.claim(c, m), &in.slots[7])
 }
 
 // watched reports whether there is a monitor after so many more calls.
-func watched(s *Server, calls int) (watched bool) {
+func watched(in *inline, calls int) (watched bool) {
 	for range calls {
-		watched = s.inline.watch()
+		watched = in.watch()
 	}
 	return watched
 }
@@ -117,28 +117,28 @@ func watched(s *Server, calls int) (watched bool) {
 func TestMonitorRunsWhileCallsComeOften(t *testing.T) {
 	defer severalProcs()()
 	synctest.Test(t, func(t *testing.T) {
-		s := new(Server)
-		s.inline.since = transport.Clock()
+		in := new(inline)
+		in.since = transport.Clock()
 		for range 10 { // of calls that come seldom
-			testkit.Equal(t, watched(s, inlinePace-1), false)
+			testkit.Equal(t, watched(in, inlinePace-1), false)
 			elapse(inlineTime + 1)
-			testkit.Equal(t, watched(s, 1), false)
+			testkit.Equal(t, watched(in, 1), false)
 		}
 		for range 3 {
-			testkit.Equal(t, watched(s, inlinePace-1), false)
-			testkit.Equal(t, watched(s, 1), true)
+			testkit.Equal(t, watched(in, inlinePace-1), false)
+			testkit.Equal(t, watched(in, 1), true)
 			for range 3 * inlineIdle { // from now on one call a tick will do
 				elapse(inlineTick)
 				synctest.Wait()
-				testkit.Equal(t, watched(s, 1), true)
+				testkit.Equal(t, watched(in, 1), true)
 			}
 			for range inlineIdle + 2 {
 				elapse(inlineTick)
 			}
 			synctest.Wait()
-			testkit.Equal(t, s.inline.ticking.Load(), false)
-			for s.inline.calls.Load()%inlinePace != 0 { // to where the next round begins
-				testkit.Equal(t, watched(s, 1), false)
+			testkit.Equal(t, in.ticking.Load(), false)
+			for in.calls.Load()%inlinePace != 0 { // to where the next round begins
+				testkit.Equal(t, watched(in, 1), false)
 			}
 		}
 	})
@@ -148,20 +148,20 @@ func TestMonitorRunsWhileCallsComeOften(t *testing.T) {
 func TestMonitorStaysWhileOneIsRun(t *testing.T) {
 	defer severalProcs()()
 	synctest.Test(t, func(t *testing.T) {
-		s := new(Server)
-		testkit.Equal(t, watched(s, 2*inlinePace), true)
-		slot := s.inline.claim(new(serverConn), new(method)) // whose turn is even: it is about to begin
+		in := new(inline)
+		testkit.Equal(t, watched(in, 2*inlinePace), true)
+		slot := in.claim(new(Conn), new(Method)) // whose turn is even: it is about to begin
 		for range 3 * inlineIdle {
 			elapse(inlineTick)
 		}
 		synctest.Wait()
-		testkit.Equal(t, s.inline.ticking.Load(), true)
-		slot.sc.Store(nil)
+		testkit.Equal(t, in.ticking.Load(), true)
+		slot.conn.Store(nil)
 		for range inlineIdle + 2 {
 			elapse(inlineTick)
 		}
 		synctest.Wait()
-		testkit.Equal(t, s.inline.ticking.Load(), false)
+		testkit.Equal(t, in.ticking.Load(), false)
 	})
 }
 
@@ -169,14 +169,14 @@ func TestMonitorStaysWhileOneIsRun(t *testing.T) {
 func TestNoMonitorOnOneProcessor(t *testing.T) {
 	defer severalProcs()()
 	synctest.Test(t, func(t *testing.T) {
-		s := new(Server)
-		testkit.Equal(t, watched(s, 2*inlinePace), true)
+		in := new(inline)
+		testkit.Equal(t, watched(in, 2*inlinePace), true)
 		runtime.GOMAXPROCS(1)
 		elapse(inlineTick)
 		synctest.Wait()
-		testkit.Equal(t, s.inline.ticking.Load(), false)
+		testkit.Equal(t, in.ticking.Load(), false)
 		for range 10 * inlinePace {
-			testkit.Equal(t, watched(s, 1), false)
+			testkit.Equal(t, watched(in, 1), false)
 		}
 	})
 }
@@ -184,17 +184,17 @@ func TestNoMonitorOnOneProcessor(t *testing.T) {
 // Whoever is in his slot for a whole tick is taken over from, and who has gone on meanwhile is not.
 func TestLookSeesWhoStays(t *testing.T) {
 	var slot inlineSlot
-	sc := new(serverConn)
+	c := new(Conn)
 	testkit.Equal(t, new(inline).look(&slot), false)
-	slot.sc.Store(sc)
-	slot.method.Store(new(method))
+	slot.conn.Store(c)
+	slot.method.Store(new(Method))
 	for range 10 { // of calls that follow each other
-		sc.turn.Add(1)
+		c.turn.Add(1)
 		testkit.Equal(t, new(inline).look(&slot), true)
-		sc.turn.Add(1)
+		c.turn.Add(1)
 		testkit.Equal(t, new(inline).look(&slot), true)
 		testkit.Equal(t, new(inline).look(&slot), true)
 	}
 	testkit.Equal(t, slot.method.Load().brief.Load(), 0)
-	testkit.Equal(t, slot.sc.Load(), sc)
+	testkit.Equal(t, slot.conn.Load(), c)
 }

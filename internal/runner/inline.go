@@ -1,4 +1,4 @@
-package ttrpc
+package runner
 
 import (
 	"runtime"
@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/containerd/ttrpc/internal/threads"
 	"github.com/containerd/ttrpc/internal/transport"
 )
 
@@ -57,9 +56,8 @@ func (b *brevity) observe(took time.Duration, bytes int, locked bool) {
 // inline is the server's part of this.
 type inline struct {
 	slots   [inlineSlots]inlineSlot
-	ticking atomic.Bool       // the monitor looks at the slots
-	calls   atomic.Uint32     // counts calls that could be run so
-	readOn  func(*serverConn) // has a worker read on, as the loop, which the caller is no more
+	ticking atomic.Bool   // the monitor looks at the slots
+	calls   atomic.Uint32 // counts calls that could be run so
 
 	mu    sync.Mutex // guards all below
 	timer *time.Timer
@@ -70,11 +68,11 @@ type inline struct {
 
 // inlineSlot is a call that is being run so.
 type inlineSlot struct {
-	sc     atomic.Pointer[serverConn]
-	method atomic.Pointer[method]
+	conn   atomic.Pointer[Conn]
+	method atomic.Pointer[Method]
 
-	seen *serverConn // at the last tick; the monitor's
-	turn uint64      // its turn then; the monitor's
+	seen *Conn  // at the last tick; the monitor's
+	turn uint64 // its turn then; the monitor's
 }
 
 // inlineConn is a connection's part. All but turn belongs to whoever is the loop.
@@ -86,58 +84,56 @@ type inlineConn struct {
 
 // run runs a call on the loop, if it may. gone says that another goroutine is the loop now, and the
 // caller has to leave.
-func (in *inline) run(sc *serverConn, call *serverCall) (ran, gone bool) {
-	m := call.method
-	slot, turn := in.begin(sc, m)
+func (in *inline) run(c *Conn, call Call) (ran, gone bool) {
+	m := call.Method()
+	slot, turn := in.begin(c, m, call)
 	if slot == nil {
 		return false, false
 	}
 	returned := false
 	defer func() {
-		if !returned && sc.turn.CompareAndSwap(turn, turn+1) { // runtime.Goexit takes this goroutine
-			slot.sc.Store(nil)
-			in.readOn(sc)
+		if !returned && c.turn.CompareAndSwap(turn, turn+1) { // runtime.Goexit takes this goroutine
+			slot.conn.Store(nil)
+			c.runner.workers.standIn(c)
 		}
 	}()
-	size, began := call.size, transport.Clock()
-	call.began.Store(int64(began))
-	posted := call.serve()
+	size, began := call.Size(), transport.Clock()
+	posted := call.Serve(began)
 	took := transport.Clock() - began
 	returned = true
-	if !sc.turn.CompareAndSwap(turn, turn+1) {
+	if !c.turn.CompareAndSwap(turn, turn+1) {
 		posted.Flush(true)
 		return true, true
 	}
-	slot.sc.Store(nil)
-	locked := m.WorthLooking(took, int(turn/2)) && m.Looked(threads.IsLocked())
-	m.observe(took, size, locked)
-	if sc.answered(posted); locked {
-		in.readOn(sc)
+	slot.conn.Store(nil)
+	locked := m.hasRun(took, size, int(turn/2))
+	if c.answered(posted); locked {
+		c.runner.workers.standIn(c)
 	}
 	return true, locked
 }
 
 // begin makes the turn odd, if the loop may run a call of a method. The slot is nil if it may not.
-func (in *inline) begin(sc *serverConn, m *method) (slot *inlineSlot, turn uint64) {
-	if m.stream != nil || m.brief.Load() < briefRuns || sc.server.goroutinePerCall || !sc.conn.Transport().CanTry() || !in.watch() {
+func (in *inline) begin(c *Conn, m *Method, call Call) (slot *inlineSlot, turn uint64) {
+	if m.brief.Load() < briefRuns || call.MayWait() || c.runner.workers.fresh || !c.t.CanTry() || !in.watch() {
 		return nil, 0
 	}
-	if slot = in.claim(sc, m); slot == nil {
+	if slot = in.claim(c, m); slot == nil {
 		return nil, 0
 	}
-	turn = sc.turn.Add(1)
-	if !in.ticking.Load() && sc.turn.CompareAndSwap(turn, turn+1) { // the monitor has just stopped
-		slot.sc.Store(nil)
+	turn = c.turn.Add(1)
+	if !in.ticking.Load() && c.turn.CompareAndSwap(turn, turn+1) { // the monitor has just stopped
+		slot.conn.Store(nil)
 		return nil, 0
 	}
 	return slot, turn
 }
 
 // claim puts a call into a free slot.
-func (in *inline) claim(sc *serverConn, m *method) *inlineSlot {
+func (in *inline) claim(c *Conn, m *Method) *inlineSlot {
 	for i := range in.slots {
 		slot := &in.slots[i]
-		if slot.sc.Load() == nil && slot.sc.CompareAndSwap(nil, sc) {
+		if slot.conn.Load() == nil && slot.conn.CompareAndSwap(nil, c) {
 			slot.method.Store(m)
 			return slot
 		}
@@ -146,20 +142,21 @@ func (in *inline) claim(sc *serverConn, m *method) *inlineSlot {
 }
 
 // answered leaves the flushing to the end of the read.
-func (sc *serverConn) answered(posted transport.Unwritten) {
-	sc.unflushed = posted
-	if sc.answers++; sc.answers >= inlineFlush {
-		sc.flushInline()
+func (c *inlineConn) answered(posted transport.Unwritten) {
+	c.unflushed = posted
+	if c.answers++; c.answers >= inlineFlush {
+		c.flushAnswers()
 	}
 }
 
-// flushInline sends the answers of calls that the loop has run, and reports whether there were any.
-func (sc *serverConn) flushInline() bool {
-	if sc.answers == 0 {
+// flushAnswers sends the answers of calls that the loop has run, and reports whether there were
+// any.
+func (c *inlineConn) flushAnswers() bool {
+	if c.answers == 0 {
 		return false
 	}
-	sc.answers = 0
-	sc.unflushed.Flush(false)
+	c.answers = 0
+	c.unflushed.Flush(false)
 	return true
 }
 
@@ -227,7 +224,7 @@ func (in *inline) tick() {
 
 func (in *inline) anyBusy() bool {
 	for i := range in.slots {
-		if in.slots[i].sc.Load() != nil {
+		if in.slots[i].conn.Load() != nil {
 			return true
 		}
 	}
@@ -237,23 +234,58 @@ func (in *inline) anyBusy() bool {
 // look takes over from the slot's call, if it was there at the last tick.
 // It reports whether there is one.
 func (in *inline) look(slot *inlineSlot) (busy bool) {
-	sc := slot.sc.Load()
-	if sc == nil {
+	c := slot.conn.Load()
+	if c == nil {
 		slot.seen = nil
 		return false
 	}
-	turn := sc.turn.Load()
-	if slot.seen != sc || slot.turn != turn || turn%2 == 0 {
-		slot.seen, slot.turn = sc, turn
+	turn := c.turn.Load()
+	if slot.seen != c || slot.turn != turn || turn%2 == 0 {
+		slot.seen, slot.turn = c, turn
 		return true
 	}
 	m := slot.method.Load()
-	if !sc.turn.CompareAndSwap(turn, turn+1) {
+	if !c.turn.CompareAndSwap(turn, turn+1) {
 		return true
 	}
 	m.brief.Store(tookOver)
 	slot.seen = nil
-	slot.sc.Store(nil)
-	in.readOn(sc)
+	slot.conn.Store(nil)
+	c.runner.workers.standIn(c)
 	return false
+}
+
+// What follows is for the library's tests: they force, and see, what a machine's speed decides.
+
+// ForceInline has the loops run the next calls of a method as if it had been brief for long, and
+// its calls came often: not where one had to be taken over from.
+func ForceInline(r *Runner, m *Method) {
+	if brief := m.brief.Load(); brief != tookOver {
+		m.brief.CompareAndSwap(brief, briefRuns)
+	}
+	r.inline.mu.Lock()
+	defer r.inline.mu.Unlock()
+	r.inline.startLocked()
+}
+
+// TookOver reports whether a method's call had to be taken over from.
+func TookOver(m *Method) bool { return m.brief.Load() == tookOver }
+
+// ForgetTakeOver has a method begin anew.
+func ForgetTakeOver(m *Method) { m.brief.CompareAndSwap(tookOver, 0) }
+
+// MonitorRuns reports whether somebody watches over the calls that loops run.
+func MonitorRuns(r *Runner) bool { return r.inline.ticking.Load() }
+
+// TakeSlots takes all free slots of such calls, until free is called.
+func TakeSlots(r *Runner) (free func()) {
+	var taken []*inlineSlot
+	for slot := r.inline.claim(new(Conn), nil); slot != nil; slot = r.inline.claim(new(Conn), nil) {
+		taken = append(taken, slot)
+	}
+	return func() {
+		for _, slot := range taken {
+			slot.conn.Store(nil)
+		}
+	}
 }

@@ -1,4 +1,4 @@
-package ttrpc
+package runner
 
 import (
 	"sync"
@@ -19,11 +19,11 @@ const (
 type workers struct {
 	fresh bool // each call gets a goroutine of its own
 
-	mu          sync.Mutex  // guards all below
-	first, last *serverCall // the queue: calls that no worker has taken yet
-	coming      bool        // a worker has been sent for and has not taken a call yet
-	parked      []*worker   // used last in, first out
-	unused      int         // of parked, from the front: not used since the last trim
+	mu          sync.Mutex // guards all below
+	first, last Call       // the queue: calls that no worker has taken yet
+	coming      bool       // a worker has been sent for and has not taken a call yet
+	parked      []*worker  // used last in, first out
+	unused      int        // of parked, from the front: not used since the last trim
 	timer       *time.Timer
 	open        bool // there are connections; without any nobody parks
 }
@@ -32,18 +32,30 @@ type workers struct {
 type worker struct {
 	runs int
 	wake chan errand // capacity 1: what to do; made when the worker first parks
+
+	// These are of one reading, and nil between two.
+	reads *Conn
+	own   Call // what it has read for itself
+
+	takeOwn func() bool // bound once: it is handed through an interface
+}
+
+func newWorker() *worker {
+	w := new(worker)
+	w.takeOwn = func() bool { return w.tookOwn() }
+	return w
 }
 
 // errand is what a worker is sent for: to take a call out of the queue, to read a connection,
 // or to end.
 type errand struct {
 	queue  bool
-	read   *serverConn
+	read   *Conn
 	inside bool // it has the reader's role already
 }
 
 // run puts a call into the queue and has somebody run it.
-func (p *workers) run(call *serverCall) {
+func (p *workers) run(call Call) {
 	if p.fresh {
 		go p.runAlone(call)
 		return
@@ -52,7 +64,7 @@ func (p *workers) run(call *serverCall) {
 	if p.last == nil {
 		p.first = call
 	} else {
-		p.last.next = call
+		p.last.link().next = call
 	}
 	p.last = call
 	w, start := p.sendForLocked()
@@ -81,16 +93,20 @@ func (p *workers) send(w *worker, start bool) {
 }
 
 // readOn has another worker read a connection whose loop has a call to run.
-func (p *workers) readOn(sc *serverConn) {
+func (p *workers) readOn(c *Conn) {
 	p.mu.Lock()
 	w := p.popLocked()
 	p.mu.Unlock()
 	if w != nil {
-		w.wake <- errand{read: sc}
+		w.wake <- errand{read: c}
 	} else {
-		go p.work(errand{read: sc})
+		go p.work(errand{read: c})
 	}
 }
+
+// standIn has a new worker read a connection in the place of the caller, who has the reader's role
+// and is not the loop any more.
+func (p *workers) standIn(c *Conn) { go p.work(errand{read: c, inside: true}) }
 
 // popLocked takes the worker that has parked last; nil if there is none.
 func (p *workers) popLocked() *worker {
@@ -106,23 +122,22 @@ func (p *workers) popLocked() *worker {
 }
 
 // runAlone runs one call on a goroutine of its own.
-func (p *workers) runAlone(call *serverCall) {
-	call.sc.conn.Transport().AwaitSpace() // as if the request had not been read
-	call.began.Store(int64(transport.Clock()))
-	call.serve().FlushBatched(true)
+func (p *workers) runAlone(call Call) {
+	call.Conn().t.AwaitSpace() // as if the request had not been read
+	call.Serve(transport.Clock()).FlushBatched(true)
 }
 
 // work is a worker's life.
 func (p *workers) work(e errand) {
-	w := new(worker)
+	w := newWorker()
 	for e.queue || e.read != nil {
-		call, locked := p.begin(e)
+		call, locked := p.begin(w, e)
 		for call != nil {
-			sc := call.sc
+			c := call.Conn()
 			if w.run(call) {
 				return // with this goroutine ends the thread
 			}
-			if call = p.nextCall(sc); call == nil {
+			if call = w.nextCall(c); call == nil {
 				call = p.take(false)
 			}
 		}
@@ -135,17 +150,17 @@ func (p *workers) work(e errand) {
 
 // begin does an errand, and returns the call to begin with. locked says that a handler that the
 // loop has run has left the goroutine locked to its thread.
-func (p *workers) begin(e errand) (call *serverCall, locked bool) {
+func (p *workers) begin(w *worker, e errand) (call Call, locked bool) {
 	if e.queue {
 		return p.take(true), false
 	}
-	call, ended := p.read(e.read, e.inside)
+	call, ended := w.read(e.read, e.inside)
 	switch {
 	case call != nil:
 		p.readOn(e.read)
 		return call, false
 	case ended:
-		e.read.finished()
+		e.read.source.Finished()
 	case threads.IsLocked():
 		return nil, true
 	}
@@ -154,44 +169,55 @@ func (p *workers) begin(e errand) (call *serverCall, locked bool) {
 
 // read is the loop's, until the connection has ended. It returns a call that the loop has read and
 // is to run, if there is one: another goroutine has to read on.
-func (p *workers) read(sc *serverConn, inside bool) (call *serverCall, ended bool) {
-	ended = sc.conn.ReadLoop(inside, func() bool {
-		call, sc.own = sc.own, nil
-		return call != nil
-	})
-	return call, ended
+func (w *worker) read(c *Conn, inside bool) (call Call, ended bool) {
+	w.reads = c
+	ended = c.source.ReadLoop(inside, w.takeOwn)
+	return w.endReading(), ended
 }
 
 // nextCall is for a worker that has answered: it returns the next request, if that comes at once.
-func (p *workers) nextCall(sc *serverConn) (call *serverCall) {
-	if !sc.conn.Transport().Frequent() {
+func (w *worker) nextCall(c *Conn) Call {
+	if !c.t.Frequent() {
 		return nil
 	}
-	sc.conn.ReadAsWorker(func() bool {
-		if sc.own != nil && call != nil { // one at a time
-			p.run(sc.own)
-		} else if sc.own != nil {
-			call = sc.own
-		}
-		sc.own = nil
-		return call != nil
-	})
+	w.reads = c
+	c.source.ReadAsWorker(w.takeOwn)
+	return w.endReading()
+}
+
+// tookOwn takes what the one who reads is to run, and reports whether it has a call. A second one
+// goes into the queue.
+func (w *worker) tookOwn() bool {
+	call := w.reads.own
+	w.reads.own = nil
+	if call != nil && w.own != nil {
+		w.reads.runner.workers.run(call)
+	} else if call != nil {
+		w.own = call
+	}
+	return w.own != nil
+}
+
+// endReading returns the call that was read, if there is one, and forgets it and the connection.
+func (w *worker) endReading() (call Call) {
+	call, w.own, w.reads = w.own, nil, nil
 	return call
 }
 
 // take takes a call out of the queue, and sends for somebody who takes the next. came says that the
 // worker was sent for.
-func (p *workers) take(came bool) *serverCall {
+func (p *workers) take(came bool) Call {
 	p.mu.Lock()
 	if came {
 		p.coming = false
 	}
 	call := p.first
 	if call != nil {
-		if p.first = call.next; p.first == nil {
+		link := call.link()
+		if p.first = link.next; p.first == nil {
 			p.last = nil
 		}
-		call.next = nil
+		link.next = nil
 	}
 	w, start := p.sendForLocked()
 	p.mu.Unlock()
@@ -200,18 +226,15 @@ func (p *workers) take(came bool) *serverCall {
 }
 
 // run runs a call, and reports whether its handler has left the goroutine locked to its thread.
-func (w *worker) run(call *serverCall) (locked bool) {
-	call.sc.conn.Transport().AwaitSpace() // as if the request had not been read
-	m, size := call.method, call.size
+func (w *worker) run(call Call) (locked bool) {
+	call.Conn().t.AwaitSpace() // as if the request had not been read
+	m, size := call.Method(), call.Size()
 	began := transport.Clock()
-	call.began.Store(int64(began))
-	posted := call.serve()
+	posted := call.Serve(began)
 	took := transport.Clock() - began
 	posted.FlushBatched(true)
 	w.runs++
-	locked = m.WorthLooking(took, w.runs) && m.Looked(threads.IsLocked())
-	m.observe(took, size, locked) //inline: else _, _, _ = m, size, took
-	return locked
+	return m.hasRun(took, size, w.runs)
 }
 
 // park has a worker wait for the next call, which it is sent for. It returns false when the worker
