@@ -60,16 +60,16 @@ func TestAdmitsOneFrameWhateverTheLimits(t *testing.T) {
 	}
 }
 
-// The budget is crowded from half of the connection's limit on, and no longer under a quarter; each
-// is reported once.
-func TestCrowdedFromAHalfToAQuarter(t *testing.T) {
+// The budget is crowded from a quarter of the connection's limit on, and no longer under an eighth;
+// each is reported once.
+func TestCrowdedFromAQuarterToAnEighth(t *testing.T) {
 	fl := new(Inflow)
 	fl.Init(100, 100, 100, known{})
 	for _, c := range []struct {
 		n            int
 		fills, eases bool
 	}{
-		{49, false, false}, {1, true, false}, {50, false, false}, {-75, false, false}, {-1, false, true}, {-24, false, false},
+		{24, false, false}, {1, true, false}, {50, false, false}, {-63, false, false}, {-1, false, true}, {-11, false, false},
 	} {
 		fl.Count(c.n)
 		if fills, eases := fl.Fills(), fl.Eases(); fills != c.fills || eases != c.eases {
