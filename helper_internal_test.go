@@ -3,8 +3,6 @@
 package ttrpc
 
 import (
-	"time"
-
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -43,6 +41,3 @@ func number(n protowire.Number, v uint64) []byte {
 func data(id uint32, flags byte, in string) []byte {
 	return testkit.Frame{ID: id, Type: 3, Flags: flags, Data: encode(text(in))}.Bytes()
 }
-
-// elapse lets time go by in a synctest bubble.
-func elapse(d time.Duration) { <-time.NewTimer(d).C }

@@ -326,8 +326,13 @@ func tryStreamLook(s *session) (string, error) {
 	defer cancel()
 	var got messages.Item
 	err := s.openCtx(ctx, listDesc, s.forms[0], "List", s.form.Of(messages.Item{Text: "look"}), func(st ttrpc.ClientStream) (err error) {
-		got, err = take(st, s.form)
-		return err
+		if got, err = take(st, s.form); err != nil {
+			return err
+		}
+		if _, err = take(st, s.form); err != io.EOF { // or else the end may be sent, or not
+			return fmt.Errorf("behind the message: %w", err)
+		}
+		return nil
 	})
 	return got.Text, err
 }
