@@ -17,7 +17,7 @@ const (
 
 // elapse lets time pass in a bubble.
 func elapse(d time.Duration) {
-	time.Sleep(d)
+	<-time.NewTimer(d).C
 	synctest.Wait()
 }
 
