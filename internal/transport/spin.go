@@ -11,15 +11,17 @@ import (
 // likely to come at once asks the descriptor for it a few times before it parks. One goroutine of
 // the process spins so at a time, and the less often the less it has paid lately.
 const (
-	spinTime   = 80 * time.Microsecond // of one wait, beside its frame's time: what parking costs
-	spinGap    = time.Millisecond      // between two reads: after a longer one the next is not near
-	spinBytes  = 100 << 10             // bytes of a frame that make a wait longer, at the most
-	spinRun    = 4 * time.Millisecond  // between two parkings, when other threads do all else
-	soleRun    = spinRun / 16          // the same when no other thread looks at other connections
-	spinTries  = 5000                  // more than fit in: in testing/synctest the clock stands still
-	spinMisses = 2                     // waits in a row that bring nothing before they become rarer
-	spinSkips  = 6                     // log2 of the waits that go without, at the most
+	spinGap    = time.Millisecond     // between two reads: after a longer one the next is not near
+	spinBytes  = 100 << 10            // bytes of a frame that make a wait longer, at the most
+	spinRun    = 4 * time.Millisecond // between two parkings, when other threads do all else
+	soleRun    = spinRun / 16         // the same when no other thread looks at other connections
+	spinTries  = 5000                 // more than fit in: in testing/synctest the clock stands still
+	spinMisses = 2                    // waits in a row that bring nothing before they become rarer
+	spinSkips  = 6                    // log2 of the waits that go without, at the most
 )
+
+// spinTime is of one wait, beside its frame's time: what parking costs. It is replaced in tests.
+var spinTime = 80 * time.Microsecond
 
 var (
 	canSpin  = runtime.NumCPU() > 1 // with one processor, whoever is waited for needs it

@@ -10,14 +10,16 @@ import (
 	"github.com/containerd/ttrpc/internal/testkit"
 )
 
-// yieldsBy has f run where the processor is given away, and that take so long.
+// yieldsBy has f run where the processor is given away, and that take so long. No wait is over
+// before it has yielded, however slow the machine.
 func yieldsBy(t *testing.T, took time.Duration, f func()) {
-	before := yield
+	before, patience := yield, spinTime
+	spinTime = time.Minute
 	yield = func(time.Duration) time.Duration {
 		f()
 		return took
 	}
-	t.Cleanup(func() { yield = before })
+	t.Cleanup(func() { yield, spinTime = before, patience })
 }
 
 // Many long waits have those that follow yield. Then others are tried, and a few tell whether the
