@@ -25,9 +25,6 @@ func (statusOK) Error() string              { return "all is well" }
 func (statusOK) GRPCStatus() *status.Status { return status.New(codes.OK, "") }
 
 func TestOddHandlers(t *testing.T) {
-	ends := func(end func(stream inputServer) error) func(*wire, *service) {
-		return func(w *wire, s *service) { s.input = end }
-	}
 	sum1 := func(w *wire) {
 		stream, err := w.client.StreamingInputCall(bg)
 		check(w, err)
@@ -35,7 +32,7 @@ func TestOddHandlers(t *testing.T) {
 		w.say("%s %d", outcome(err), m.GetAggregatedPayloadSize())
 	}
 	runScenarios(t, map[string]scenario{
-		"an answer is changed after it is sent": {serve: ends(func(stream inputServer) error {
+		"an answer is changed after it is sent": {serve: inputEnds(func(stream inputServer) error {
 			m := sum(7)
 			defer func() { m.AggregatedPayloadSize = 8 }()
 			if err := stream.SendAndClose(m); err != nil {

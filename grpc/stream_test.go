@@ -68,6 +68,11 @@ func takesOutput(w *wire) {
 	w.say("closing again: %v", stream.CloseSend())
 }
 
+// inputEnds has the method that takes a stream of messages handled by end.
+func inputEnds(end func(stream inputServer) error) func(*wire, *service) {
+	return func(_ *wire, s *service) { s.input = end }
+}
+
 func TestServerStreams(t *testing.T) {
 	runScenarios(t, map[string]scenario{
 		"messages":           {serve: sends(3, nil), run: takesOutput},
@@ -161,9 +166,6 @@ func TestClientStreams(t *testing.T) {
 			}
 		}
 	}
-	ends := func(end func(stream inputServer) error) func(*wire, *service) {
-		return func(w *wire, s *service) { s.input = end }
-	}
 	run := func(w *wire) {
 		stream, err := w.client.StreamingInputCall(bg)
 		check(w, err)
@@ -191,9 +193,9 @@ func TestClientStreams(t *testing.T) {
 			w.say("%v", stream.Context().Err())
 		}},
 		"no message":    {serve: adds, run: run},
-		"answers early": {serve: ends(func(stream inputServer) error { return stream.SendAndClose(sum(7)) }), run: run},
-		"fails early":   {serve: ends(func(inputServer) error { return withDetails() }), run: run},
-		"answers and fails": {serve: ends(func(stream inputServer) error {
+		"answers early": {serve: inputEnds(func(stream inputServer) error { return stream.SendAndClose(sum(7)) }), run: run},
+		"fails early":   {serve: inputEnds(func(inputServer) error { return withDetails() }), run: run},
+		"answers and fails": {serve: inputEnds(func(stream inputServer) error {
 			if err := stream.SendAndClose(sum(7)); err != nil {
 				return err
 			}
@@ -204,13 +206,13 @@ func TestClientStreams(t *testing.T) {
 			_, err = stream.CloseAndRecv()
 			w.say("%s", full(err))
 		}},
-		"answers nothing": {serve: ends(func(inputServer) error { return nil }), run: code},
-		"answers twice": {serve: ends(func(stream inputServer) error {
+		"answers nothing": {serve: inputEnds(func(inputServer) error { return nil }), run: code},
+		"answers twice": {serve: inputEnds(func(stream inputServer) error {
 			_ = stream.SendMsg(sum(1))
 			_ = stream.SendMsg(sum(2))
 			return nil
 		}), run: code},
-		"sends until it is over": {serve: ends(func(inputServer) error { return errTest }), run: func(w *wire) {
+		"sends until it is over": {serve: inputEnds(func(inputServer) error { return errTest }), run: func(w *wire) {
 			stream, err := w.client.StreamingInputCall(bg)
 			check(w, err)
 			for err = stream.Send(in(1)); err == nil; {

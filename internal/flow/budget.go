@@ -9,8 +9,8 @@ type Peer interface {
 
 // budget is what the streams of a connection may hold together. Up to a quarter of it is there for
 // those that are not under control; limits are told up to three quarters; the rest is for what was
-// on its way when a stream was stopped, and for messages that were begun just below a limit. With
-// busy processors a sender may send 16 MB before it sees its limit: measured with 1,000 goroutines.
+// on its way when a stream was stopped, and for messages that were begun just below a limit. Where
+// the processors are busy that is much: a sender may see its limit some milliseconds late.
 type budget struct {
 	connLimit int // bytes
 	window    int // bytes of a stream, unread and on their way

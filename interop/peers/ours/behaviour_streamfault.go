@@ -43,8 +43,11 @@ func hold(ended chan<- error) ttrpc.StreamHandler {
 // fine is an error whose status is none.
 type fine struct{}
 
-func (fine) Error() string              { return "fine" }
-func (fine) GRPCStatus() *status.Status { return status.New(codes.OK, "fine") }
+func (fine) Error() string { return "fine" }
+
+func (fine) GRPCStatus() *status.Status {
+	return status.New(codes.OK, "fine")
+}
 
 var streamFaultProbes = []probe{
 	{name: "stream/unknown", run: func(r *report) {
