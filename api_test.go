@@ -317,3 +317,13 @@ func readLines(t *testing.T, path string) []string {
 	}
 	return strings.Split(strings.TrimSpace(string(text)), "\n")
 }
+
+// TestTopLevel holds that users find at the top level what they look for there.
+func TestTopLevel(t *testing.T) {
+	for _, name := range strings.Fields("channel.go client.go server.go services.go codec.go types.go config.go " +
+		"cmd example plugin go.mod README.md LICENSE") {
+		if _, err := os.Stat(name); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -82,21 +82,6 @@ func handlerCode(err error) codes.Code {
 	return codes.Unknown
 }
 
-// responseStatus decodes the status of a Response that was parsed from b;
-// it is nil where there is none.
-func responseStatus(v wire.ResponseView, b []byte) (*spb.Status, error) {
-	switch {
-	case !v.HasStatus:
-		return nil, nil
-	case v.Merge:
-		r := new(Response)
-		err := proto.Unmarshal(b, r)
-		return r.Status, err
-	}
-	st := new(spb.Status)
-	return st, proto.Unmarshal(v.Status, st)
-}
-
 // statusError is what a call returns for the status of its Response: nil for none, and for OK.
 func statusError(st *spb.Status) error {
 	if st == nil || st.Code == int32(codes.OK) {
