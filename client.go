@@ -11,6 +11,7 @@ import (
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/flow"
 	"github.com/containerd/ttrpc/internal/handshake"
+	"github.com/containerd/ttrpc/internal/redial"
 	"github.com/containerd/ttrpc/internal/transport"
 )
 
@@ -46,13 +47,13 @@ type ClientOpts func(c *Client)
 // redialer makes the connections of a client that dials again: each is a Client of its own, which
 // has no interceptors. It is an interface so that nobody links it who does not dial.
 type redialer interface {
-	// repeat has try make a call on a connection, and on another one as long as it was not sent.
-	repeat(ctx context.Context, try func(*Client) error) error
-	current() *Client // of the connection that there is now, or nil
-	err() error       // see Client.Err
-	close()           // see Client.Close
-	// connections returns the state, and the clients of all connections that have not ended.
-	connections() (state ConnState, all []*Client)
+	// Do has try make a call on a connection, and on another one as long as it was not sent.
+	Do(ctx context.Context, try func(*Client) error) error
+	Current() *Client // of the connection that there is now, or nil
+	Err() error       // see Client.Err
+	Close()           // see Client.Close
+	// Connections returns the state, and the clients of all connections that have not ended.
+	Connections() (state redial.State, all []*Client)
 }
 
 // NewClient returns a client on conn, which it owns from then on, its deadlines included: Close
@@ -117,7 +118,7 @@ func (c *Client) handshake(netConn net.Conn) (net.Conn, error) {
 // them.
 func (c *Client) Close() error {
 	if c.redial != nil {
-		c.redial.close()
+		c.redial.Close()
 		return nil
 	}
 	c.end(net.ErrClosed, c.writeStreams)
@@ -139,7 +140,7 @@ func (c *Client) writeStreams() {
 // io.ErrUnexpectedEOF and so on.
 func (c *Client) Err() error {
 	if c.redial != nil {
-		return c.redial.err()
+		return c.redial.Err()
 	}
 	c.conn.Lock()
 	defer c.conn.Unlock()
@@ -168,7 +169,7 @@ func (c *Client) LocalAddr() net.Addr {
 // current is the client of the connection that there is, or nil.
 func (c *Client) current() *Client {
 	if c.redial != nil {
-		return c.redial.current()
+		return c.redial.Current()
 	}
 	return c
 }
@@ -184,7 +185,7 @@ func (c *Client) current() *Client {
 func (c *Client) Ping(ctx context.Context) error {
 	switch {
 	case c.redial != nil:
-		return c.redial.repeat(ctx, func(c *Client) error { return c.Ping(ctx) })
+		return c.redial.Do(ctx, func(c *Client) error { return c.Ping(ctx) })
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}

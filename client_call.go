@@ -39,7 +39,7 @@ func (c *Client) callUnary(ctx context.Context, st *callStats, service, method s
 	case c.interceptor != nil:
 		return c.callIntercepted(ctx, st, service, method, e, resp)
 	case c.redial != nil:
-		return c.redial.repeat(ctx, func(c *Client) error { return c.call(ctx, st, service, method, e, resp) })
+		return c.redial.Do(ctx, func(c *Client) error { return c.call(ctx, st, service, method, e, resp) })
 	}
 	return c.call(ctx, st, service, method, e, resp)
 }
@@ -95,7 +95,7 @@ func (c *Client) invoke(ctx context.Context, st *callStats, req *Request, resp *
 		return c.notBegun(err)
 	}
 	if c.redial != nil {
-		return c.redial.repeat(ctx, func(c *Client) error { return c.invokeAgain(ctx, st, req, resp) })
+		return c.redial.Do(ctx, func(c *Client) error { return c.invokeAgain(ctx, st, req, resp) })
 	}
 	e := codec.Encoded(req.Payload)
 	name := callName{service: req.Service, method: req.Method}

@@ -54,7 +54,7 @@ func (c *Client) openStream(
 		return c.startStream(ctx, st, desc, service, method, req)
 	}
 	var cs ClientStream
-	err := c.redial.repeat(ctx, func(c *Client) (err error) {
+	err := c.redial.Do(ctx, func(c *Client) (err error) {
 		cs, err = c.startStream(ctx, st, desc, service, method, req)
 		return err
 	})

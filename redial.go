@@ -18,30 +18,30 @@ type reconnector struct {
 
 // start makes the Redialer, when the options are known.
 func (r *reconnector) start(ctx context.Context) {
-	r.Redialer = redial.New(ctx, redial.Config[*Client]{
-		Connect: r.connect,
-		Timeout: r.connectTimeout,
-		Close:   func(c *Client) { c.Close() },
-		Leave:   (*Client).leave,
-		Refusal: func(err error) error {
-			if !NotSent(err) {
-				return nil
-			}
-			return causeOf(err)
-		},
+	config := redial.Config[*Client]{
+		Connect:      r.connect,
+		Timeout:      r.connectTimeout,
+		Close:        func(c *Client) { c.Close() },
+		Leave:        (*Client).leave,
+		Refusal:      refusal,
+		Failed:       r.failed,
+		Unsent:       r.unsent,
 		Backoff:      r.backoff,
 		WaitForReady: r.waitForReady,
-		Tell:         r.tell(),
 		Done:         r.client.finishClose,
-	})
+	}
+	if tell := r.onState; tell != nil {
+		config.Tell = func(s redial.State, why error) { tell(ConnState(s), why) }
+	}
+	r.Redialer = redial.New(ctx, config)
 }
 
-// tell tells the user of states; it is nil where he does not want to know.
-func (r *reconnector) tell() func(redial.State, *redial.Failure) {
-	if r.onState == nil {
+// refusal is why a connection has not sent a call, by the call's error; nil: it may have.
+func refusal(err error) error {
+	if !NotSent(err) {
 		return nil
 	}
-	return func(s redial.State, why *redial.Failure) { r.onState(ConnState(s), r.failed(why)) }
+	return causeOf(err)
 }
 
 // connect dials, and has the new connection shake hands.
@@ -76,58 +76,24 @@ func (r *reconnector) connection(ended func(error)) *Client {
 	return c
 }
 
-// repeat implements [redialer].
-func (r *reconnector) repeat(ctx context.Context, try func(*Client) error) error {
-	err := r.Do(ctx, try)
-	if err == nil {
-		return nil
-	}
-	return r.told(err)
-}
-
-// told is what callers are told of an error of Do.
-func (r *reconnector) told(err error) error {
-	var waited *redial.Waited
-	var failure *redial.Failure
-	switch {
-	case errors.As(err, &waited):
-		if waited.Failure == nil {
-			waited.Failure = &redial.Failure{Cause: errStillConnecting}
-		}
-		return &waitError{end: waited.End, failure: r.failed(waited.Failure)}
-	case errors.As(err, &failure):
-		err = r.failed(failure)
-		if failure.Closed {
-			return &unsentError{err}
-		}
-	}
-	return err
-}
-
-// err implements [redialer].
-func (r *reconnector) err() error { return r.failed(r.Failure()) }
-
-// failed is what callers are told of a failure; nil is none.
+// failed is what users are told of a failure.
 func (r *reconnector) failed(f *redial.Failure) error {
-	switch {
-	case f == nil:
-		return nil
-	case f.Closed:
+	if f.Closed {
 		return &closedError{cause: f.Cause}
 	}
 	return &noConnError{target: r.target, cause: f.Cause}
 }
 
-// close implements [redialer].
-func (r *reconnector) close() { r.Close() }
-
-// current implements [redialer].
-func (r *reconnector) current() *Client { return r.Current() }
-
-// connections implements [redialer].
-func (r *reconnector) connections() (ConnState, []*Client) {
-	state, all := r.Connections()
-	return ConnState(state), all
+// unsent is what a call returns that got no connection.
+func (r *reconnector) unsent(waited error, f *redial.Failure) error {
+	err := r.failed(f)
+	switch {
+	case waited != nil:
+		return &waitError{end: waited, failure: err}
+	case f.Closed:
+		return &unsentError{err}
+	}
+	return err
 }
 
 // endOf is why a connection has ended.

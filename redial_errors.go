@@ -8,10 +8,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-var (
-	errDialNilConn     = errors.New("the dialer returned neither a connection nor an error")
-	errStillConnecting = errors.New("the first attempt has not ended")
-)
+var errDialNilConn = errors.New("the dialer returned neither a connection nor an error")
 
 // noConnError is what a call gets, and Client.Err says, while a client of Dial has no connection.
 type noConnError struct {

@@ -82,8 +82,8 @@ func (c *Client) Snapshot() Snapshot {
 	if c.redial == nil {
 		return snapshotOf([]*Client{c}, "")
 	}
-	state, clients := c.redial.connections()
-	return snapshotOf(clients, state.String())
+	state, clients := c.redial.Connections()
+	return snapshotOf(clients, ConnState(state).String())
 }
 
 // snapshotOf looks at connections.

@@ -123,6 +123,6 @@ func (r *Redialer[C]) toLocked(s State, why *Failure) {
 	r.state = s
 	r.changed.Signal()
 	if tell := r.config.Tell; tell != nil {
-		r.events.add(func() { tell(s, why) })
+		r.events.add(func() { tell(s, r.errorOf(why)) })
 	}
 }

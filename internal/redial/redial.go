@@ -25,10 +25,17 @@ type Config[C any] struct {
 	// Refusal is why a connection has not sent a call, by the call's error; nil: it may have.
 	Refusal func(err error) error
 
+	// Failed is what users are told of a failure.
+	Failed func(*Failure) error
+	// Unsent is what a call returns that got no connection, for a failure. waited is the end of its
+	// context, which has ended while it waited for one, or nil.
+	Unsent func(waited error, why *Failure) error
+
 	Backoff      Backoff
 	WaitForReady bool // calls wait for a connection, whatever attempts fail
-	// Tell is told of each new state, in their order and under no lock; nil: nobody is.
-	Tell func(State, *Failure)
+	// Tell is told of each new state, and by Failed why there is no connection, in their order and
+	// under no lock; nil: nobody is.
+	Tell func(State, error)
 	// Done is called once, behind Tell, when it is closed and all connections have ended.
 	Done func()
 }
@@ -81,7 +88,7 @@ func WaitForReady(ctx context.Context) context.Context {
 }
 
 // Do has call use a connection, and another one as long as it was not sent. Where there is none the
-// error is ctx's, a *Failure, or a *Waited.
+// error is Unsent's, or ctx's, if that has ended before.
 func (r *Redialer[C]) Do(ctx context.Context, call func(C) error) error {
 	for {
 		l, err := r.pick(ctx)
@@ -121,7 +128,7 @@ func (r *Redialer[C]) pick(ctx context.Context) (*link[C], error) {
 		changed := r.changed.Wait()
 		l, failure := r.look(w)
 		if failure != nil {
-			return nil, failure
+			return nil, r.config.Unsent(nil, failure)
 		}
 		if l != nil {
 			return l, nil
@@ -129,7 +136,7 @@ func (r *Redialer[C]) pick(ctx context.Context) (*link[C], error) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, &Waited{ctx.Err(), r.Failure()}
+			return nil, r.config.Unsent(ctx.Err(), r.whyWait())
 		}
 	}
 }
@@ -228,8 +235,27 @@ func (r *Redialer[C]) Connections() (state State, all []C) {
 	return r.state, all
 }
 
-// Failure is why there is no connection. It is nil where there is one, or none was needed yet.
-func (r *Redialer[C]) Failure() *Failure {
+// Err is why there is no connection, by Failed. It is nil where there is one, or none was needed
+// yet.
+func (r *Redialer[C]) Err() error { return r.errorOf(r.lastFailure()) }
+
+// errorOf is what users are told of a failure, if there is one.
+func (r *Redialer[C]) errorOf(f *Failure) error {
+	if f == nil {
+		return nil
+	}
+	return r.config.Failed(f)
+}
+
+// whyWait is why a call waits: for the last failure, or because the first attempt goes on.
+func (r *Redialer[C]) whyWait() *Failure {
+	if f := r.lastFailure(); f != nil {
+		return f
+	}
+	return &Failure{Cause: errStillConnecting}
+}
+
+func (r *Redialer[C]) lastFailure() *Failure {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.failureLocked()

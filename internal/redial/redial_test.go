@@ -19,6 +19,14 @@ var (
 	errRefused = errors.New("refused")
 )
 
+// failed is what users are told of a failure.
+type failed struct {
+	*Failure
+	waited error
+}
+
+func (f *failed) Error() string { return f.Cause.Error() }
+
 // conn is a connection that its test ends.
 type conn struct{ ended func(error) }
 
@@ -50,7 +58,9 @@ func newPlace(t *testing.T, config Config[*conn]) *place {
 		return nil
 	}
 	config.Backoff = Backoff{Jitter: -1}.WithDefaults()
-	config.Tell = func(s State, why *Failure) { p.tell(describe(s, why)) }
+	config.Failed = func(f *Failure) error { return &failed{f, nil} }
+	config.Unsent = func(waited error, f *Failure) error { return &failed{f, waited} }
+	config.Tell = func(s State, why error) { p.tell(describe(s, why)) }
 	config.Done = func() { p.tell("done") }
 	p.Redialer = New(t.Context(), config)
 	t.Cleanup(p.Close)
@@ -82,7 +92,7 @@ func (p *place) cut() {
 	c.ended(errEnded)
 }
 
-func describe(s State, why *Failure) string {
+func describe(s State, why error) string {
 	name := [...]string{"Idle", "Connecting", "Ready", "Failed", "Closed"}[s]
 	if why == nil {
 		return name
@@ -146,8 +156,8 @@ func TestEachTransitionOfTheTable(t *testing.T) {
 		p.wantTold(t, "Connecting", "Ready")
 		p.Close()
 		p.wantTold(t, "Closed: use of closed network connection", "done")
-		var closed *Failure
-		if err := p.call(nil); !errors.As(err, &closed) || !closed.Closed {
+		var closed *failed
+		if err := p.call(nil); !errors.As(err, &closed) || !closed.Closed || closed.waited != nil {
 			t.Error(err)
 		}
 	})
@@ -208,13 +218,38 @@ func TestACallWaitsNoLongerThanItsContext(t *testing.T) {
 		p.set(false)
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		var waited *Waited
+		var f *failed
 		err := p.Do(ctx, func(*conn) error { return nil })
-		if !errors.As(err, &waited) || waited.End != context.DeadlineExceeded || waited.Failure.Cause != errDown {
+		if !errors.As(err, &f) || f.waited != context.DeadlineExceeded || f.Cause != errDown {
 			t.Error(err)
 		}
 		if _, dials := p.latest(); dials != 5 { // after 0, 1, 2.6, 5.16 and 9.256 seconds
 			t.Error(dials, "attempts")
+		}
+	})
+}
+
+// One that waits for the first attempt has no failure yet, but that.
+func TestACallThatWaitsForTheFirstAttemptSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, Config[*conn]{})
+		p.config.Connect = func(ctx context.Context, _ func(error)) (*conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		var f *failed
+		err := p.Do(ctx, func(*conn) error { return nil })
+		if !errors.As(err, &f) || f.waited != context.DeadlineExceeded || f.Cause != errStillConnecting {
+			t.Error(err)
+		}
+		if err := p.Err(); err != nil {
+			t.Error(err)
+		}
+		p.Close()
+		if err := p.Err(); err == nil || err.Error() != "use of closed network connection" {
+			t.Error(err)
 		}
 	})
 }

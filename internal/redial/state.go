@@ -1,5 +1,7 @@
 package redial
 
+import "errors"
+
 // State is how far a Redialer has come with its connection.
 //
 //	from        event                                           to
@@ -28,15 +30,5 @@ type Failure struct {
 	Closed bool  // there will be no further attempt: Close was called
 }
 
-// Error says the cause.
-func (f *Failure) Error() string { return f.Cause.Error() }
-
-// A Waited is what a call returns whose context has ended while it waited for a connection.
-// It is plain data.
-type Waited struct {
-	End     error    // of the context
-	Failure *Failure // why there was none; nil: the first attempt has not ended
-}
-
-// Error says the context's end.
-func (w *Waited) Error() string { return w.End.Error() }
+// errStillConnecting is the cause before anything has failed.
+var errStillConnecting = errors.New("the first attempt has not ended")
