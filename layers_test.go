@@ -18,7 +18,7 @@ const modulePath = "github.com/containerd/ttrpc"
 // may use those before it and nothing of those behind it. One that does not exist is held as soon
 // as it does.
 var layers = []string{"internal/peercred", "internal/codec", "internal/callctx", "internal/streamids", "internal/threads",
-	"internal/unixsocket", "internal/conns", "internal/cowmap", "internal/handshake", "internal/notify", "internal/redial",
+	"internal/unixsocket", "internal/notify", "internal/conns", "internal/cowmap", "internal/handshake", "internal/redial",
 	"internal/flow", "internal/wire", "internal/transport", "internal/recv", "internal/peer", "internal/reader", "internal/conn",
 	"internal/runner", "."}
 

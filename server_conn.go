@@ -10,6 +10,7 @@ import (
 
 	"github.com/containerd/ttrpc/internal/callctx"
 	"github.com/containerd/ttrpc/internal/conn"
+	"github.com/containerd/ttrpc/internal/conns"
 	"github.com/containerd/ttrpc/internal/runner"
 	"github.com/containerd/ttrpc/internal/streamids"
 	"github.com/containerd/ttrpc/internal/transport"
@@ -24,7 +25,6 @@ type serverConn struct {
 	server *Server
 	base   context.Context // Serve's
 	peer   string          // who it is, for the log
-	over   chan struct{}   // closed when it counts as closed; nil unless ServeConn waits for that
 	stats  connStats
 
 	outlived callctx.Outlived // of unary calls, for goroutines that handlers have left behind
@@ -165,7 +165,7 @@ func (sc *serverConn) post(call *serverCall, f *wire.Frame) (posted transport.Un
 	}
 	sc.conn.CloseIfDoneLocked()
 	if sc.conn.StateLocked() != conn.Open {
-		sc.server.progress.Signal()
+		sc.server.conns.Advanced()
 	}
 	return posted
 }
@@ -189,7 +189,7 @@ func (sc *serverConn) noteAnswered() {
 	sc.conn.Lock()
 	defer sc.conn.Unlock()
 	sc.conn.CloseIfDoneLocked()
-	sc.server.progress.Signal()
+	sc.server.conns.Advanced()
 }
 
 // done says that the connection's goroutine has ended.
@@ -209,8 +209,8 @@ func (sc *serverConn) doneLocked(size int) {
 	}
 }
 
-// drain lets the calls in flight finish and closes the connection then.
-func (sc *serverConn) drain() {
+// Drain lets the calls in flight finish and closes the connection then.
+func (sc *serverConn) Drain() {
 	var posted transport.Unwritten
 	sc.conn.Lock()
 	handshake := sc.conn.StateLocked() == conn.Handshake
@@ -221,9 +221,12 @@ func (sc *serverConn) drain() {
 	sc.conn.Unlock()
 	posted.FlushLater()
 	if handshake {
-		sc.fail(transport.ErrDone)
+		sc.Cut()
 	}
 }
+
+// Cut closes the connection at once.
+func (sc *serverConn) Cut() { sc.fail(transport.ErrDone) }
 
 // goAwayLocked tells a client that knows extensions which of its calls are the last.
 func (sc *serverConn) goAwayLocked() (posted transport.Unwritten) {
@@ -257,38 +260,32 @@ func (sc *serverConn) fail(cause error) {
 		t.Stop(cause)
 		sc.server.logEnd(cause, "peer", sc.peer)
 	}
-	go sc.closeNetConn()
+	go sc.server.conns.Remove(sc, sc.closeNetConn)
 }
 
-// closeGrace is how long the closing of a net.Conn is waited for.
-const closeGrace = 100 * time.Millisecond
-
-// closeNetConn closes the net.Conn. That takes its time with SO_LINGER, with descriptors of the
-// peer's that wait in the socket, and with a conn of the user's, as TLS with a stuck peer: the
-// server does not wait for ever.
+// closeNetConn closes the net.Conn, and tells the end.
 func (sc *serverConn) closeNetConn() {
 	sc.conn.Lock()
 	netConn := sc.conn.NetConn()
 	sc.conn.Unlock()
-	timer := time.AfterFunc(closeGrace, func() { sc.server.connClosed(sc) })
 	netConn.Close()
 	sc.stats.end(sc.server.stats, sc.endCause())
-	timer.Stop()
-	sc.server.connClosed(sc)
 }
 
-// isAnswered reports whether all calls on the connection have been answered, and the answers are
-// written. At the end of a bounded wait a TCP peer may still be about to close.
-func (sc *serverConn) isAnswered() (answered, written bool) {
+// Stage implements [conns.Conn]. At the end of a bounded wait a TCP peer may still be about to
+// close a connection that is flushed.
+func (sc *serverConn) Stage() conns.Stage {
 	sc.conn.Lock()
 	defer sc.conn.Unlock()
-	switch sc.conn.StateLocked() {
-	case conn.Closed:
-		return true, true
-	case conn.Flushing:
-		return true, sc.conn.Transport().Flushed()
+	switch state := sc.conn.StateLocked(); {
+	case state == conn.Closed, state == conn.Flushing && sc.conn.Transport().Flushed():
+		return conns.Written
+	case state == conn.Flushing:
+		return conns.Answered
+	case state != conn.Handshake && sc.isQuietLocked():
+		return conns.Quiet
 	}
-	return false, false
+	return conns.Busy
 }
 
 // waitsForSelf counts a handler that is in Shutdown, or has left it:
@@ -302,13 +299,11 @@ func (sc *serverConn) waitsForSelf(own *callContext, n int) {
 	}
 }
 
-// isQuiet reports whether nothing is in flight but calls whose handlers are in Shutdown. Of these
-// some calls may be in flight no more (cancelled), and some count twice, so their number alone
-// does not say it.
-func (sc *serverConn) isQuiet() bool {
-	sc.conn.Lock()
-	defer sc.conn.Unlock()
-	if sc.conn.StateLocked() == conn.Handshake || sc.conn.InFlightLocked() > sc.inShutdown {
+// isQuietLocked reports whether nothing is in flight but calls whose handlers are in Shutdown. Of
+// these some calls may be in flight no more (cancelled), and some count twice, so their number
+// alone does not say it.
+func (sc *serverConn) isQuietLocked() bool {
+	if sc.conn.InFlightLocked() > sc.inShutdown {
 		return false
 	}
 	for _, c := range sc.conn.CallsLocked() {

@@ -23,9 +23,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		panic("ttrpc: Serve was given a nil context or listener")
 	}
 	err := s.conns.Accept(listener{l}, func(netConn net.Conn) {
-		if sc := newServerConn(s, ctx, netConn); s.addConn(sc) {
-			go sc.run()
-		}
+		s.begin(newServerConn(s, ctx, netConn), nil)
 	}, s.logRetry)
 	return cmp.Or(err, ErrServerClosed)
 }
@@ -44,6 +42,17 @@ func (l listener) Accept() (net.Conn, error) {
 		err = errNilConn
 	}
 	return conn, err
+}
+
+// begin has a connection that has a slot be served, unless the server is closed: it closes it then.
+// over, unless it is nil, is closed when the connection counts as closed.
+func (s *Server) begin(sc *serverConn, over chan<- struct{}) bool {
+	if !s.conns.Add(sc, over) {
+		sc.conn.NetConn().Close()
+		return false
+	}
+	go sc.run() // it becomes one of the server's workers
+	return true
 }
 
 // run is the connection's goroutine.
@@ -86,15 +95,14 @@ func (s *Server) ServeConn(ctx context.Context, netConn net.Conn) error {
 		return ErrServerClosed
 	}
 	sc := newServerConn(s, ctx, netConn)
-	sc.over = make(chan struct{})
 	if sc.peer == "" {
 		sc.peer = peercred.Describe(netConn)
 	}
-	if !s.addConn(sc) {
+	over := make(chan struct{})
+	if !s.begin(sc, over) {
 		return ErrServerClosed
 	}
-	go sc.run() // it becomes one of the server's workers
-	<-sc.over
+	<-over
 	return sc.result()
 }
 

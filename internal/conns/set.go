@@ -1,23 +1,25 @@
 // Package conns keeps a server's connections: it accepts them from listeners, bounds how many there
-// are at a time, and tells when the last has ended. What is done with a connection it does not
-// know.
+// are at a time, and shuts them down, until the last has ended. What goes over a connection it does
+// not know.
 package conns
 
 import (
-	"errors"
 	"net"
 	"sync"
+
+	"github.com/containerd/ttrpc/internal/notify"
 )
 
 // Set is the connections of a server, each a C, and the listeners that they come from.
-type Set[C comparable] struct {
-	done  chan struct{}    // closed by Close
-	idle  chan struct{}    // closed when, besides, no connection is open
-	slots chan struct{}    // a token for each connection that has a slot; nil: there is no bound
-	inUse func(inUse bool) // see Init
+type Set[C Conn] struct {
+	done     chan struct{}    // closed when Close or Shutdown has begun
+	idle     chan struct{}    // closed when, besides, no connection is open
+	slots    chan struct{}    // a token for each connection that has a slot; nil: there is no bound
+	inUse    func(inUse bool) // see Init
+	progress notify.Broadcast // of a shutdown: a connection has come to its next Stage
 
-	mu        sync.Mutex // guards all below
-	open      map[C]struct{}
+	mu        sync.Mutex                // guards all below
+	open      map[C]chan<- struct{}     // each with what Remove closes, or nil
 	listeners map[net.Listener]struct{} // nil: closed
 }
 
@@ -25,16 +27,16 @@ type Set[C comparable] struct {
 // under the set's lock, when there is a first connection, and when there is none any more.
 func (s *Set[C]) Init(most int, inUse func(inUse bool)) {
 	s.done, s.idle, s.inUse = make(chan struct{}), make(chan struct{}), inUse
-	s.open, s.listeners = map[C]struct{}{}, map[net.Listener]struct{}{}
+	s.open, s.listeners = map[C]chan<- struct{}{}, map[net.Listener]struct{}{}
 	if most > 0 {
 		s.slots = make(chan struct{}, most)
 	}
 }
 
-// Done returns a channel that is closed by Close.
+// Done returns a channel that is closed when Close or Shutdown has begun.
 func (s *Set[C]) Done() <-chan struct{} { return s.done }
 
-// IsDone reports whether Close has been called.
+// IsDone reports whether Close or Shutdown has begun.
 func (s *Set[C]) IsDone() bool {
 	select {
 	case <-s.done:
@@ -43,9 +45,6 @@ func (s *Set[C]) IsDone() bool {
 		return false
 	}
 }
-
-// Idle returns a channel that is closed when Close has been called and no connection is open.
-func (s *Set[C]) Idle() <-chan struct{} { return s.idle }
 
 // TakeSlot waits for the number of connections to be under its bound. It returns false when the set
 // is closed meanwhile. Whoever has a slot frees it: it may be longer in use than the connection is
@@ -69,33 +68,46 @@ func (s *Set[C]) FreeSlot() {
 	}
 }
 
-// Add says that a connection is open. It returns false when the set is closed.
-func (s *Set[C]) Add(c C) bool {
+// Add says that a connection, which has a slot, is open. over, unless it is nil, is closed when it
+// is open no more. Add returns false when the set is closed: the slot has been given back then.
+func (s *Set[C]) Add(c C, over chan<- struct{}) bool {
+	if s.add(c, over) {
+		return true
+	}
+	s.FreeSlot()
+	return false
+}
+
+func (s *Set[C]) add(c C, over chan<- struct{}) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.IsDone() {
 		return false
 	}
-	s.open[c] = struct{}{}
+	s.open[c] = over
 	if len(s.open) == 1 {
 		s.inUse(true)
 	}
 	return true
 }
 
-// Remove says that a connection is open no more. It reports whether it was until now.
-func (s *Set[C]) Remove(c C) bool {
+// remove says that a connection is open no more. A second time changes nothing.
+func (s *Set[C]) remove(c C) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, open := s.open[c]; !open {
-		return false
+	over, open := s.open[c]
+	if !open {
+		return
 	}
 	delete(s.open, c)
+	if over != nil {
+		close(over)
+	}
 	if len(s.open) == 0 {
 		s.inUse(false)
 	}
 	s.signalIdleLocked()
-	return true
+	s.progress.Signal()
 }
 
 // Open lists the connections that are open.
@@ -111,19 +123,6 @@ func (s *Set[C]) openLocked() []C {
 		all = append(all, c)
 	}
 	return all
-}
-
-// Close has no further connection accepted or added, and closes the listeners. It returns the
-// connections that are open, and the first error of a listener.
-func (s *Set[C]) Close() (open []C, failed error) {
-	open, listeners := s.end()
-	for l := range listeners {
-		// Accept may have closed it already.
-		if err := l.Close(); failed == nil && !errors.Is(err, net.ErrClosed) {
-			failed = err
-		}
-	}
-	return open, failed
 }
 
 // end closes the set, and returns what there is in it. The listeners are for whoever is first.

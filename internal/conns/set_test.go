@@ -5,18 +5,39 @@ package conns
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
 	"github.com/containerd/ttrpc/internal/testkit"
 )
 
+// fake is a connection that does nothing.
+type fake struct {
+	name         string
+	drained, cut atomic.Int32
+	stage        atomic.Uint32
+}
+
+func (c *fake) Drain()       { c.drained.Add(1) }
+func (c *fake) Cut()         { c.cut.Add(1) }
+func (c *fake) Stage() Stage { return Stage(c.stage.Load()) }
+
 // newSet is a set, and what its user was told.
-func newSet(most int) (s *Set[string], told *[]bool) {
-	s, told = new(Set[string]), new([]bool)
+func newSet(most int) (s *Set[*fake], told *[]bool) {
+	s, told = new(Set[*fake]), new([]bool)
 	s.Init(most, func(inUse bool) { *told = append(*told, inUse) })
 	return s, told
+}
+
+// added is a new connection of a set.
+func added(t *testing.T, s *Set[*fake], name string) *fake {
+	t.Helper()
+	c := &fake{name: name}
+	testkit.Equal(t, s.Add(c, nil), true)
+	return c
 }
 
 func isClosed(ch <-chan struct{}) bool {
@@ -28,51 +49,76 @@ func isClosed(ch <-chan struct{}) bool {
 	}
 }
 
-func wantOpen(t *testing.T, got []string, want ...string) {
+func wantOpen(t *testing.T, s *Set[*fake], want string) {
 	t.Helper()
-	slices.Sort(got)
-	testkit.Equal(t, fmt.Sprint(got), fmt.Sprint(want))
+	var names []string
+	for _, c := range s.Open() {
+		names = append(names, c.name)
+	}
+	slices.Sort(names)
+	testkit.Equal(t, strings.Join(names, " "), want)
 }
 
 // A set is in use from its first connection to its last, and idle when it is closed besides.
 func TestSet(t *testing.T) {
 	s, told := newSet(0)
-	testkit.Equal(t, s.Add("a"), true)
-	testkit.Equal(t, s.Add("b"), true)
-	wantOpen(t, s.Open(), "a", "b")
-	testkit.Equal(t, s.Remove("a"), true)
-	testkit.Equal(t, s.Remove("a"), false)
+	a, b := added(t, s, "a"), added(t, s, "b")
+	wantOpen(t, s, "a b")
+	s.remove(a)
+	s.remove(a)
 	testkit.Equal(t, fmt.Sprint(*told), "[true]")
-	testkit.Equal(t, s.Remove("b"), true)
+	s.remove(b)
 	testkit.Equal(t, fmt.Sprint(*told), "[true false]")
-	testkit.Equal(t, s.Add("c"), true)
-	testkit.Equal(t, isClosed(s.Idle()) || isClosed(s.Done()) || s.IsDone(), false)
+	c := added(t, s, "c")
+	testkit.Equal(t, isClosed(s.idle) || isClosed(s.Done()) || s.IsDone(), false)
 
-	open, err := s.Close()
-	testkit.Check(t, err)
-	wantOpen(t, open, "c")
+	testkit.Check(t, s.Close())
 	testkit.Equal(t, isClosed(s.Done()) && s.IsDone(), true)
-	testkit.Equal(t, isClosed(s.Idle()), false)
-	testkit.Equal(t, s.Add("d"), false)
-	open, _ = s.Close()
-	wantOpen(t, open, "c")
-	testkit.Equal(t, s.Remove("d"), false)
-	testkit.Equal(t, s.Remove("c"), true)
-	testkit.Equal(t, isClosed(s.Idle()), true)
-	testkit.Equal(t, s.Remove("c"), false)
-	open, _ = s.Close()
-	wantOpen(t, open)
+	testkit.Equal(t, isClosed(s.idle), false)
+	testkit.Equal(t, s.Add(a, nil), false)
+	wantOpen(t, s, "c")
+	s.remove(a)
+	testkit.Equal(t, isClosed(s.idle), false)
+	s.remove(c)
+	testkit.Equal(t, isClosed(s.idle), true)
+	s.remove(c)
+	testkit.Check(t, s.Close())
+	wantOpen(t, s, "")
 	testkit.Equal(t, fmt.Sprint(*told), "[true false true false]")
+}
+
+// Whoever waits for the end of a connection learns of it, once it is in no list any more.
+func TestOver(t *testing.T) {
+	s, _ := newSet(0)
+	c, over := new(fake), make(chan struct{})
+	testkit.Equal(t, s.Add(c, over), true)
+	testkit.Equal(t, isClosed(over), false)
+	s.remove(c)
+	testkit.Equal(t, isClosed(over), true)
+	wantOpen(t, s, "")
+
+	testkit.Check(t, s.Close())
+	over = make(chan struct{})
+	testkit.Equal(t, s.Add(c, over), false)
+	s.remove(c)
+	testkit.Equal(t, isClosed(over), false)
 }
 
 // One without connections is idle as soon as it is closed.
 func TestCloseOfAnEmptySet(t *testing.T) {
 	s, told := newSet(0)
-	open, err := s.Close()
-	testkit.Check(t, err)
-	wantOpen(t, open)
-	testkit.Equal(t, isClosed(s.Idle()), true)
+	testkit.Check(t, s.Close())
+	testkit.Equal(t, isClosed(s.idle), true)
 	testkit.Equal(t, len(*told), 0)
+}
+
+// A connection that comes too late has its slot no more.
+func TestAddGivesTheSlotBack(t *testing.T) {
+	s, _ := newSet(1)
+	testkit.Equal(t, s.TakeSlot(), true)
+	testkit.Check(t, s.Close())
+	testkit.Equal(t, s.Add(new(fake), nil), false)
+	testkit.Equal(t, len(s.slots), 0)
 }
 
 // With a bound whoever comes later waits for a slot, or for the end.
@@ -92,8 +138,7 @@ func TestSlots(t *testing.T) {
 		testkit.Equal(t, <-results, true)
 		synctest.Wait()
 		testkit.Equal(t, len(results), 0)
-		_, err := s.Close()
-		testkit.Check(t, err)
+		testkit.Check(t, s.Close())
 		testkit.Equal(t, <-results, false)
 	})
 }
@@ -115,16 +160,16 @@ func TestSetFromManyGoroutines(t *testing.T) {
 		for i := range 4 {
 			all.Go(func() {
 				for j := range 10 {
-					name := fmt.Sprint(i, " ", j)
-					if s.Add(name) && !s.Remove(name) {
-						t.Error("it was lost")
+					c := &fake{name: fmt.Sprint(i, " ", j)}
+					if s.Add(c, nil) {
+						s.remove(c)
 					}
 				}
 			})
 		}
-		all.Go(func() { _, _ = s.Close() })
-		<-s.Idle()
-		wantOpen(t, s.Open())
+		all.Go(func() { _ = s.Close() })
+		<-s.idle
+		wantOpen(t, s, "")
 		all.Wait()
 		for i, inUse := range *told {
 			testkit.Equal(t, inUse, i%2 == 0)
