@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/containerd/ttrpc/internal/codec"
+	"github.com/containerd/ttrpc/internal/message"
 	"github.com/containerd/ttrpc/internal/testkit"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -172,7 +173,7 @@ func FuzzBuildResponse(f *testing.F) {
 // case.
 func checkStatusFrame(t *testing.T, st *spb.Status, limit int) {
 	whole, err := proto.Marshal(&Response{Status: st})
-	frame := statusFrame(st, limit)
+	frame := message.Status(st, limit)
 	defer frame.Free()
 	got := new(Response)
 	testkit.Check(t, proto.Unmarshal(frame.Data(), got))

@@ -15,9 +15,9 @@ import (
 
 const svc = "test.Service"
 
-type message = wrapperspb.StringValue
+type textMessage = wrapperspb.StringValue
 
-func text(s string) *message { return wrapperspb.String(s) }
+func text(s string) *textMessage { return wrapperspb.String(s) }
 
 func encode(m proto.Message) []byte {
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/containerd/ttrpc/internal/conn"
+	"github.com/containerd/ttrpc/internal/message"
 	"github.com/containerd/ttrpc/internal/recv"
 	"github.com/containerd/ttrpc/internal/runner"
 	"github.com/containerd/ttrpc/internal/transport"
@@ -227,7 +228,7 @@ func (call *serverCall) errorFrame(err error) *wire.Frame {
 	if st.Code == int32(codes.OK) && call.stream != nil && call.method.streamingServer {
 		return wire.EndFrame() // a Response that succeeds has a message, which there is none of
 	}
-	return statusFrame(st, call.sc.server.maxSend)
+	return message.Status(st, call.sc.server.maxSend)
 }
 
 // stack is the text of this goroutine's stack. (runtime/debug has it too, for one more package.)

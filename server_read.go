@@ -5,6 +5,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/containerd/ttrpc/internal/conn"
+	"github.com/containerd/ttrpc/internal/message"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -121,7 +122,7 @@ func (sc *serverConn) FailStalled(s *conn.Stream) {
 // answer sends a status for an id that is no call's. The reader does not write:
 // another goroutine does.
 func (sc *serverConn) answer(id uint32, st *status.Status) {
-	f := statusFrame(st.Proto(), sc.server.maxSend)
+	f := message.Status(st.Proto(), sc.server.maxSend)
 	f.SetStream(id)
 	sc.conn.Lock()
 	posted, err := sc.postLocked(f)
