@@ -3,43 +3,29 @@ package ttrpc
 import (
 	"context"
 	"fmt"
-	"math"
 	"net"
 	"sync"
 	"time"
 
-	"github.com/containerd/ttrpc/internal/conn"
-	"github.com/containerd/ttrpc/internal/flow"
+	"github.com/containerd/ttrpc/internal/clientconn"
 	"github.com/containerd/ttrpc/internal/handshake"
 	"github.com/containerd/ttrpc/internal/redial"
-	"github.com/containerd/ttrpc/internal/transport"
 )
 
 // Client makes calls, any number at once; all its methods are safe for concurrent use. A client of
 // NewClient makes them over one connection, and stays closed when that is gone.
 type Client struct {
 	clientConfig
-	conn       conn.Conn
-	redial     redialer // nil, or else conn is unused: it has the connections
-	connStats  connStats
-	coalescing bool // the reader has others leave the writing to it; the reader's
+	conn      clientconn.Conn
+	redial    redialer // nil, or else conn is unused: it has the connections
+	connStats connStats
 
 	// unaryCalls holds calls between uses: not in any map, ready empty. Each client has its own, for
 	// channels must not pass from one testing/synctest bubble to another.
 	unaryCalls sync.Pool
 
-	// The lock of conn guards these five.
-	nextID      uint64           // of the next stream; odd, past math.MaxUint32 there is none left
-	sentStream  uint64           // bytes that were posted when a stream has last sent a message
-	uncancelled []uint32         // ids of calls that were given up before the server was known
-	firstLimit  *flow.FirstLimit // with which streams begin; nil: none
-	highest     uint32           // id of the calls that GoAway has left; no other has begun since
-
 	closed chan struct{} // closed after the on-close callback
 }
-
-// clientRole is a Client as its connection knows it: the methods of [conn.Role] are not for users.
-type clientRole Client
 
 // ClientOpts configures a client.
 type ClientOpts func(c *Client)
@@ -62,7 +48,7 @@ func NewClient(netConn net.Conn, opts ...ClientOpts) *Client {
 	if isNil(netConn) {
 		panic("ttrpc: NewClient was given a nil connection")
 	}
-	c := &Client{clientConfig: defaultClientConfig(), nextID: 1, closed: make(chan struct{})}
+	c := &Client{clientConfig: defaultClientConfig(), closed: make(chan struct{})}
 	for _, opt := range opts {
 		opt(c)
 	}
@@ -72,24 +58,16 @@ func NewClient(netConn net.Conn, opts ...ClientOpts) *Client {
 
 // start runs the handshake, and begins to read.
 func (c *Client) start(netConn net.Conn) {
-	c.conn.Init(netConn)
+	c.conn.Init(netConn, (*clientOwner)(c))
 	c.beginStats(netConn)
 	used, err := c.handshake(netConn)
-	c.open(used)
+	config := c.connConfig(true)
+	c.conn.Open(used, &config)
 	if err != nil {
-		c.fail(err)
+		c.end(err, false)
 		return
 	}
-	go c.conn.ReadLoop(true, func() bool { return false })
-}
-
-// open makes the transport, of which nobody else knows yet.
-func (c *Client) open(netConn net.Conn) {
-	c.conn.Lock()
-	defer c.conn.Unlock()
-	config := c.connConfig(true)
-	config.OnFail = c.writeFailed
-	c.conn.OpenLocked(netConn, (*clientRole)(c), &config)
+	go c.conn.Read()
 }
 
 func (c *Client) beginStats(netConn net.Conn) {
@@ -121,18 +99,8 @@ func (c *Client) Close() error {
 		c.redial.Close()
 		return nil
 	}
-	c.end(net.ErrClosed, c.writeStreams)
+	c.end(net.ErrClosed, true)
 	return nil
-}
-
-// writeStreams writes what streams have sent, in bounded time. The rest is lost.
-func (c *Client) writeStreams() {
-	c.conn.Lock()
-	last := c.sentStream
-	c.conn.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), transport.LingerTimeout)
-	defer cancel()
-	_ = c.conn.Transport().WaitWritten(ctx, last)
 }
 
 // Err returns nil while the connection is up, and then why it ended: an error that wraps ErrClosed
@@ -142,12 +110,10 @@ func (c *Client) Err() error {
 	if c.redial != nil {
 		return c.redial.Err()
 	}
-	c.conn.Lock()
-	defer c.conn.Unlock()
-	if c.conn.StateLocked() != conn.Closed {
-		return nil
+	if cause := c.conn.Cause(); cause != nil {
+		return &closedError{cause: cause}
 	}
-	return &closedError{cause: c.conn.CauseLocked()}
+	return nil
 }
 
 // RemoteAddr returns the address of the server. It is nil where the conn knows none.
@@ -206,25 +172,17 @@ func (c *Client) UserOnCloseWait(ctx context.Context) error {
 	}
 }
 
-// fail ends the client at once.
-func (c *Client) fail(cause error) { c.end(cause, func() {}) }
-
 // end is the one end of a client, and the first cause counts: calls end, the connection closes,
-// then the callback runs. before is called before the connection is closed.
-func (c *Client) end(cause error, before func()) {
-	var calls []*stream
-	if !c.conn.Close(cause, asClosed(cause), func(call conn.Call) { calls = append(calls, call.(*stream)) }) {
+// then the callback runs. linger has what streams have sent written before.
+func (c *Client) end(cause error, linger bool) {
+	ended := asClosed(cause)
+	calls, first := c.conn.End(cause, ended, linger)
+	if !first {
 		return
 	}
-	for _, s := range calls {
-		s.CloseRecv(nil, asClosed(cause))
-	}
-	before()
-	c.conn.Transport().Stop(cause)
-	c.conn.NetConn().Close() // last, for it may take its time
 	c.logEnd(cause)
-	for _, s := range calls {
-		s.stats.end(asClosed(cause))
+	for _, call := range calls {
+		call.(*stream).stats.end(ended)
 	}
 	c.connStats.end(c.stats, cause)
 	go c.finishClose()
@@ -237,64 +195,43 @@ func (c *Client) finishClose() {
 	}
 }
 
-// writeFailed is called when a write has failed: nothing more goes out. The peer has closed then,
-// and what it sent before that is still to be read, answers of calls that would otherwise fail for
-// nothing: reading goes on to the end, for a bounded time.
-func (c *Client) writeFailed(err error) {
-	if !isOrderly(err) {
-		c.fail(err)
-		return
-	}
-	time.AfterFunc(transport.LingerTimeout, func() { c.fail(err) })
-}
+// clientOwner is a Client as its connection knows it: the methods of [clientconn.Owner] are not for
+// users.
+type clientOwner Client
 
-// claim removes a call: whoever gets it, and not nil, ends it.
-func (c *Client) claim(id uint32) *conn.Stream {
-	c.conn.Lock()
-	defer c.conn.Unlock()
-	return c.removeLocked(id)
-}
+// Fail ends the client at once.
+func (o *clientOwner) Fail(cause error) { (*Client)(o).end(cause, false) }
 
-func (c *Client) removeLocked(id uint32) *conn.Stream {
-	call := c.conn.ClaimLocked(id)
-	if call == nil {
-		return nil
-	}
-	c.endIfDoneLocked()
-	return call.Receiver()
-}
+// Unsent is the error of a call that comes after the end.
+func (o *clientOwner) Unsent(cause error) error { return (*Client)(o).unsent(cause) }
 
-// endIfDoneLocked ends a connection on which no call is in flight, nor will be any more. One that
-// drains is its server's to close, or its user's.
-func (c *Client) endIfDoneLocked() {
+// GoneAway is the error of a call that comes too late for a server that shuts down.
+func (o *clientOwner) GoneAway() error { return errGoneAway }
+
+// NoIDs is the cause of the end after the last call that a connection has an id for.
+func (o *clientOwner) NoIDs() error { return ErrStreamIDsExhausted }
+
+// StreamFull is the error of a stream that has stalled.
+func (o *clientOwner) StreamFull() error { return ErrStreamFull }
+
+// Oversized is the error of a call whose answer is over the limit.
+func (o *clientOwner) Oversized(length uint64) error { return oversizedStatus(length, o.maxRecv) }
+
+// Broken is the error of a call in which the server has broken the protocol.
+func (o *clientOwner) Broken(what string) error { return fmt.Errorf("%s: %w", what, ErrProtocol) }
+
+// Silent is the cause of the end where the server answers no ping.
+func (o *clientOwner) Silent(within time.Duration) error { return silentError(within) }
+
+// unsent turns the reason for which there is no further call into what that returns. After an
+// orderly end a client of NewClient has always returned ErrClosed itself, which says no more.
+func (c *Client) unsent(cause error) error {
+	err := asClosed(cause)
 	switch {
-	case c.conn.InFlightLocked() > 0:
-	case c.nextID > math.MaxUint32:
-		go c.fail(ErrStreamIDsExhausted)
-	case c.conn.StateLocked() == conn.Left:
-		go c.fail(transport.ErrDone)
+	case err == ErrClosed && c.redialed:
+		err = &closedError{cause: cause}
+	case err == ErrClosed:
+		return err
 	}
-}
-
-// leave has the connection end with the last of the calls in flight. Further ones are made
-// elsewhere already.
-func (c *Client) leave() {
-	c.conn.Lock()
-	defer c.conn.Unlock()
-	c.drainLocked()
-	c.conn.LeaveLocked()
-	c.endIfDoneLocked()
-}
-
-func (c *Client) drainLocked() {
-	if c.conn.DrainLocked() {
-		c.highest = math.MaxUint32
-	}
-}
-
-// endCall ends a call with an error, if it is still there.
-func (c *Client) endCall(id uint32, err error) {
-	if s := c.claim(id); s != nil {
-		s.Discard(err)
-	}
+	return &unsentError{err}
 }

@@ -2,11 +2,9 @@ package ttrpc
 
 import (
 	"context"
-	"math"
 	"time"
 
 	"github.com/containerd/ttrpc/internal/codec"
-	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -177,10 +175,8 @@ func (c *Client) requestFrame(ctx context.Context, service, method string, e cod
 // notBegun is the error of a call whose context has ended before the call begins. That the
 // connection has ended too says more, and programs look for it when they clean up.
 func (c *Client) notBegun(ended error) error {
-	c.conn.Lock()
-	defer c.conn.Unlock()
-	if c.conn.StateLocked() == conn.Closed {
-		return c.unsent(c.conn.CauseLocked())
+	if cause := c.conn.Cause(); cause != nil {
+		return c.unsent(cause)
 	}
 	return ended
 }
@@ -219,18 +215,14 @@ func (c *Client) roundTrip(
 
 func (c *Client) exchange(ctx context.Context, s *stream, st *callStats, f *wire.Frame, size int) (*wire.Frame, error) {
 	sizes := payloadSizes{size, f.Len()}
-	if err := c.send(ctx, s, f); err != nil {
+	if err := c.conn.Begin(ctx, s, f); err != nil {
 		return nil, err
 	}
 	if st != nil {
 		st.on(c.conn.NetConn())
 		st.out(st.request, sizes)
 	}
-	c.conn.ReadFor(&s.Stream)
-	if err := c.wait(ctx, s); err != nil {
-		return nil, err
-	}
-	return s.Reuse()
+	return c.conn.Await(ctx, &s.Stream)
 }
 
 // newCall takes a unary call from the pool.
@@ -241,96 +233,4 @@ func (c *Client) newCall() *stream {
 	s := new(stream)
 	s.InitUnary()
 	return s
-}
-
-// wait returns when s has ended. When ctx ends first it claims the call,
-// which nobody else knows of then.
-func (c *Client) wait(ctx context.Context, s *stream) error {
-	done := ctx.Done()
-	if done == nil {
-		<-s.Ready()
-		return nil
-	}
-	select {
-	case <-s.Ready():
-	case <-done:
-		err := contextEnd(ctx)
-		if mine, posted := c.cancel(s.ID(), err); mine != nil {
-			posted.Flush(false)
-			return err
-		}
-		<-s.Ready() // somebody else has claimed it and is about to end it
-	}
-	return nil
-}
-
-// contextEnd is the error of a context whose Done is closed. A user's own type may have none, where
-// its Done is its own and its Err that of what it embeds.
-func contextEnd(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return context.Canceled
-}
-
-// send opens s with the frame f, which it takes.
-func (c *Client) send(ctx context.Context, s *stream, f *wire.Frame) error {
-	if err := c.conn.Transport().WaitSpace(ctx); err != nil {
-		f.Free()
-		return err
-	}
-	posted, err := c.begin(s, f)
-	if err != nil {
-		return err
-	}
-	posted.FlushBatched(ctx.Done() == nil)
-	return nil
-}
-
-// begin registers s under a new id and posts its first frame:
-// the order of ids is the order on the wire.
-func (c *Client) begin(s *stream, f *wire.Frame) (transport.Unwritten, error) {
-	c.conn.Lock()
-	defer c.conn.Unlock()
-	if err := c.usableLocked(); err != nil {
-		f.Free()
-		return transport.Unwritten{}, err
-	}
-	posted, err := c.conn.BeginLocked(uint32(c.nextID), s, f, c.firstLimit)
-	if err != nil {
-		return posted, c.unsent(err)
-	}
-	c.nextID += 2
-	posted = c.greetLocked(s.ID(), posted)
-	if s.Kind() != conn.Unary {
-		posted = c.conn.RestrainLocked(&s.Stream, posted)
-	}
-	return posted, nil
-}
-
-func (c *Client) usableLocked() error {
-	switch c.conn.StateLocked() {
-	case conn.Closed:
-		return c.unsent(c.conn.CauseLocked())
-	case conn.Draining, conn.Left:
-		return errGoneAway
-	}
-	if c.nextID > math.MaxUint32 {
-		c.endIfDoneLocked()
-		return c.unsent(ErrStreamIDsExhausted)
-	}
-	return nil
-}
-
-// unsent turns the reason for which there is no further call into what that returns. After an
-// orderly end a client of NewClient has always returned ErrClosed itself, which says no more.
-func (c *Client) unsent(cause error) error {
-	err := asClosed(cause)
-	switch {
-	case err == ErrClosed && c.redialed:
-		err = &closedError{cause: cause}
-	case err == ErrClosed:
-		return err
-	}
-	return &unsentError{err}
 }

@@ -74,12 +74,12 @@ func (c *Client) startStream(
 		return nil, err
 	}
 	cs := &clientStream{c: c, ctx: ctx}
-	cs.InitStream(&c.conn, 0, conn.StreamKind(desc.StreamingClient, desc.StreamingServer), recv.UntilEnded)
+	cs.InitStream(c.conn.Link(), 0, conn.StreamKind(desc.StreamingClient, desc.StreamingServer), recv.UntilEnded)
 	cs.stats = st
 	c.conn.Ease() // streams may have ended that nobody has read
 	cs.name = callName{service, method, transport.Clock()}
 	sizes := payloadSizes{e.Size(), f.Len()}
-	if err := c.send(ctx, &cs.stream, f); err != nil {
+	if err := c.conn.Begin(ctx, &cs.stream, f); err != nil {
 		return nil, err
 	}
 	if ctx.Done() != nil { // or else the method's value costs an allocation for nothing
@@ -127,7 +127,7 @@ type clientStream struct {
 
 // abandon ends the stream for its context. A server that knows no extensions is not told: there is
 // no frame for it that could not be taken for an orderly end, but it has the deadline.
-func (cs *clientStream) abandon() { cs.c.giveUp(cs.ID(), cs.ctx.Err()) }
+func (cs *clientStream) abandon() { cs.c.conn.GiveUp(cs.ID(), cs.ctx.Err()) }
 
 // CloseSend implements [ClientStream].
 func (cs *clientStream) CloseSend() error {
@@ -183,16 +183,13 @@ func (cs *clientStream) RefuseLocked(last bool) (err error) {
 	return err
 }
 
-// PostLocked notes what Close has to wait for.
+// PostLocked implements [conn.Sender].
 func (cs *clientStream) PostLocked(f *wire.Frame) (transport.Unwritten, error) {
-	c := cs.c
-	posted, err := c.conn.PostLocked(f)
+	posted, err := cs.c.conn.PostStreamLocked(cs.ID(), f)
 	if err != nil {
-		return posted, asClosed(err)
+		err = asClosed(err)
 	}
-	posted = c.greetLocked(cs.ID(), posted)
-	c.sentStream = c.conn.Transport().Posted()
-	return posted, nil
+	return posted, err
 }
 
 // overError is what a message meets on a stream that is over: the error that this side ended it
@@ -211,7 +208,7 @@ func (cs *clientStream) overError() error {
 func (cs *clientStream) RecvMsg(m any) error { return cs.recv(cs, m) }
 
 // Link implements [conn.Consumer] and [conn.Sender].
-func (cs *clientStream) Link() *conn.Conn { return &cs.c.conn }
+func (cs *clientStream) Link() *conn.Conn { return cs.c.conn.Link() }
 
 // Decode implements [conn.Consumer].
 func (cs *clientStream) Decode(f *wire.Frame, data []byte, m any) error {

@@ -65,7 +65,8 @@ package ttrpc
 //	internal/runner      who runs a call on a server: a worker, or the one who reads
 //	internal/recv        what has come for a call and was not taken, and how that has ended
 //	internal/conn        one connection, for both sides: its calls by id, their streams, and the lock
-//	roles                what a frame means: client*.go, and server*.go with services.go
+//	internal/clientconn  a connection on which calls are made: their ids, and what a frame means
+//	roles                client*.go, and server*.go with services.go
 //
 // Beside them stand internal/codec (users' messages and their bytes), internal/message (their
 // frames), status.go (errors and their statuses) and internal/peercred (who is at the other end).

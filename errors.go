@@ -3,9 +3,6 @@ package ttrpc
 import (
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"os"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -142,12 +139,8 @@ func (e *unsentError) Unwrap() error { return e.error }
 
 func (e *unsentError) notSent() bool { return true }
 
-// isOrderly reports whether a connection that ended so was merely closed, by either side. An EOF in
-// mid-frame is io.ErrUnexpectedEOF and not among them.
-func isOrderly(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) ||
-		errors.Is(err, io.ErrClosedPipe) || errors.Is(err, transport.ErrDone) || transport.IsReset(err)
-}
+// isOrderly reports whether a connection that ended so was merely closed, by either side.
+func isOrderly(err error) bool { return transport.IsOrderly(err) }
 
 // checkFirst refuses a peer that does not speak ttrpc.
 func checkFirst(first []byte, fromServer bool, maxData int) error {

@@ -15,9 +15,7 @@ const CanReadPeer = peercred.Supported
 
 // SetNextStreamID has the client's next call use an id, as after so many calls.
 func SetNextStreamID(c *Client, id uint32) {
-	c.conn.Lock()
-	defer c.conn.Unlock()
-	c.nextID = uint64(id)
+	c.conn.SkipIDs(id)
 }
 
 // ConnCount is how many connections the server knows.

@@ -22,7 +22,7 @@ func (r *reconnector) start(ctx context.Context) {
 		Connect:      r.connect,
 		Timeout:      r.connectTimeout,
 		Close:        func(c *Client) { c.Close() },
-		Leave:        (*Client).leave,
+		Leave:        func(c *Client) { c.conn.Leave() },
 		Refusal:      refusal,
 		Failed:       r.failed,
 		Unsent:       r.unsent,
@@ -69,7 +69,7 @@ func (r *reconnector) connect(ctx context.Context, ended func(error)) (*Client, 
 // connection makes the Client of a connection. It has the options of r's, but for those that r's
 // sees to.
 func (r *reconnector) connection(ended func(error)) *Client {
-	c := &Client{clientConfig: r.client.clientConfig, nextID: 1, closed: make(chan struct{})}
+	c := &Client{clientConfig: r.client.clientConfig, closed: make(chan struct{})}
 	c.redialed = true
 	c.interceptor, c.streamInterceptor = nil, nil
 	c.onClose = func() { ended(endOf(c)) }

@@ -111,7 +111,7 @@ func (sc *serverConn) snapshot() ConnSnapshot {
 	})
 }
 
-func (c *Client) snapshot() ConnSnapshot { return lookAt(&c.conn, func() int { return 0 }) }
+func (c *Client) snapshot() ConnSnapshot { return lookAt(c.conn.Link(), func() int { return 0 }) }
 
 // lookAt looks at a connection. handlers is called with its lock held.
 func lookAt(c *conn.Conn, handlers func() int) ConnSnapshot {

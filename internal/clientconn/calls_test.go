@@ -1,0 +1,243 @@
+//go:build go1.25
+
+package clientconn
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/containerd/ttrpc/internal/conn"
+	"github.com/containerd/ttrpc/internal/peer"
+	"github.com/containerd/ttrpc/internal/testkit"
+	"github.com/containerd/ttrpc/internal/wire"
+)
+
+// Ids are odd, and in the order of the frames. The last one is used, and then the connection ends
+// with the last call.
+func TestIDsOfCalls(t *testing.T) {
+	inBubble(t, peer.Off, func(t *testing.T, r *rig) {
+		r.unary(t)
+		r.stream(t, conn.BidiStream)
+		r.wantSent(t, "request 1 flags 0", "request 3 flags 0")
+		r.SkipIDs(math.MaxUint32)
+		last := r.unary(t)
+		testkit.Equal(t, last.ID(), math.MaxUint32)
+		r.wantRefused(t, "unsent: no ids")
+		for _, id := range []uint32{1, 3} {
+			r.answer(t, response(id))
+			r.wantUp(t)
+		}
+		r.answer(t, response(math.MaxUint32))
+		r.wantCause(t, r.owner.NoIDs())
+	})
+}
+
+// With no call in flight a connection without an id ends at the next call.
+func TestNoIDLeft(t *testing.T) {
+	inBubble(t, peer.Off, func(t *testing.T, r *rig) {
+		r.SkipIDs(math.MaxUint32)
+		r.answer(t, response(r.unary(t).ID()))
+		r.wantCause(t, r.owner.NoIDs())
+		r.wantRefused(t, "unsent: no ids")
+	})
+}
+
+// No call begins when a connection drains, was left, or has ended.
+func TestCallsThatComeTooLate(t *testing.T) {
+	inBubble(t, peer.Known, func(t *testing.T, r *rig) {
+		r.unary(t)
+		r.answer(t, goAway(1))
+		r.wantRefused(t, "gone away")
+		r.Leave()
+		r.wantRefused(t, "gone away")
+		r.wantUp(t) // a call is in flight
+		r.End(errFirst, errEnded, false)
+		r.wantRefused(t, "unsent: the first")
+	})
+}
+
+// A call whose first frame can not be posted is not in flight.
+func TestBeginThatFails(t *testing.T) {
+	inBubble(t, peer.Off, func(t *testing.T, r *rig) {
+		r.Transport().Stop(errFirst)
+		testkit.Equal(t, r.Begin(bg, r.newStream(conn.BidiStream), request()).Error(), "unsent: the first")
+		r.Lock()
+		testkit.Equal(t, r.InFlightLocked(), 0)
+		r.Unlock()
+	})
+}
+
+// A unary call returns with its Response, its connection's end, or its context's.
+func TestAwait(t *testing.T) {
+	inBubble(t, peer.Known, func(t *testing.T, r *rig) {
+		ctx, cancel := context.WithCancel(bg)
+		for _, ctx := range []context.Context{bg, ctx} {
+			s := r.unary(t)
+			f := response(s.ID())
+			f.Data = []byte("answer")
+			r.answer(t, f)
+			reply, err := r.Await(ctx, s)
+			testkit.Check(t, err)
+			testkit.Equal(t, string(reply.Data()), "answer")
+			reply.Free()
+		}
+		r.wantSent(t, "request 1 flags 0", "hello 1 flags 0", "request 3 flags 0")
+		s := r.unary(t)
+		cancel()
+		_, err := r.Await(ctx, s)
+		testkit.WantExactly(t, err, context.Canceled)
+		r.wantSent(t, "request 5 flags 0", "cancel 5 flags 0")
+		s = r.unary(t)
+		r.End(errFirst, errEnded, false)
+		_, err = r.Await(bg, s)
+		testkit.WantExactly(t, err, errEnded)
+	})
+}
+
+// A call that somebody has claimed when its context ends is ended by him.
+func TestAwaitWhatIsClaimed(t *testing.T) {
+	inBubble(t, peer.Known, func(t *testing.T, r *rig) {
+		s := r.unary(t)
+		testkit.Equal(t, r.claim(s.ID()), s)
+		ctx, cancel := context.WithCancel(bg)
+		cancel()
+		got := make(chan error, 1)
+		go func() {
+			_, err := r.Await(ctx, s)
+			got <- err
+		}()
+		synctest.Wait()
+		testkit.Equal(t, len(got), 0)
+		s.CloseRecv(nil, errFirst)
+		testkit.WantExactly(t, <-got, errFirst)
+	})
+}
+
+// ended is a context of a user's, whose Done is its own.
+type ended struct{ context.Context }
+
+func (ended) Done() <-chan struct{} {
+	done := make(chan struct{})
+	close(done)
+	return done
+}
+
+func TestContextEnd(t *testing.T) {
+	testkit.WantExactly(t, contextEnd(ended{bg}), context.Canceled)
+	ctx, cancel := context.WithTimeout(bg, 0)
+	defer cancel()
+	testkit.WantExactly(t, contextEnd(ctx), context.DeadlineExceeded)
+}
+
+// A call is given up once, and who did not get it says nothing. Of a deadline the server is told
+// that it was one.
+func TestGiveUp(t *testing.T) {
+	inBubble(t, peer.Known, func(t *testing.T, r *rig) {
+		s := r.stream(t, conn.BidiStream)
+		r.GiveUp(1, context.DeadlineExceeded)
+		r.GiveUp(1, errFirst)
+		testkit.WantExactly(t, s.Failure(), context.DeadlineExceeded)
+		r.wantSent(t, "request 1 flags 0", "hello 1 flags 0", fmt.Sprintf("cancel 1 flags %d", wire.FlagDeadline))
+	})
+}
+
+// What is given up before the server is known is cancelled then: in bounds, and without what the
+// server has the deadline of.
+func TestGiveUpBeforeTheServerIsKnown(t *testing.T) {
+	inBubble(t, peer.Unknown, func(t *testing.T, r *rig) {
+		want := []string{}
+		for i := range uint32(maxUncancelled + 2) {
+			r.stream(t, conn.BidiStream)
+			why := errFirst
+			if i == 0 {
+				why = context.DeadlineExceeded
+			} else if i <= maxUncancelled {
+				want = append(want, fmt.Sprintf("cancel %d flags 0", 2*i+1))
+			}
+			r.GiveUp(2*i+1, why)
+		}
+		synctest.Wait()
+		for len(r.sent) > 0 {
+			testkit.Equal(t, (<-r.sent).Type, wire.TypeRequest)
+		}
+		r.answer(t, known(1)) // late, and nobody's
+		r.wantSent(t, want...)
+		r.answer(t, known(1))
+		s := r.stream(t, conn.BidiStream)
+		r.GiveUp(s.ID(), errFirst)
+		r.wantSent(t, fmt.Sprintf("request %d flags 0", s.ID()), fmt.Sprintf("hello %d flags 0", s.ID()),
+			fmt.Sprintf("cancel %d flags 0", s.ID()))
+	})
+}
+
+// Without extensions nothing is told, nor kept.
+func TestGiveUpWithoutExtensions(t *testing.T) {
+	inBubble(t, peer.Off, func(t *testing.T, r *rig) {
+		r.stream(t, conn.BidiStream)
+		r.GiveUp(1, errFirst)
+		r.answer(t, known(1))
+		r.wantSent(t, "request 1 flags 0")
+		testkit.Equal(t, len(r.uncancelled), 0)
+	})
+}
+
+// A connection that was left ends with its last call.
+func TestLeave(t *testing.T) {
+	for _, inFlight := range []int{0, 2} {
+		inBubble(t, peer.Off, func(t *testing.T, r *rig) {
+			for range inFlight {
+				r.unary(t)
+			}
+			r.Leave()
+			for i := range inFlight {
+				r.wantUp(t)
+				r.answer(t, response(uint32(2*i+1)))
+			}
+			synctest.Wait()
+			testkit.Equal(t, (<-r.owner.ended).Error(), "ttrpc: connection closed by the server")
+			r.Leave()
+		})
+	}
+}
+
+// The first end counts, and all calls have its error.
+func TestEnd(t *testing.T) {
+	inBubble(t, peer.Off, func(t *testing.T, r *rig) {
+		unary, s := r.unary(t), r.stream(t, conn.BidiStream)
+		calls, first := r.End(errFirst, errEnded, true)
+		testkit.Equal(t, len(calls), 2)
+		testkit.Equal(t, first, true)
+		testkit.WantExactly(t, s.Failure(), errEnded)
+		testkit.WantExactly(t, unary.Failure(), errEnded)
+		calls, first = r.End(errEnded, errFirst, true)
+		testkit.Equal(t, len(calls), 0)
+		testkit.Equal(t, first, false)
+		testkit.WantExactly(t, r.Cause(), errFirst)
+	})
+}
+
+// With linger the end waits for what streams have sent, but no longer than some time.
+func TestEndLingers(t *testing.T) {
+	for _, linger := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			a, b := testkit.Pair(t, "pipe") // which nobody reads
+			defer b.Close()
+			c := new(Conn)
+			c.Init(a, &fakeOwner{c, make(chan error, 10)})
+			c.Open(a, &conn.Config{MaxRecv: maxRecv, Backlog: 1 << 20, StreamBuffer: 1 << 20, ConnBuffer: 1 << 20})
+			go c.Read()
+			c.Lock()
+			posted, err := c.PostStreamLocked(1, request())
+			c.Unlock()
+			testkit.Check(t, err)
+			posted.FlushLater()
+			began := time.Now()
+			c.End(errFirst, errEnded, linger)
+			testkit.Equal(t, time.Since(began) > 0, linger)
+		})
+	}
+}

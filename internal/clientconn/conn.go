@@ -1,0 +1,118 @@
+// Package clientconn is a connection on which calls are made: which ids they get, how one of them
+// ends, and what its server has said of those to come. It knows no messages of users and no
+// statistics, and the errors that users see are its Owner's.
+package clientconn
+
+import (
+	"context"
+	"math"
+	"net"
+	"time"
+
+	"github.com/containerd/ttrpc/internal/conn"
+	"github.com/containerd/ttrpc/internal/flow"
+	"github.com/containerd/ttrpc/internal/transport"
+)
+
+// Conn is a connection on which calls are made. Init comes before all else, then Open.
+type Conn struct {
+	conn.Conn
+	owner      Owner
+	coalescing bool // the reader has others leave the writing to it; the reader's
+
+	// The lock of conn.Conn guards all below.
+	nextID      uint64           // odd; past math.MaxUint32 there is none left
+	highest     uint32           // no call in flight has a higher id: what a GoAway has left
+	uncancelled []uint32         // ids of calls that were given up before the server was known
+	firstLimit  *flow.FirstLimit // with which streams begin; nil: none
+	sentStream  uint64           // bytes that were posted when a stream has last sent a message
+}
+
+// Owner is the client whose connection it is: it ends it, and has the errors that users see. Of its
+// methods Fail alone takes the connection's lock, under which the others may be called.
+type Owner interface {
+	// Fail has End called, where nobody has. The first cause counts.
+	Fail(cause error)
+
+	// Unsent is the error of a call that comes too late: there are no further ones for that cause.
+	Unsent(cause error) error
+	// GoneAway is the error of a call that the server will not begin, for it shuts down.
+	GoneAway() error
+	// NoIDs is the cause for which a connection ends that has no id left.
+	NoIDs() error
+	// StreamFull is the error of a stream whose consumer takes nothing.
+	StreamFull() error
+	// Oversized is the error of a call whose server has sent a frame over the limit.
+	Oversized(length uint64) error
+	// Broken is the error of a call in which the server has broken the protocol, by doing what.
+	Broken(what string) error
+	// Silent is the cause for which a connection ends whose server has given no sign of life.
+	Silent(within time.Duration) error
+}
+
+// Init says on what the connection is made, before the handshake, and for whom.
+func (c *Conn) Init(netConn net.Conn, owner Owner) {
+	c.Conn.Init(netConn)
+	c.owner, c.nextID, c.highest = owner, 1, math.MaxUint32
+}
+
+// Open says that the handshake has returned netConn, of which nobody else knows yet. Read comes
+// next, or End.
+func (c *Conn) Open(netConn net.Conn, config *conn.Config) {
+	config.OnFail = c.writeFailed
+	c.Lock()
+	defer c.Unlock()
+	c.OpenLocked(netConn, (*role)(c), config)
+}
+
+// Read reads until the connection has ended.
+func (c *Conn) Read() { c.ReadLoop(true, func() bool { return false }) }
+
+// Link returns the connection as both of its sides have it.
+func (c *Conn) Link() *conn.Conn { return &c.Conn }
+
+// Cause is why the connection has ended; nil: it has not.
+func (c *Conn) Cause() error {
+	c.Lock()
+	defer c.Unlock()
+	return c.CauseLocked()
+}
+
+// End is the one end of a connection: calls in flight end with ended, and it is closed. The first
+// cause counts, and End reports whether this is it. With linger what streams have sent is written
+// before, for as long as transport.LingerTimeout. The calls are returned.
+func (c *Conn) End(cause, ended error, linger bool) (calls []conn.Call, first bool) {
+	if !c.Close(cause, ended, func(call conn.Call) { calls = append(calls, call) }) {
+		return nil, false
+	}
+	for _, call := range calls {
+		call.Receiver().CloseRecv(nil, ended)
+	}
+	if linger {
+		c.writeStreams()
+	}
+	c.Transport().Stop(cause)
+	c.NetConn().Close() // last, for it may take its time
+	return calls, true
+}
+
+// writeStreams writes what streams have sent, in bounded time. The rest is lost.
+func (c *Conn) writeStreams() {
+	c.Lock()
+	last := c.sentStream
+	c.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), transport.LingerTimeout)
+	defer cancel()
+	_ = c.Transport().WaitWritten(ctx, last)
+}
+
+// writeFailed is called when a write has failed: nothing more goes out. The peer has closed then,
+// and what it sent before that is still to be read, answers of calls that would otherwise fail for
+// nothing: reading goes on to the end, for a bounded time.
+func (c *Conn) writeFailed(err error) {
+	if !transport.IsOrderly(err) {
+		c.owner.Fail(err)
+		return
+	}
+	time.AfterFunc(transport.LingerTimeout, func() { c.owner.Fail(err) })
+}
