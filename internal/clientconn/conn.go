@@ -21,8 +21,8 @@ type Conn struct {
 	coalescing bool // the reader has others leave the writing to it; the reader's
 
 	// The lock of conn.Conn guards all below.
-	nextID      uint64           // odd; past math.MaxUint32 there is none left
 	highest     uint32           // no call in flight has a higher id: what a GoAway has left
+	nextID      uint64           // odd; past math.MaxUint32 there is none left
 	uncancelled []uint32         // ids of calls that were given up before the server was known
 	firstLimit  *flow.FirstLimit // with which streams begin; nil: none
 	sentStream  uint64           // bytes that were posted when a stream has last sent a message
