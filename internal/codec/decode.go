@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"fmt"
 	"reflect"
 
 	"google.golang.org/protobuf/proto"
@@ -22,6 +23,9 @@ func Decode(b []byte, m any) error {
 		if err != nil {
 			return err
 		}
+		if _, ok := r.(generated); !ok {
+			return unmarshalReflected(b, m)
+		}
 		return proto.Unmarshal(b, m)
 	case protoadapt.MessageV1:
 		b, err := private(b, reflect.TypeOf(m))
@@ -31,6 +35,18 @@ func Decode(b []byte, m any) error {
 		return unmarshalOld(b, m)
 	}
 	return &unknownTypeError{"unmarshal into unknown type", m}
+}
+
+// unmarshalReflected decodes b into a message of no generated type, as those of package dynamicpb.
+// The protobuf module sets its fields by reflection, and panics where an entry of a map has its key
+// twice, the second time with another wire type: a peer could end the process so.
+func unmarshalReflected(b []byte, m proto.Message) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("proto: cannot decode %s: %v", m.ProtoReflect().Descriptor().FullName(), v)
+		}
+	}()
+	return proto.Unmarshal(b, m)
 }
 
 func unmarshalOld(b []byte, m protoadapt.MessageV1) error {

@@ -14,6 +14,9 @@ import (
 	"github.com/containerd/ttrpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/dynamicpb"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
@@ -145,12 +148,21 @@ var codecProbes = []probe{
 		r.say("nil request and error", rawCall(c, "none", text("x"), nil))
 	}},
 	{name: "codec/client-parse", run: func(r *report) {
-		w := newWorld(methods(map[string]ttrpc.Method{"bad": answers(wrapperspb.Bytes([]byte{0xff})), "echo": echo}))
+		w := newWorld(methods(map[string]ttrpc.Method{"bad": answers(wrapperspb.Bytes([]byte{0xff})), "echo": echo,
+			"echo-empty": func(_ context.Context, unmarshal func(any) error) (any, error) {
+				m := new(emptypb.Empty)
+				return m, unmarshal(m)
+			},
+		}))
 		defer w.close()
 		c := w.client()
 		defer c.Close()
 		r.say("a reply that does not parse", rawCall(c, "bad", text("x"), text("")))
 		r.say("a reply of another type", rawCall(c, "echo", text("x"), &wrapperspb.Int64Value{}))
+		keyTwice := new(emptypb.Empty) // in a map's entry, the second time with another wire type
+		keyTwice.ProtoReflect().SetUnknown([]byte("\x0a\x0e\x0a\x03key\x09\x00\x00\x00\x00\x00\x00\x00\x00"))
+		dynamic := dynamicpb.NewMessage(new(structpb.Struct).ProtoReflect().Descriptor())
+		r.guard("a reply at which the protobuf module panics", func() any { return rawCall(c, "echo-empty", keyTwice, dynamic) })
 		v, err := call(c, "echo", "x")
 		r.say("afterwards", v, err)
 	}},

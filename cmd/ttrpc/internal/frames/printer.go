@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/containerd/ttrpc"
+	"github.com/containerd/ttrpc/internal/codec"
 )
 
 // Printer prints frames, a line each.
@@ -126,7 +127,7 @@ func (p *Printer) message(md protoreflect.MethodDescriptor, request bool, data [
 		desc = md.Input()
 	}
 	m := dynamicpb.NewMessage(desc)
-	if desc.IsPlaceholder() || proto.Unmarshal(data, m) != nil {
+	if desc.IsPlaceholder() || codec.Decode(data, m) != nil {
 		return unknown(data)
 	}
 	return string(p.JSON(m))

@@ -11,6 +11,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // file returns a file with one message, M, which has a field of each type that is named.
@@ -195,5 +197,20 @@ func TestNear(t *testing.T) {
 		if got := fmt.Sprint(Near(meant, among)); got != want {
 			t.Errorf("%s: got %s, want %s", meant, got, want)
 		}
+	}
+}
+
+// What the protobuf module panics at is shown as bytes. (Its map's key comes twice, the second time
+// with another wire type, which panics for dynamic messages.)
+func TestOpaquePanics(t *testing.T) {
+	keyTwice := []byte("\x0a\x0e\x0a\x03key\x09\x00\x00\x00\x00\x00\x00\x00\x00")
+	m := &anypb.Any{TypeUrl: "google.protobuf.Struct", Value: keyTwice}
+	find := func(name protoreflect.FullName) (protoreflect.Descriptor, error) {
+		return new(structpb.Struct).ProtoReflect().Descriptor(), nil
+	}
+	shown, _ := Types{find: find}.Opaque(m)
+	got := shown.(*anypb.Any).Value
+	if want := append([]byte{0x0a, byte(len(keyTwice))}, keyTwice...); !bytes.Equal(got, want) {
+		t.Errorf("got %x, want %x", got, want)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/containerd/ttrpc/internal/codec"
 )
 
 // Types resolves the types of messages in an Any, for protojson and prototext. One that no source
@@ -138,7 +140,7 @@ func (t Types) decode(url string, data []byte) ([]byte, bool) {
 		return nil, false
 	}
 	inner := mt.New()
-	if proto.Unmarshal(data, inner.Interface()) != nil {
+	if codec.Decode(data, inner.Interface()) != nil {
 		return nil, false
 	}
 	t.hide(inner)
