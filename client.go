@@ -16,9 +16,9 @@ import (
 // NewClient makes them over one connection, and stays closed when that is gone.
 type Client struct {
 	clientConfig
-	conn      clientconn.Conn
-	redial    redialer // nil, or else conn is unused: it has the connections
-	connStats connStats
+	conn    clientconn.Conn
+	redial  redialer          // nil, or else conn is unused: it has the connections
+	tellEnd func(cause error) // of the connection, to handlers of stats; nil without one
 
 	// unaryCalls holds calls between uses: not in any map, ready empty. Each client has its own, for
 	// channels must not pass from one testing/synctest bubble to another.
@@ -72,8 +72,7 @@ func (c *Client) start(netConn net.Conn) {
 
 func (c *Client) beginStats(netConn net.Conn) {
 	if c.stats != nil {
-		c.stats.beginConn(context.Background(), &c.connStats, netConn, true)
-		c.connStats.begun(c.stats, nil) // nobody else knows the connection yet
+		_, c.tellEnd = c.stats.BeginConn(context.Background(), netConn, true) // nobody else knows it yet
 	}
 }
 
@@ -182,9 +181,11 @@ func (c *Client) end(cause error, linger bool) {
 	}
 	c.logEnd(cause)
 	for _, call := range calls {
-		call.(*stream).stats.end(ended)
+		call.(*stream).stats.End(ended)
 	}
-	c.connStats.end(c.stats, cause)
+	if c.tellEnd != nil {
+		c.tellEnd(cause)
+	}
 	go c.finishClose()
 }
 

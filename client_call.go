@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/containerd/ttrpc/internal/codec"
+	"github.com/containerd/ttrpc/internal/stats"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -21,14 +22,13 @@ func (c *Client) Call(ctx context.Context, service, method string, req, resp any
 	if c.stats == nil {
 		return c.callUnary(ctx, nil, service, method, req, resp)
 	}
-	st, ctx := c.stats.beginCall(ctx, CallInfo{Client: true, FullMethod: fullMethod(service, method)})
-	st.request = req
+	st, ctx := c.stats.BeginCall(ctx, stats.Info{Client: true, FullMethod: fullMethod(service, method)}, req)
 	err := c.callUnary(ctx, st, service, method, req, resp)
-	st.end(err)
+	st.End(err)
 	return err
 }
 
-func (c *Client) callUnary(ctx context.Context, st *callStats, service, method string, req, resp any) error {
+func (c *Client) callUnary(ctx context.Context, st *stats.Call, service, method string, req, resp any) error {
 	e, err := codec.EncoderFor(req)
 	if err != nil {
 		return err
@@ -42,7 +42,7 @@ func (c *Client) callUnary(ctx context.Context, st *callStats, service, method s
 	return c.call(ctx, st, service, method, e, resp)
 }
 
-func (c *Client) call(ctx context.Context, st *callStats, service, method string, e codec.Encoder, resp any) error {
+func (c *Client) call(ctx context.Context, st *stats.Call, service, method string, e codec.Encoder, resp any) error {
 	f, err := c.requestFrame(ctx, service, method, e, 0)
 	if err != nil {
 		return err
@@ -54,7 +54,7 @@ func (c *Client) call(ctx context.Context, st *callStats, service, method string
 	defer reply.Free()
 	size, err := decodeReply(ctx, reply, resp)
 	if err == nil {
-		st.in(resp, payloadSizes{size, reply.Len()})
+		st.Received(resp, size, reply.Len())
 	}
 	return err
 }
@@ -62,7 +62,7 @@ func (c *Client) call(ctx context.Context, st *callStats, service, method string
 // callIntercepted builds the Request that interceptors expect,
 // and takes the answer from the Response as they leave it.
 func (c *Client) callIntercepted(
-	ctx context.Context, st *callStats, service, method string, e codec.Encoder, resp any,
+	ctx context.Context, st *stats.Call, service, method string, e codec.Encoder, resp any,
 ) error {
 	payload, err := e.Append(make([]byte, 0, e.Size()))
 	if err != nil {
@@ -81,14 +81,14 @@ func (c *Client) callIntercepted(
 	if failed := statusError(answer.Status); failed != nil {
 		return failed
 	}
-	if st != nil && err == nil && st.replied.Load() > 0 {
-		st.in(resp, payloadSizes{len(answer.Payload), int(st.replied.Load())})
+	if err == nil {
+		st.ReceivedReply(resp, len(answer.Payload))
 	}
 	return err
 }
 
 // invoke is the Invoker at the end of the chain: what goes out is the Request as it stands now.
-func (c *Client) invoke(ctx context.Context, st *callStats, req *Request, resp *Response) error {
+func (c *Client) invoke(ctx context.Context, st *stats.Call, req *Request, resp *Response) error {
 	if err := ctx.Err(); err != nil {
 		return c.notBegun(err)
 	}
@@ -106,9 +106,7 @@ func (c *Client) invoke(ctx context.Context, st *callStats, req *Request, resp *
 		return err
 	}
 	defer reply.Free()
-	if st != nil {
-		st.replied.Store(int32(reply.Len()))
-	}
+	st.Replied(reply.Len())
 	v, err := wire.ParseResponse(reply.Data())
 	if err != nil {
 		return responseError(reply.Data())
@@ -123,7 +121,7 @@ func (c *Client) invoke(ctx context.Context, st *callStats, req *Request, resp *
 
 // invokeAgain is invoke with the time that is left by now, and with an error where the server
 // has refused the call, which can be made elsewhere then.
-func (c *Client) invokeAgain(ctx context.Context, st *callStats, req *Request, resp *Response) error {
+func (c *Client) invokeAgain(ctx context.Context, st *stats.Call, req *Request, resp *Response) error {
 	left, err := timeLeft(ctx)
 	if err != nil {
 		return err
@@ -201,27 +199,25 @@ func timeLeft(ctx context.Context) (int64, error) {
 // roundTrip sends a unary request, taking f, whose message has so many bytes, and returns the frame
 // of the answer, which the caller frees.
 func (c *Client) roundTrip(
-	ctx context.Context, st *callStats, name callName, f *wire.Frame, size int,
+	ctx context.Context, st *stats.Call, name callName, f *wire.Frame, size int,
 ) (*wire.Frame, error) {
 	s := c.newCall()
 	s.name = name
 	if st != nil {
-		s.name.since = transport.ClockAt(st.began)
+		s.name.since = transport.ClockAt(st.Began())
 	}
 	reply, err := c.exchange(ctx, s, st, f, size)
 	c.unaryCalls.Put(s) // not deferred: where a handler of stats panics the call is still in flight
 	return reply, err
 }
 
-func (c *Client) exchange(ctx context.Context, s *stream, st *callStats, f *wire.Frame, size int) (*wire.Frame, error) {
-	sizes := payloadSizes{size, f.Len()}
+func (c *Client) exchange(ctx context.Context, s *stream, st *stats.Call, f *wire.Frame, size int) (*wire.Frame, error) {
+	wireSize := f.Len()
 	if err := c.conn.Begin(ctx, s, f); err != nil {
 		return nil, err
 	}
-	if st != nil {
-		st.on(c.conn.NetConn())
-		st.out(st.request, sizes)
-	}
+	st.Use(c.conn.NetConn())
+	st.SentRequest(size, wireSize)
 	return c.conn.Await(ctx, &s.Stream)
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/containerd/ttrpc/internal/codec"
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/recv"
+	"github.com/containerd/ttrpc/internal/stats"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -24,19 +25,19 @@ func (c *Client) NewStream(ctx context.Context, desc *StreamDesc, service, metho
 	if c.stats == nil {
 		return c.newStream(ctx, nil, desc, service, method, req)
 	}
-	st, ctx := c.stats.beginCall(ctx, CallInfo{
+	st, ctx := c.stats.BeginCall(ctx, stats.Info{
 		Client: true, FullMethod: fullMethod(service, method),
 		StreamingClient: desc.StreamingClient, StreamingServer: desc.StreamingServer,
-	})
+	}, nil)
 	cs, err := c.newStream(ctx, st, desc, service, method, req)
-	if err != nil || st.remote.Load() == nil { // an interceptor may have one of its own
-		st.end(err)
+	if err != nil || !st.HasConn() { // an interceptor may have a stream of its own
+		st.End(err)
 	}
 	return cs, err
 }
 
 func (c *Client) newStream(
-	ctx context.Context, st *callStats, desc *StreamDesc, service, method string, req any,
+	ctx context.Context, st *stats.Call, desc *StreamDesc, service, method string, req any,
 ) (ClientStream, error) {
 	if c.streamInterceptor == nil {
 		return c.openStream(ctx, st, desc, service, method, req)
@@ -48,7 +49,7 @@ func (c *Client) newStream(
 }
 
 func (c *Client) openStream(
-	ctx context.Context, st *callStats, desc *StreamDesc, service, method string, req any,
+	ctx context.Context, st *stats.Call, desc *StreamDesc, service, method string, req any,
 ) (ClientStream, error) {
 	if c.redial == nil {
 		return c.startStream(ctx, st, desc, service, method, req)
@@ -63,7 +64,7 @@ func (c *Client) openStream(
 
 // startStream opens a stream on the client's own connection.
 func (c *Client) startStream(
-	ctx context.Context, st *callStats, desc *StreamDesc, service, method string, req any,
+	ctx context.Context, st *stats.Call, desc *StreamDesc, service, method string, req any,
 ) (ClientStream, error) {
 	e, err := optionalEncoder(req)
 	if err != nil {
@@ -78,15 +79,15 @@ func (c *Client) startStream(
 	cs.stats = st
 	c.conn.Ease() // streams may have ended that nobody has read
 	cs.name = callName{service, method, transport.Clock()}
-	sizes := payloadSizes{e.Size(), f.Len()}
+	wireSize := f.Len()
 	if err := c.conn.Begin(ctx, &cs.stream, f); err != nil {
 		return nil, err
 	}
 	if ctx.Done() != nil { // or else the method's value costs an allocation for nothing
 		cs.Watch(ctx, cs.abandon)
 	}
-	st.on(c.conn.NetConn())
-	st.endWith(ctx)
+	st.Use(c.conn.NetConn())
+	st.EndWith(ctx)
 	switch {
 	case req == nil:
 	case e.Size() == 0 && desc.StreamingClient: // a Request cannot tell an empty message from none
@@ -94,7 +95,7 @@ func (c *Client) startStream(
 			return nil, err
 		}
 	default:
-		st.out(req, sizes)
+		st.Sent(req, e.Size(), wireSize)
 	}
 	return cs, nil
 }
@@ -204,8 +205,14 @@ func (cs *clientStream) overError() error {
 	return ErrStreamClosed
 }
 
-// RecvMsg implements [ClientStream].
-func (cs *clientStream) RecvMsg(m any) error { return cs.recv(cs, m) }
+// RecvMsg implements [ClientStream]. What ends the stream ends its call.
+func (cs *clientStream) RecvMsg(m any) error {
+	last, err := cs.recv(cs, m)
+	if last {
+		cs.stats.End(err)
+	}
+	return err
+}
 
 // Link implements [conn.Consumer] and [conn.Sender].
 func (cs *clientStream) Link() *conn.Conn { return cs.c.conn.Link() }
@@ -219,10 +226,6 @@ func (cs *clientStream) Decode(f *wire.Frame, data []byte, m any) error {
 func (cs *clientStream) Interrupted() error { return nil }
 
 // TakeAnswer decodes the Response that has ended the stream.
-func (cs *clientStream) TakeAnswer(reply *wire.Frame, m any) error {
-	size, err := decodeReply(cs.ctx, reply, m)
-	if cs.stats != nil {
-		cs.stats.answer = payloadSizes{size, reply.Len()}
-	}
-	return err
+func (cs *clientStream) TakeAnswer(reply *wire.Frame, m any) (size int, err error) {
+	return decodeReply(cs.ctx, reply, m)
 }

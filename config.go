@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/containerd/ttrpc/internal/conn"
+	"github.com/containerd/ttrpc/internal/stats"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
@@ -29,8 +30,8 @@ type limits struct {
 	backlog                  int           // bytes posted and not written
 	stallTimeout             time.Duration // of a stream that is alone
 	handshakeTimeout         time.Duration
-	logger                   Logger // nil: nothing is logged
-	stats                    teller // nil: nobody is told
+	logger                   Logger        // nil: nothing is logged
+	stats                    stats.Handler // nil: nobody is told
 	extensions               Extensions
 	keepalive                keepalive
 }

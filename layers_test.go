@@ -21,7 +21,7 @@ var layers = []string{"internal/peercred", "internal/codec", "internal/callctx",
 	"internal/unixsocket", "internal/notify", "internal/conns", "internal/cowmap", "internal/handshake", "internal/redial",
 	"internal/flow", "internal/wire", "internal/message",
 	"internal/transport", "internal/recv", "internal/peer", "internal/reader", "internal/conn",
-	"internal/clientconn", "internal/runner", "."}
+	"internal/clientconn", "internal/stats", "internal/runner", "."}
 
 // TestLayersImports holds that no layer names one above it, be it by way of other packages, in
 // its tests too, and that no packages import each other in a circle.

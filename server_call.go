@@ -15,6 +15,7 @@ import (
 	"github.com/containerd/ttrpc/internal/message"
 	"github.com/containerd/ttrpc/internal/recv"
 	"github.com/containerd/ttrpc/internal/runner"
+	"github.com/containerd/ttrpc/internal/stats"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -32,7 +33,7 @@ type serverCall struct {
 	size     int             // bytes of the request, as the connection counts them
 	own      *callContext    // the handler's, where it is not the connection's
 	stream   *serverStream   // nil for a unary call
-	stats    *callStats      // nil without a handler, and before the call runs
+	stats    *stats.Call     // nil without a handler, and before the call runs
 	began    atomic.Int64    // its run, in nanoseconds on the clock; 0: it has not
 	runner.Link
 
@@ -166,11 +167,11 @@ func (call *serverCall) answer() (f *wire.Frame) {
 
 // beginStats tells the begin, on the goroutine that runs the handler.
 func (call *serverCall) beginStats(ctx context.Context) context.Context {
-	call.stats, ctx = call.sc.server.stats.beginCall(ctx, call.method.info())
-	call.stats.on(call.sc.conn.NetConn())
+	call.stats, ctx = call.sc.server.stats.BeginCall(ctx, call.method.info(), nil)
+	call.stats.Use(call.sc.conn.NetConn())
 	if call.stream != nil {
 		if len(call.payload) > 0 || !call.method.streamingClient {
-			call.stats.opening = call.request.Len()
+			call.stats.OpenedBy(call.request.Len())
 		}
 		call.stream.stats = call.stats
 	}
@@ -182,10 +183,7 @@ func (call *serverCall) invoke(ctx context.Context) (any, error) {
 		return call.method.stream(ctx, call.stream)
 	}
 	unmarshal := call.unmarshaler()
-	if call.stats != nil {
-		unmarshal = call.stats.unmarshaler(unmarshal, payloadSizes{len(call.payload), call.request.Len()})
-	}
-	return call.method.unary(ctx, unmarshal)
+	return call.method.unary(ctx, call.stats.Unmarshaler(unmarshal, len(call.payload), call.request.Len()))
 }
 
 // resultFrame encodes what a handler has returned.
@@ -195,35 +193,39 @@ func (call *serverCall) resultFrame(resp any, err error) *wire.Frame {
 	}
 	if err == nil {
 		var f *wire.Frame
-		if f, err = call.messageFrame(resp); err == nil {
-			call.stats.outFrame(resp, f)
-			call.stats.end(nil)
+		var size int
+		if f, size, err = call.messageFrame(resp); err == nil {
+			if resp != nil {
+				call.stats.Sent(resp, size, f.Len())
+			}
+			call.stats.End(nil)
 			return f
 		}
 	}
 	return call.errorFrame(err)
 }
 
-func (call *serverCall) messageFrame(resp any) (*wire.Frame, error) {
+// messageFrame is the last frame of a call that has succeeded, whose message has so many bytes.
+func (call *serverCall) messageFrame(resp any) (f *wire.Frame, size int, err error) {
 	limit := call.sc.server.maxSend
 	if call.stream != nil {
 		return call.stream.lastFrame(resp, limit)
 	}
 	if resp == nil {
-		return nil, fmt.Errorf("%w: %s returned neither a message nor an error", errNilMarshal, call.method.name)
+		return nil, 0, fmt.Errorf("%w: %s returned neither a message nor an error", errNilMarshal, call.method.name)
 	}
 	e, err := responseEncoder(resp)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	f, err := responseFrame(e, limit)
-	return f, marshalError(err)
+	f, err = responseFrame(e, limit)
+	return f, e.Size(), marshalError(err)
 }
 
 func (call *serverCall) errorFrame(err error) *wire.Frame {
 	st := handlerStatus(err)
 	if call.stats != nil {
-		call.stats.end(status.ErrorProto(st))
+		call.stats.End(status.ErrorProto(st))
 	}
 	if st.Code == int32(codes.OK) && call.stream != nil && call.method.streamingServer {
 		return wire.EndFrame() // a Response that succeeds has a message, which there is none of

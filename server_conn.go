@@ -12,6 +12,7 @@ import (
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/conns"
 	"github.com/containerd/ttrpc/internal/runner"
+	"github.com/containerd/ttrpc/internal/stats"
 	"github.com/containerd/ttrpc/internal/streamids"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
@@ -25,7 +26,6 @@ type serverConn struct {
 	server *Server
 	base   context.Context // Serve's
 	peer   string          // who it is, for the log
-	stats  connStats
 
 	outlived callctx.Outlived // of unary calls, for goroutines that handlers have left behind
 	ids      streamids.Set    // of the Requests so far; the reader's
@@ -40,6 +40,7 @@ type serverConn struct {
 	ctx        *connContext
 	cancel     context.CancelFunc // ends ctx, the parent of calls' contexts; nil until one is needed
 	handshake  any                // what the handshake has returned beside the conn
+	tellEnd    func(cause error)  // to handlers of stats, once; nil: not begun, or told
 }
 
 func newServerConn(s *Server, ctx context.Context, netConn net.Conn) *serverConn {
@@ -52,19 +53,26 @@ func newServerConn(s *Server, ctx context.Context, netConn net.Conn) *serverConn
 }
 
 // beginStats tells the begin. The connection may have been closed meanwhile.
-func (sc *serverConn) beginStats(by teller) {
-	ctx := by.beginConn(sc.base, &sc.stats, sc.conn.NetConn(), false)
+func (sc *serverConn) beginStats(by stats.Handler) {
+	ctx, tellEnd := by.BeginConn(sc.base, sc.conn.NetConn(), false)
 	sc.conn.Lock()
-	sc.base = ctx
+	sc.base, sc.tellEnd = ctx, tellEnd
+	closed := sc.conn.StateLocked() == conn.Closed
 	sc.conn.Unlock()
-	sc.stats.begun(by, sc.endCause)
+	if closed {
+		sc.endStats()
+	}
 }
 
-// endCause is why the connection is closed.
-func (sc *serverConn) endCause() error {
+// endStats tells the end of a connection that is closed, if its begin was told and the end was not.
+func (sc *serverConn) endStats() {
 	sc.conn.Lock()
-	defer sc.conn.Unlock()
-	return sc.conn.CauseLocked()
+	tell, cause := sc.tellEnd, sc.conn.CauseLocked()
+	sc.tellEnd = nil
+	sc.conn.Unlock()
+	if tell != nil {
+		tell(cause)
+	}
 }
 
 // RecvFailed takes whatever ends a connection that drains for what was meant. (A Client's asks
@@ -269,7 +277,7 @@ func (sc *serverConn) closeNetConn() {
 	netConn := sc.conn.NetConn()
 	sc.conn.Unlock()
 	netConn.Close()
-	sc.stats.end(sc.server.stats, sc.endCause())
+	sc.endStats()
 }
 
 // Stage implements [conns.Conn]. At the end of a bounded wait a TCP peer may still be about to

@@ -1,11 +1,14 @@
 package ttrpc
 
 import (
+	"context"
+
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/message"
+	"github.com/containerd/ttrpc/internal/stats"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -80,17 +83,19 @@ func (sc *serverConn) noteRefused(request []byte, v wire.RequestView, m *method,
 	if by == nil {
 		return
 	}
-	var md MD
-	if v.Metadata > 0 {
-		md = wire.RequestMetadata(request, v.Metadata)
-	}
-	info := CallInfo{Unregistered: true}
+	info := stats.Info{Unregistered: true}
 	if m != nil {
 		info = m.info()
 	} else {
 		info.FullMethod = fullMethod(string(v.Service), string(v.Method))
 	}
-	by.refused(sc.context(), info, md, sc.conn.NetConn(), st.Err())
+	ctx := sc.context()
+	if v.Metadata > 0 {
+		ctx = context.WithValue(ctx, metadataKey{}, MD(wire.RequestMetadata(request, v.Metadata)))
+	}
+	told, _ := by.BeginCall(ctx, info, nil)
+	told.Use(sc.conn.NetConn())
+	told.End(st.Err())
 }
 
 // TakesData takes a second end of the peer's half for nothing, as the releases do.

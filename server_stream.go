@@ -24,7 +24,10 @@ func (ss *serverStream) cancelWith(err error) {
 }
 
 // RecvMsg implements [StreamServer].
-func (ss *serverStream) RecvMsg(m any) error { return ss.recv(ss, m) }
+func (ss *serverStream) RecvMsg(m any) error {
+	_, err := ss.recv(ss, m)
+	return err
+}
 
 // Link implements [conn.Consumer] and [conn.Sender].
 func (ss *serverStream) Link() *conn.Conn { return &ss.sc.conn }
@@ -38,7 +41,7 @@ func (ss *serverStream) Decode(f *wire.Frame, data []byte, m any) error {
 func (ss *serverStream) Interrupted() error { return ss.ctx.Err() }
 
 // TakeAnswer is never called: a client sends no Response.
-func (ss *serverStream) TakeAnswer(*wire.Frame, any) error { return errStreamRefused }
+func (ss *serverStream) TakeAnswer(*wire.Frame, any) (int, error) { return 0, errStreamRefused }
 
 // SendMsg implements [StreamServer].
 func (ss *serverStream) SendMsg(m any) error { return ss.send(ss.ctx, ss, m, false) }
@@ -83,19 +86,18 @@ func (ss *serverStream) PostLocked(f *wire.Frame) (transport.Unwritten, error) {
 }
 
 // lastFrame ends the stream with the message that the handler has returned.
-func (ss *serverStream) lastFrame(resp any, limit int) (*wire.Frame, error) {
+func (ss *serverStream) lastFrame(resp any, limit int) (f *wire.Frame, size int, err error) {
 	if resp == nil && ss.method.streamingServer {
-		return wire.EndFrame(), nil
+		return wire.EndFrame(), 0, nil
 	}
 	e, err := streamEncoder(resp)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var f *wire.Frame
 	if ss.method.streamingServer {
 		f, err = dataFrame(e, wire.FlagRemoteClosed, limit)
 	} else {
 		f, err = responseFrame(e, limit)
 	}
-	return f, marshalError(err)
+	return f, e.Size(), marshalError(err)
 }

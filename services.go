@@ -10,6 +10,7 @@ import (
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/cowmap"
 	"github.com/containerd/ttrpc/internal/runner"
+	"github.com/containerd/ttrpc/internal/stats"
 )
 
 // method is what a call needs to know of its method. It is composed when the method is first seen.
@@ -31,8 +32,8 @@ func (m *method) kind() conn.Kind {
 	return conn.StreamKind(m.streamingClient, m.streamingServer)
 }
 
-func (m *method) info() CallInfo {
-	return CallInfo{FullMethod: m.name, StreamingClient: m.streamingClient, StreamingServer: m.streamingServer}
+func (m *method) info() stats.Info {
+	return stats.Info{FullMethod: m.name, StreamingClient: m.streamingClient, StreamingServer: m.streamingServer}
 }
 
 // service is a registered service. The maps stay the user's, who may add, replace and delete

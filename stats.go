@@ -113,28 +113,3 @@ func (*CallBegin) callEvent()  {}
 func (*InPayload) callEvent()  {}
 func (*OutPayload) callEvent() {}
 func (*CallEnd) callEvent()    {}
-
-// statsPair tells two handlers, in this order.
-type statsPair struct{ first, second StatsHandler }
-
-// TagConn implements [StatsHandler].
-func (p *statsPair) TagConn(ctx context.Context, info *ConnInfo) context.Context {
-	return p.second.TagConn(p.first.TagConn(ctx, info), info)
-}
-
-// HandleConn implements [StatsHandler].
-func (p *statsPair) HandleConn(ctx context.Context, event ConnEvent) {
-	p.first.HandleConn(ctx, event)
-	p.second.HandleConn(ctx, event)
-}
-
-// TagCall implements [StatsHandler].
-func (p *statsPair) TagCall(ctx context.Context, info *CallInfo) context.Context {
-	return p.second.TagCall(p.first.TagCall(ctx, info), info)
-}
-
-// HandleCall implements [StatsHandler].
-func (p *statsPair) HandleCall(ctx context.Context, event CallEvent) {
-	p.first.HandleCall(ctx, event)
-	p.second.HandleCall(ctx, event)
-}

@@ -6,14 +6,15 @@ import (
 
 	"github.com/containerd/ttrpc/internal/codec"
 	"github.com/containerd/ttrpc/internal/conn"
+	"github.com/containerd/ttrpc/internal/stats"
 )
 
 // stream is a stream of either side, or a client's unary call: what users send and receive, and
 // what is told of that.
 type stream struct {
 	conn.Stream
-	stats *callStats // nil without a handler, and for a unary call
-	name  callName   // a client's; for snapshots
+	stats *stats.Call // nil without a handler, and for a unary call
+	name  callName    // a client's; for snapshots
 }
 
 // callName is what a client's call is called. It is written before the call is in flight, and read
@@ -44,10 +45,19 @@ func (s *stream) send(ctx context.Context, side sender, m any, mayBlock bool) er
 	if err != nil {
 		return side.marshalError(err)
 	}
-	sizes := payloadSizes{e.Size(), f.Len()}
+	wireSize := f.Len()
 	if err := s.Send(ctx, side, f, mayBlock); err != nil {
 		return err
 	}
-	s.stats.out(m, sizes)
+	s.stats.Sent(m, e.Size(), wireSize)
 	return nil
+}
+
+// recv is RecvMsg of both sides. last says that there are no more messages.
+func (s *stream) recv(side conn.Consumer, m any) (last bool, err error) {
+	got, err := s.Receive(side, m)
+	if err == nil {
+		s.stats.ReceivedNext(m, got)
+	}
+	return got.Last, err
 }

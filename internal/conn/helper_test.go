@@ -133,15 +133,16 @@ type fakeSide struct {
 	refusal     error // nil: the stream sends
 	interrupted error
 	answerErr   error
+	decodeErr   error
 }
 
 func (p *fakeSide) Link() *Conn             { return p.c }
 func (p *fakeSide) RefuseLocked(bool) error { return p.refusal }
 func (p *fakeSide) Interrupted() error      { return p.interrupted }
-func (p *fakeSide) TakeAnswer(reply *wire.Frame, m any) error {
-	return p.take(reply.Data(), m, p.answerErr)
+func (p *fakeSide) TakeAnswer(reply *wire.Frame, m any) (size int, err error) {
+	return len(reply.Data()), p.take(reply.Data(), m, p.answerErr)
 }
-func (p *fakeSide) Decode(_ *wire.Frame, b []byte, m any) error { return p.take(b, m, nil) }
+func (p *fakeSide) Decode(_ *wire.Frame, b []byte, m any) error { return p.take(b, m, p.decodeErr) }
 func (p *fakeSide) PostLocked(f *wire.Frame) (transport.Unwritten, error) {
 	return p.c.PostLocked(f)
 }
@@ -155,12 +156,14 @@ func (p *fakeSide) take(b []byte, m any, err error) error {
 func receive(t *testing.T, s *Stream, side Consumer, want string) {
 	t.Helper()
 	var got string
-	testkit.Check(t, s.Receive(side, &got))
+	_, err := s.Receive(side, &got)
+	testkit.Check(t, err)
 	testkit.Equal(t, got, want)
 }
 
 // wantEnd wants no message, but an error.
 func wantEnd(t *testing.T, s *Stream, side Consumer, want error) {
 	t.Helper()
-	testkit.WantExactly(t, s.Receive(side, new(string)), want)
+	_, err := s.Receive(side, new(string))
+	testkit.WantExactly(t, err, want)
 }

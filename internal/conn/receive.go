@@ -11,15 +11,23 @@ type Consumer interface {
 	Link() *Conn
 	// Decode decodes a message, which f holds.
 	Decode(f *wire.Frame, data []byte, m any) error
-	// TakeAnswer decodes the Response that has ended the stream. The frame stays the caller's.
-	TakeAnswer(reply *wire.Frame, m any) error
+	// TakeAnswer decodes the Response that has ended the stream, and returns how many bytes its
+	// message has. The frame stays the caller's.
+	TakeAnswer(reply *wire.Frame, m any) (size int, err error)
 	// Interrupted returns why a consumer no longer waits for the next message, or nil.
 	Interrupted() error
 }
 
+// Received is what Receive has taken. It is plain data.
+type Received struct {
+	Size, WireSize int  // bytes of the message, and of its frame
+	First          bool // it is the first Data that was taken
+	Last           bool // it is the Response, or there is no message: the error says what ended it
+}
+
 // Receive waits for the next message and has side decode it into m. After a Response that is a
 // message every further one returns io.EOF, after one that is a failure that failure again.
-func (s *Stream) Receive(side Consumer, m any) error {
+func (s *Stream) Receive(side Consumer, m any) (got Received, err error) {
 	s.recvMu.Lock()
 	defer s.recvMu.Unlock()
 	c := side.Link()
@@ -32,32 +40,34 @@ func (s *Stream) Receive(side Consumer, m any) error {
 		f, data, err := s.half.Next()
 		switch err {
 		case nil:
+			got = Received{Size: len(data), WireSize: wire.HeaderLen + len(data), First: !s.taken}
+			s.taken = true
 			err = side.Decode(f, data, m)
 			s.release(c)
-			return err
+			return got, err
 		case recv.ErrAnswered:
 			return s.takeAnswer(side, m)
 		case recv.ErrNothingYet:
 			if err := side.Interrupted(); err != nil && !s.half.IsEnded() {
-				return err
+				return Received{Last: true}, err
 			} else if err == nil {
 				s.await(c)
 			}
 		default:
-			return err
+			return Received{Last: true}, err
 		}
 	}
 }
 
 // takeAnswer has side decode the Response that has ended the stream.
-func (s *Stream) takeAnswer(side Consumer, m any) error {
+func (s *Stream) takeAnswer(side Consumer, m any) (Received, error) {
 	reply := s.half.TakeReply()
 	defer reply.Free()
-	err := side.TakeAnswer(reply, m)
+	size, err := side.TakeAnswer(reply, m)
 	if err != nil {
 		s.half.SetStatus(err)
 	}
-	return err
+	return Received{Size: size, WireSize: reply.Len(), Last: true}, err
 }
 
 // await waits for something to happen to the stream.

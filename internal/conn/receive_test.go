@@ -53,10 +53,29 @@ func TestReceiveTheAnswer(t *testing.T) {
 		s, side := newStream(c, 1), &fakeSide{c: c, answerErr: test.failure}
 		s.CloseRecv(message("answer"), nil)
 		var got string
-		testkit.WantExactly(t, s.Receive(side, &got), test.failure)
+		taken, err := s.Receive(side, &got)
+		testkit.WantExactly(t, err, test.failure)
 		testkit.Equal(t, got, "answer")
+		testkit.Equal(t, taken, Received{Size: 6, WireSize: 16, Last: true})
 		wantEnd(t, s, side, test.then)
 	}
+}
+
+// Receive says what it has taken: also of a message that does not decode, which ends no stream.
+func TestReceivedIsCounted(t *testing.T) {
+	c, _, _ := onPipe(t, Config{})
+	s, side := newStream(c, 1), &fakeSide{c: c}
+	for i, text := range []string{"one", "three", ""} {
+		deliver(c, 1, text)
+		side.decodeErr = []error{errFirst, nil, nil}[i]
+		got, err := s.Receive(side, new(string))
+		testkit.WantExactly(t, err, side.decodeErr)
+		testkit.Equal(t, got, Received{Size: len(text), WireSize: 10 + len(text), First: i == 0})
+	}
+	s.CloseRecv(nil, nil)
+	got, err := s.Receive(side, new(string))
+	testkit.WantExactly(t, err, io.EOF)
+	testkit.Equal(t, got, Received{Last: true})
 }
 
 // Who waits for a message gives up when his side says so, but not where something has come, nor
@@ -66,7 +85,10 @@ func TestReceiveIsInterrupted(t *testing.T) {
 		c, _, _ := onPipe(t, Config{})
 		s, side := newStream(c, 1), &fakeSide{c: c}
 		received := make(chan error, 1)
-		go func() { received <- s.Receive(side, new(string)) }()
+		go func() {
+			_, err := s.Receive(side, new(string))
+			received <- err
+		}()
 		pending(t, received)
 		side.interrupted = errFirst
 		c.WakeStreams()

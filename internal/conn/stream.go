@@ -14,15 +14,16 @@ import (
 // many may be sent. A client's unary call has its Response alone. InitUnary or InitStream makes it
 // ready.
 type Stream struct {
-	id   uint32
-	kind Kind
-	half recv.Half // what comes
+	id    uint32
+	kind  Kind
+	taken bool      // guarded by recvMu: the consumer has taken Data
+	half  recv.Half // what comes
 
 	outgoing flow.SendWindow // guarded by the Conn's lock
 
 	sent   atomic.Int32 // messages since the last Receive
 	waits  int32        // of the consumer since it last found that messages had been sent
-	recvMu sync.Mutex   // guards waits, and makes consumers of half take turns
+	recvMu sync.Mutex   // guards taken and waits, and makes consumers of half take turns
 }
 
 // InitUnary makes the stream of a client's unary call ready. BeginLocked gives it its id.
