@@ -56,10 +56,12 @@ func NewClient(netConn net.Conn, opts ...ClientOpts) *Client {
 	return c
 }
 
-// start runs the handshake, and begins to read.
+// start tells the begin, runs the handshake, and begins to read.
 func (c *Client) start(netConn net.Conn) {
 	c.conn.Init(netConn, (*clientOwner)(c))
-	c.beginStats(netConn)
+	if c.stats != nil {
+		_, c.tellEnd = c.stats.BeginConn(context.Background(), netConn, true) // nobody else knows it yet
+	}
 	used, err := c.handshake(netConn)
 	config := c.connConfig(true)
 	c.conn.Open(used, &config)
@@ -68,12 +70,6 @@ func (c *Client) start(netConn net.Conn) {
 		return
 	}
 	go c.conn.Read()
-}
-
-func (c *Client) beginStats(netConn net.Conn) {
-	if c.stats != nil {
-		_, c.tellEnd = c.stats.BeginConn(context.Background(), netConn, true) // nobody else knows it yet
-	}
 }
 
 // handshake runs the handshaker, if there is one, and returns the connection to use.

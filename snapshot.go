@@ -2,12 +2,12 @@ package ttrpc
 
 import (
 	"fmt"
+	"net"
 	"sort"
 	"strings"
 	"time"
 
 	"github.com/containerd/ttrpc/internal/conn"
-	"github.com/containerd/ttrpc/internal/flow"
 	"github.com/containerd/ttrpc/internal/peercred"
 	"github.com/containerd/ttrpc/internal/transport"
 )
@@ -87,10 +87,14 @@ func (c *Client) Snapshot() Snapshot {
 }
 
 // snapshotOf looks at connections.
-func snapshotOf[C interface{ snapshot() ConnSnapshot }](conns []C, state string) Snapshot {
+func snapshotOf[C interface {
+	snapshot() (ConnSnapshot, net.Conn)
+}](conns []C, state string) Snapshot {
 	now := Snapshot{Time: time.Now(), State: state, Conns: []ConnSnapshot{}}
 	for _, c := range conns {
-		now.Conns = append(now.Conns, c.snapshot())
+		look, netConn := c.snapshot()
+		look.Peer = peercred.Describe(netConn)
+		now.Conns = append(now.Conns, look)
 	}
 	now.sort()
 	return now
@@ -105,46 +109,39 @@ func (s *Snapshot) sort() {
 	}
 }
 
-func (sc *serverConn) snapshot() ConnSnapshot {
-	return lookAt(&sc.conn, func() int {
-		return max(sc.running-1, 0) // but for the connection's goroutine
-	})
+// snapshot looks at the connection. Whose net.Conn it is, is to be found out without a lock.
+func (sc *serverConn) snapshot() (ConnSnapshot, net.Conn) {
+	sc.conn.Lock()
+	defer sc.conn.Unlock()
+	now, netConn := lookLocked(&sc.conn)
+	now.Handlers = max(sc.running-1, 0) // but for the connection's goroutine
+	return now, netConn
 }
 
-func (c *Client) snapshot() ConnSnapshot { return lookAt(c.conn.Link(), func() int { return 0 }) }
-
-// lookAt looks at a connection. handlers is called with its lock held.
-func lookAt(c *conn.Conn, handlers func() int) ConnSnapshot {
-	c.Lock()
-	now := lookLocked(c)
-	now.Handlers = handlers()
-	netConn := c.NetConn()
-	c.Unlock()
-	now.Peer = peercred.Describe(netConn)
-	return now
+func (c *Client) snapshot() (ConnSnapshot, net.Conn) {
+	link := c.conn.Link()
+	link.Lock()
+	defer link.Unlock()
+	return lookLocked(link)
 }
 
-// lookLocked looks at what the conn's lock guards.
-func lookLocked(c *conn.Conn) ConnSnapshot {
+// lookLocked looks at a connection, and at its calls.
+func lookLocked(c *conn.Conn) (ConnSnapshot, net.Conn) {
+	s := c.StatusLocked()
 	now := ConnSnapshot{
-		Since: c.Since(), State: c.StateLocked().String(), Extensions: c.Extensions().String(), Calls: []CallSnapshot{},
-	}
-	now.Unread, _ = c.Buffered()
-	if t := c.Transport(); t != nil { // in a handshake there is none
-		now.Backlog = t.Unwritten()
+		Since: s.Since, State: s.State.String(), Extensions: s.Extensions, Unread: s.Unread, Backlog: s.Backlog,
+		Calls: []CallSnapshot{},
 	}
 	for id, call := range c.CallsLocked() {
-		look := call.(interface{ look() CallSnapshot }).look()
-		look.ID = id
-		now.Calls = append(now.Calls, look)
+		now.Calls = append(now.Calls, call.(interface{ look(id uint32) CallSnapshot }).look(id))
 	}
-	return now
+	return now, s.NetConn
 }
 
 // look looks at a server's call in flight. The conn's lock is held.
-func (call *serverCall) look() CallSnapshot {
+func (call *serverCall) look(id uint32) CallSnapshot {
 	m := call.method
-	look := CallSnapshot{Method: m.name, Kind: m.kind().String(), State: "queued"}
+	look := CallSnapshot{ID: id, Method: m.name, Kind: m.kind().String(), State: "queued"}
 	if began := call.began.Load(); began != 0 {
 		look.State, look.Since = "running", transport.ClockTime(time.Duration(began))
 	}
@@ -155,8 +152,8 @@ func (call *serverCall) look() CallSnapshot {
 }
 
 // look looks at a client's call in flight. The conn's lock is held.
-func (s *stream) look() CallSnapshot {
-	look := CallSnapshot{Method: fullMethod(s.name.service, s.name.method), Kind: s.Kind().String(), State: "waiting"}
+func (s *stream) look(id uint32) CallSnapshot {
+	look := CallSnapshot{ID: id, Method: fullMethod(s.name.service, s.name.method), Kind: s.Kind().String(), State: "waiting"}
 	if s.name.since != 0 {
 		look.Since = transport.ClockTime(s.name.since)
 	}
@@ -168,15 +165,8 @@ func (s *stream) look() CallSnapshot {
 
 // progress is how far a stream has come. The conn's lock is held.
 func (s *stream) progress() *StreamSnapshot {
-	now := s.ProgressLocked()
-	p := &StreamSnapshot{Sent: WindowSnapshot{Bytes: now.Sent, Limited: now.SendLimit != flow.NoLimit}}
-	if p.Sent.Limited {
-		p.Sent.Limit = now.SendLimit
-	}
-	in := now.Received
-	p.Ended, p.Unread = in.Ended, in.Unread
-	p.Received = WindowSnapshot{Bytes: in.Received, Limited: in.Limit.Due, Limit: in.Limit.Bytes}
-	return p
+	p := s.ProgressLocked()
+	return &StreamSnapshot{p.Ended, p.Unread, WindowSnapshot(p.Sent), WindowSnapshot(p.Received)}
 }
 
 // String is the snapshot in lines of text, for people: one for each connection, and one for each of
@@ -197,18 +187,17 @@ func (s Snapshot) String() string {
 }
 
 func (c CallSnapshot) text(now time.Time) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "#%d %s: %s, %s", c.ID, c.Method, c.Kind, c.State)
+	text := fmt.Sprintf("#%d %s: %s, %s", c.ID, c.Method, c.Kind, c.State)
 	if !c.Since.IsZero() {
-		fmt.Fprintf(&b, " for %v", age(now, c.Since))
+		text += fmt.Sprintf(" for %v", age(now, c.Since))
 	}
 	if s := c.Stream; s != nil {
-		fmt.Fprintf(&b, ", %d bytes unread, sent %s, received %s", s.Unread, s.Sent, s.Received)
+		text += fmt.Sprintf(", %d bytes unread, sent %s, received %s", s.Unread, s.Sent, s.Received)
 		if s.Ended {
-			b.WriteString(" and the last")
+			text += " and the last"
 		}
 	}
-	return b.String()
+	return text
 }
 
 // String is "5", or "5 of 10" under flow control.

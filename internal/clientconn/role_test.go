@@ -122,7 +122,7 @@ func TestLimitOfStreamsToCome(t *testing.T) {
 		s := r.stream(t, conn.BidiStream)
 		r.Lock()
 		defer r.Unlock()
-		testkit.Equal(t, s.ProgressLocked().SendLimit, 5)
+		testkit.Equal(t, s.ProgressLocked().Sent, conn.Window{Limited: true, Limit: 5})
 	})
 }
 

@@ -72,7 +72,7 @@ func TestBeginPostsAndRegisters(t *testing.T) {
 	testkit.Check(t, err)
 	testkit.Equal(t, s.ID(), 7)
 	testkit.Equal(t, c.IsLiveLocked(s), true)
-	testkit.Equal(t, s.ProgressLocked().SendLimit, 5)
+	testkit.Equal(t, s.ProgressLocked().Sent, Window{Limited: true, Limit: 5})
 	c.Unlock()
 	posted.FlushLater()
 	h, data := frame(t, other)

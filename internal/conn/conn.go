@@ -124,9 +124,6 @@ func (c *Conn) Liveness() *peer.Liveness { return &c.alive }
 // NetConn returns the net.Conn, which is the role's to close. Before OpenLocked it needs the lock.
 func (c *Conn) NetConn() net.Conn { return c.netConn }
 
-// Since returns when the connection was accepted, or made.
-func (c *Conn) Since() time.Time { return c.since }
-
 // Buffered returns how many bytes the streams have received that were not taken, and how many more
 // their senders have been promised room for.
 func (c *Conn) Buffered() (unread, promised int) { return c.inflow.Buffered(), c.inflow.Promised() }

@@ -52,7 +52,7 @@ func TestSendWaitsForTheWindow(t *testing.T) {
 		testkit.Check(t, <-second)
 		c.Lock()
 		defer c.Unlock()
-		testkit.Equal(t, s.ProgressLocked().Sent, uint64(len("firstsecond")+2*wire.HeaderLen))
+		testkit.Equal(t, s.ProgressLocked().Sent.Bytes, uint64(len("firstsecond")+2*wire.HeaderLen))
 	})
 }
 

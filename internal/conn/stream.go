@@ -96,15 +96,3 @@ func (s *Stream) CloseSendLocked() { s.outgoing.Close() }
 
 // IsSendClosedLocked reports whether CloseSendLocked was called. It needs the lock.
 func (s *Stream) IsSendClosedLocked() bool { return s.outgoing.IsClosed() }
-
-// Progress is how far a stream has come. It is plain data.
-type Progress struct {
-	Sent      uint64 // bytes
-	SendLimit uint64 // bytes that may be sent when a message begins, or [flow.NoLimit]
-	Received  recv.Progress
-}
-
-// ProgressLocked returns how far the stream has come. It needs the lock.
-func (s *Stream) ProgressLocked() Progress {
-	return Progress{s.outgoing.Sent(), s.outgoing.Current(), s.half.Progress()}
-}
