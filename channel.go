@@ -1,6 +1,8 @@
 package ttrpc
 
 import (
+	"errors"
+
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -29,10 +31,19 @@ func dataFrame(e codec.Encoder, flags uint8, limit int) (*wire.Frame, error) {
 
 // withinLimit refuses what is too large with the error that users know.
 func withinLimit(f *wire.Frame, err error) (*wire.Frame, error) {
-	if large, ok := err.(*message.TooLarge); ok {
-		return nil, oversized(large.Length, large.Limit)
+	if err != nil {
+		err = sendError(err)
 	}
 	return f, err
+}
+
+// sendError is apart from withinLimit so that this is inlined.
+func sendError(err error) error {
+	var large *message.TooLarge
+	if errors.As(err, &large) {
+		return oversized(large.Length, large.Limit)
+	}
+	return err
 }
 
 const maxReparsed = 64 << 10 // bytes of a malformed Request that is parsed again for its error

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/clientconn"
 	"github.com/containerd/ttrpc/internal/handshake"
 	"github.com/containerd/ttrpc/internal/redial"
@@ -106,7 +107,7 @@ func (c *Client) Err() error {
 		return c.redial.Err()
 	}
 	if cause := c.conn.Cause(); cause != nil {
-		return &closedError{cause: cause}
+		return callerr.ClosedFor(cause)
 	}
 	return nil
 }
@@ -170,7 +171,7 @@ func (c *Client) UserOnCloseWait(ctx context.Context) error {
 // end is the one end of a client, and the first cause counts: calls end, the connection closes,
 // then the callback runs. linger has what streams have sent written before.
 func (c *Client) end(cause error, linger bool) {
-	ended := asClosed(cause)
+	ended := callerr.Closed(cause)
 	calls, first := c.conn.End(cause, ended, linger)
 	if !first {
 		return
@@ -203,7 +204,7 @@ func (o *clientOwner) Fail(cause error) { (*Client)(o).end(cause, false) }
 func (o *clientOwner) Unsent(cause error) error { return (*Client)(o).unsent(cause) }
 
 // GoneAway is the error of a call that comes too late for a server that shuts down.
-func (o *clientOwner) GoneAway() error { return errGoneAway }
+func (o *clientOwner) GoneAway() error { return callerr.GoneAway() }
 
 // NoIDs is the cause of the end after the last call that a connection has an id for.
 func (o *clientOwner) NoIDs() error { return ErrStreamIDsExhausted }
@@ -212,23 +213,23 @@ func (o *clientOwner) NoIDs() error { return ErrStreamIDsExhausted }
 func (o *clientOwner) StreamFull() error { return ErrStreamFull }
 
 // Oversized is the error of a call whose answer is over the limit.
-func (o *clientOwner) Oversized(length uint64) error { return oversizedStatus(length, o.maxRecv) }
+func (o *clientOwner) Oversized(length uint64) error { return callerr.Oversized(length, o.maxRecv) }
 
 // Broken is the error of a call in which the server has broken the protocol.
 func (o *clientOwner) Broken(what string) error { return fmt.Errorf("%s: %w", what, ErrProtocol) }
 
 // Silent is the cause of the end where the server answers no ping.
-func (o *clientOwner) Silent(within time.Duration) error { return silentError(within) }
+func (o *clientOwner) Silent(within time.Duration) error { return callerr.Silent(within) }
 
 // unsent turns the reason for which there is no further call into what that returns. After an
 // orderly end a client of NewClient has always returned ErrClosed itself, which says no more.
 func (c *Client) unsent(cause error) error {
-	err := asClosed(cause)
+	err := callerr.Closed(cause)
 	switch {
 	case err == ErrClosed && c.redialed:
-		err = &closedError{cause: cause}
+		err = callerr.ClosedFor(cause)
 	case err == ErrClosed:
 		return err
 	}
-	return &unsentError{err}
+	return callerr.Unsent(err)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/codec"
 	"github.com/containerd/ttrpc/internal/stats"
 	"github.com/containerd/ttrpc/internal/transport"
@@ -78,7 +79,7 @@ func (c *Client) callIntercepted(
 		return err
 	}
 	err = codec.Decode(answer.Payload, resp)
-	if failed := statusError(answer.Status); failed != nil {
+	if failed := callerr.Answered(answer.Status); failed != nil {
 		return failed
 	}
 	if err == nil {
@@ -112,7 +113,7 @@ func (c *Client) invoke(ctx context.Context, st *stats.Call, req *Request, resp 
 		return responseError(reply.Data())
 	}
 	answered, err := responseStatus(v, reply.Data())
-	if isOwnEnd(ctx, answered) {
+	if callerr.IsOwnEnd(ctx, answered) {
 		return context.DeadlineExceeded
 	}
 	resp.Payload, resp.Status = append([]byte(nil), v.Payload...), answered
@@ -132,8 +133,8 @@ func (c *Client) invokeAgain(ctx context.Context, st *stats.Call, req *Request, 
 	if err := c.invoke(ctx, st, req, resp); err != nil {
 		return err
 	}
-	if isRefusal(resp.Status) {
-		return statusError(resp.Status)
+	if callerr.IsRefusal(resp.Status) {
+		return callerr.Answered(resp.Status)
 	}
 	return nil
 }
@@ -150,11 +151,11 @@ func decodeReply(ctx context.Context, f *wire.Frame, resp any) (size int, err er
 	switch {
 	case err != nil:
 		return 0, err
-	case isOwnEnd(ctx, st):
+	case callerr.IsOwnEnd(ctx, st):
 		return 0, context.DeadlineExceeded
 	}
 	err = codec.DecodeFrom(f, v.Payload, resp)
-	if failed := statusError(st); failed != nil {
+	if failed := callerr.Answered(st); failed != nil {
 		return 0, failed
 	}
 	return len(v.Payload), err

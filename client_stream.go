@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/codec"
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/recv"
@@ -169,7 +170,7 @@ func (cs *clientStream) RefuseLocked(last bool) (err error) {
 	c := &cs.c.conn
 	switch {
 	case c.StateLocked() == conn.Closed:
-		err = asClosed(c.CauseLocked())
+		err = callerr.Closed(c.CauseLocked())
 	case cs.IsSendClosedLocked():
 		err = ErrStreamClosed
 	case c.IsLiveLocked(&cs.Stream):
@@ -188,7 +189,7 @@ func (cs *clientStream) RefuseLocked(last bool) (err error) {
 func (cs *clientStream) PostLocked(f *wire.Frame) (transport.Unwritten, error) {
 	posted, err := cs.c.conn.PostStreamLocked(cs.ID(), f)
 	if err != nil {
-		err = asClosed(err)
+		err = callerr.Closed(err)
 	}
 	return posted, err
 }

@@ -4,8 +4,10 @@ import (
 	"net"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/stats"
+	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
@@ -55,7 +57,7 @@ func (l *limits) connConfig(peerServes bool) conn.Config {
 		StreamBuffer: l.streamBuffer, ConnBuffer: l.connBuffer, StreamWindow: l.streamWindow,
 		StallTimeout: l.stallTimeout, Extensions: l.extensions.initial(),
 		KeepaliveInterval: l.keepalive.interval, KeepaliveTimeout: l.keepalive.timeout,
-		First: func(first []byte) error { return checkFirst(first, peerServes, l.maxRecv) },
+		First: func(first []byte) error { return callerr.Foreign(first, peerServes, l.maxRecv) },
 	}
 }
 
@@ -67,7 +69,7 @@ func (l *limits) log(msg string, args ...any) {
 
 // logEnd logs why a connection has ended, if not by being closed.
 func (l *limits) logEnd(cause error, args ...any) {
-	if !isOrderly(cause) {
+	if !transport.IsOrderly(cause) {
 		l.log("ttrpc: connection failed", append([]any{"error", cause}, args...)...)
 	}
 }

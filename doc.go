@@ -70,7 +70,8 @@ package ttrpc
 //	roles                client*.go, and server*.go with services.go
 //
 // Beside them stand internal/codec (users' messages and their bytes), internal/message (their
-// frames), status.go (errors and their statuses) and internal/peercred (who is at the other end).
+// frames), internal/callerr (errors and their statuses) and internal/peercred (who is at the other
+// end).
 //
 // A frame has one owner. A message is encoded once, into the frame that is written, and decoded out
 // of the frame that was read. Whoever has bytes writes them: Post puts a frame behind the backlog,

@@ -154,12 +154,35 @@ func TestMessagesPage(t *testing.T) {
 			}
 		}
 	}
-	sentinel := regexp.MustCompile(`(?m)^\t(Err\w+) += errors\.New\("(.*)"\)$`)
-	for _, m := range sentinel.FindAllStringSubmatch(strings.Join(readLines(t, "errors.go"), "\n"), -1) {
-		if !strings.Contains(page, "`"+m[1]+"`") || !strings.Contains(page, m[2]) {
-			t.Errorf("MESSAGES.md lacks %s or its text %q", m[1], m[2])
+	for name, text := range sentinels(t) {
+		if !strings.Contains(page, "`"+name+"`") || !strings.Contains(page, text) {
+			t.Errorf("MESSAGES.md lacks %s or its text %q", name, text)
 		}
 	}
+}
+
+// sentinels are the exported errors and their texts. What errors.go says behind one that a package
+// below declares is the text that it has.
+func sentinels(t *testing.T) map[string]string {
+	t.Helper()
+	declared := regexp.MustCompile(`(?m)^\t(Err\w+) += errors\.New\("(.*)"\)$`)
+	root, below := strings.Join(readLines(t, "errors.go"), "\n"), strings.Join(readLines(t, "internal/callerr/errors.go"), "\n")
+	all, texts := map[string]string{}, map[string]string{}
+	for _, m := range declared.FindAllStringSubmatch(below, -1) {
+		texts[m[1]] = m[2]
+	}
+	for _, m := range regexp.MustCompile(`(?m)^\t(Err\w+) += callerr\.(\w+) // "(.*)"$`).FindAllStringSubmatch(root, -1) {
+		if all[m[1]] = m[3]; m[1] != m[2] || texts[m[2]] != m[3] {
+			t.Errorf("errors.go says that %s is %q, which is %s with %q", m[1], m[3], m[2], texts[m[2]])
+		}
+	}
+	if len(all) == 0 || len(all) != len(texts) {
+		t.Errorf("errors.go exports %d errors of the %d in internal/callerr/errors.go", len(all), len(texts))
+	}
+	for _, m := range declared.FindAllStringSubmatch(root, -1) {
+		all[m[1]] = m[2]
+	}
+	return all
 }
 
 func quoteAll(texts []string) []string {

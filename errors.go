@@ -2,43 +2,40 @@ package ttrpc
 
 import (
 	"errors"
-	"fmt"
-	"time"
 
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/containerd/ttrpc/internal/transport"
+	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
 var (
 	// ErrProtocol is wrapped by the errors that report a peer, or a caller,
 	// that did not keep to the protocol.
-	ErrProtocol = errors.New("protocol error")
+	ErrProtocol = callerr.ErrProtocol // "protocol error"
 
 	// ErrClosed is what calls and streams return when their connection is gone. After an orderly end
 	// (EOF, a local Close, a broken pipe, a reset) the error is ErrClosed itself; after any other end
 	// it wraps ErrClosed and the cause. [Client.Err] tells the cause in either case.
-	ErrClosed = errors.New("ttrpc: closed")
+	ErrClosed = callerr.ErrClosed // "ttrpc: closed"
 
 	// ErrServerClosed is returned by [Server.Serve] and [Server.ServeConn] after [Server.Shutdown] or
 	// [Server.Close].
-	ErrServerClosed = errors.New("ttrpc: server closed")
+	ErrServerClosed = callerr.ErrServerClosed // "ttrpc: server closed"
 
 	// ErrStreamClosed is returned for a message that is sent on a stream which is closed for sending.
-	ErrStreamClosed = errors.New("ttrpc: stream closed")
+	ErrStreamClosed = callerr.ErrStreamClosed // "ttrpc: stream closed"
 
 	// ErrStreamFull ends a stream whose consumer has taken nothing for too long while its buffer was
 	// full: for one second where other calls are in flight on the connection, for ten where the stream
 	// is the only one. [WithServerStallTimeout] and [WithClientStallTimeout] set the latter,
 	// [WithServerStreamBuffer] and [WithClientStreamBuffer] the buffer's size. The connection and its
 	// other calls go on.
-	ErrStreamFull = errors.New("ttrpc: stream buffer full")
+	ErrStreamFull = callerr.ErrStreamFull // "ttrpc: stream buffer full"
 
 	// ErrKeepalive is wrapped by the cause for which a connection ends whose peer answers no ping:
 	// see [WithClientKeepalive] and [WithServerKeepalive].
-	ErrKeepalive = errors.New("ttrpc: no answer to keepalive pings")
+	ErrKeepalive = callerr.ErrKeepalive // "ttrpc: no answer to keepalive pings"
 
 	// ErrStreamIDsExhausted is the cause for which a client closes after 2^31 calls, when the
 	// connection has no stream id left. Calls in flight finish first;
@@ -72,12 +69,7 @@ func oversized(length, maximum int) error {
 	if length <= maximum {
 		return nil
 	}
-	return &OversizedMessageErr{length: length, maximum: maximum, err: oversizedStatus(uint64(length), maximum)}
-}
-
-// oversizedStatus is the status of a message over the limit, wherever it was noticed.
-func oversizedStatus(length uint64, maximum int) error {
-	return status.Errorf(codes.ResourceExhausted, "message length %v exceed maximum message size of %v", length, maximum)
+	return &OversizedMessageErr{length: length, maximum: maximum, err: callerr.Oversized(uint64(length), maximum)}
 }
 
 // Error returns the text of the wrapped status error.
@@ -97,26 +89,6 @@ func (e *OversizedMessageErr) MaximumLength() int {
 	return e.maximum
 }
 
-// closedError is ErrClosed with its cause.
-type closedError struct{ cause error }
-
-// Error returns ErrClosed's text and the cause's.
-func (e *closedError) Error() string { return fmt.Sprintf("%v: %v", ErrClosed, e.cause) }
-
-// Unwrap makes errors.Is find both.
-func (e *closedError) Unwrap() []error { return []error{ErrClosed, e.cause} }
-
-// asClosed turns the reason for which a connection ended into what calls on it return.
-func asClosed(cause error) error {
-	if errors.Is(cause, ErrClosed) {
-		return cause
-	}
-	if isOrderly(cause) {
-		return ErrClosed
-	}
-	return &closedError{cause: cause}
-}
-
 // NotSent reports whether err is that of a call which no server has begun, nor will: the call can
 // be made again, elsewhere, and does not run twice. That holds for a call that was refused because
 // its connection was about to end or had ended, for one whose connection could not be made, and for
@@ -126,50 +98,21 @@ func asClosed(cause error) error {
 // itself both for a call in flight when the connection ended in an orderly way, and for one that
 // came later; a client of [Dial] tells them apart. For the end of a context, and for a request that
 // is too large or can't be encoded, NotSent is false as well: to repeat these is of no use.
-func NotSent(err error) bool {
-	var u interface{ notSent() bool }
-	return errors.As(err, &u) && u.notSent()
-}
+func NotSent(err error) bool { return callerr.NotSent(err) }
 
-// unsentError is the error of a call of which nothing was written.
-type unsentError struct{ error }
-
-// Unwrap returns what kept the call from being written.
-func (e *unsentError) Unwrap() error { return e.error }
-
-func (e *unsentError) notSent() bool { return true }
-
-// isOrderly reports whether a connection that ended so was merely closed, by either side.
-func isOrderly(err error) bool { return transport.IsOrderly(err) }
-
-// checkFirst refuses a peer that does not speak ttrpc.
-func checkFirst(first []byte, fromServer bool, maxData int) error {
-	what, foreign := wire.Foreign(first, fromServer, maxData)
-	if !foreign {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", wire.ForeignText(first, what, fromServer), ErrProtocol)
-}
-
-// silentError is why a connection ends whose peer has given no sign of life within a time.
-func silentError(within time.Duration) error {
-	return fmt.Errorf("%w: none within %v", ErrKeepalive, within)
-}
-
-// drainedError is the status of a call for which a server that shuts down has run nothing.
-type drainedError struct{ status error }
-
-// errGoneAway is that of a call which a server has said that it will not begin. It is the same as
-// its answer to one that comes too late.
-var errGoneAway = &drainedError{status.Error(codes.Unavailable, ErrServerClosed.Error())}
-
-// Error returns the text of the status error.
-func (e *drainedError) Error() string { return e.status.Error() }
-
-// GRPCStatus returns the status, which is Unavailable.
-func (e *drainedError) GRPCStatus() *status.Status { return status.Convert(e.status) }
-
-func (e *drainedError) notSent() bool { return true }
-
-// Unwrap makes errors.Is find ErrClosed: the connection is about to close.
-func (e *drainedError) Unwrap() []error { return []error{ErrClosed, e.status} }
+// StatusOf returns the status that the error of a call, or of a stream, amounts to. It is the
+// server's, where the error has one. For the errors of this package and of contexts, of which
+// status.Code says Unknown, it is:
+//
+//	nil, and io.EOF itself, with which RecvMsg ends      OK
+//	context.DeadlineExceeded, os.ErrDeadlineExceeded     DeadlineExceeded
+//	context.Canceled                                     Canceled
+//	ErrClosed, ErrServerClosed                           Unavailable
+//	*OversizedMessageErr, ErrStreamFull                  ResourceExhausted
+//	ErrStreamClosed                                      FailedPrecondition
+//	ErrProtocol, a request that is no message            Internal
+//	any other                                            Unknown
+//
+// Errors that wrap these count as well, the first line that fits. The message is the error's text.
+// What a server makes of the error of a handler is another thing.
+func StatusOf(err error) *status.Status { return callerr.StatusOf(err) }

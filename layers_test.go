@@ -20,7 +20,8 @@ const modulePath = "github.com/containerd/ttrpc"
 var layers = []string{"internal/peercred", "internal/codec", "internal/callctx", "internal/streamids", "internal/threads",
 	"internal/unixsocket", "internal/notify", "internal/conns", "internal/cowmap", "internal/handshake", "internal/redial",
 	"internal/flow", "internal/wire", "internal/message",
-	"internal/transport", "internal/recv", "internal/peer", "internal/reader", "internal/conn",
+	"internal/transport", "internal/callerr",
+	"internal/recv", "internal/peer", "internal/reader", "internal/conn",
 	"internal/clientconn", "internal/stats", "internal/runner", "."}
 
 // TestLayersImports holds that no layer names one above it, be it by way of other packages, in

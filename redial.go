@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/redial"
 )
+
+var errDialNilConn = errors.New("the dialer returned neither a connection nor an error")
 
 // reconnector is the redialer of a client of Dial: what internal/redial has to know of clients, and
 // what callers are told of its failures.
@@ -41,7 +44,7 @@ func refusal(err error) error {
 	if !NotSent(err) {
 		return nil
 	}
-	return causeOf(err)
+	return callerr.CauseOf(err)
 }
 
 // connect dials, and has the new connection shake hands.
@@ -79,9 +82,9 @@ func (r *reconnector) connection(ended func(error)) *Client {
 // failed is what users are told of a failure.
 func (r *reconnector) failed(f *redial.Failure) error {
 	if f.Closed {
-		return &closedError{cause: f.Cause}
+		return callerr.ClosedFor(f.Cause)
 	}
-	return &noConnError{target: r.target, cause: f.Cause}
+	return callerr.NoConn(r.target, f.Cause)
 }
 
 // unsent is what a call returns that got no connection.
@@ -89,21 +92,14 @@ func (r *reconnector) unsent(waited error, f *redial.Failure) error {
 	err := r.failed(f)
 	switch {
 	case waited != nil:
-		return &waitError{end: waited, failure: err}
+		return callerr.Waited(waited, err)
 	case f.Closed:
-		return &unsentError{err}
+		return callerr.Unsent(err)
 	}
 	return err
 }
 
 // endOf is why a connection has ended.
-func endOf(c *Client) error { return fmt.Errorf("the connection has ended: %w", causeOf(c.Err())) }
-
-// causeOf is why a connection is closed, where err says that it is.
-func causeOf(err error) error {
-	var closed *closedError
-	if errors.As(err, &closed) {
-		return closed.cause
-	}
-	return err
+func endOf(c *Client) error {
+	return fmt.Errorf("the connection has ended: %w", callerr.CauseOf(c.Err()))
 }

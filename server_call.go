@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/message"
 	"github.com/containerd/ttrpc/internal/recv"
@@ -223,7 +224,7 @@ func (call *serverCall) messageFrame(resp any) (f *wire.Frame, size int, err err
 }
 
 func (call *serverCall) errorFrame(err error) *wire.Frame {
-	st := handlerStatus(err)
+	st := callerr.HandlerStatus(err)
 	if call.stats != nil {
 		call.stats.End(status.ErrorProto(st))
 	}

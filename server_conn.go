@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/containerd/ttrpc/internal/callctx"
+	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/conns"
 	"github.com/containerd/ttrpc/internal/runner"
@@ -85,7 +86,7 @@ func (sc *serverConn) RecvFailed(err error) {
 }
 
 // PeerSilent closes the connection.
-func (sc *serverConn) PeerSilent(within time.Duration) { sc.RecvFailed(silentError(within)) }
+func (sc *serverConn) PeerSilent(within time.Duration) { sc.RecvFailed(callerr.Silent(within)) }
 
 func (sc *serverConn) isDraining() bool {
 	sc.conn.Lock()
@@ -187,7 +188,7 @@ func (sc *serverConn) postLocked(f *wire.Frame) (transport.Unwritten, error) {
 	sc.marked = true
 	posted, err := sc.conn.PostLocked(f)
 	if err != nil {
-		err = asClosed(err)
+		err = callerr.Closed(err)
 	}
 	return posted, err
 }
@@ -248,7 +249,7 @@ func (sc *serverConn) goAwayLocked() (posted transport.Unwritten) {
 // Handlers learn of it by their contexts.
 func (sc *serverConn) fail(cause error) {
 	var streams []*conn.Stream
-	if !sc.conn.Close(cause, asClosed(cause), func(call conn.Call) {
+	if !sc.conn.Close(cause, callerr.Closed(cause), func(call conn.Call) {
 		if s := call.Receiver(); s != nil {
 			streams = append(streams, s)
 		}

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/message"
 	"github.com/containerd/ttrpc/internal/stats"
@@ -24,7 +25,7 @@ func (sc *serverConn) Handle(in *transport.Inbound) bool {
 	}
 	switch {
 	case in.Oversized():
-		st := status.Convert(oversizedStatus(uint64(in.Length), sc.server.maxRecv))
+		st := status.Convert(callerr.Oversized(uint64(in.Length), sc.server.maxRecv))
 		sc.refuse(in.Stream, st, errStreamRefused)
 	case in.Stream%2 == 0:
 		sc.answerf(in.Stream, codes.InvalidArgument, "StreamID must be odd for client initiated streams")

@@ -116,7 +116,7 @@ func (sc *serverConn) result() error {
 		return ErrServerClosed
 	case !opened:
 		return fmt.Errorf("ttrpc: handshake with %s failed: %w", sc.peer, cause)
-	case !isOrderly(cause):
+	case !transport.IsOrderly(cause):
 		return fmt.Errorf("ttrpc: connection with %s failed: %w", sc.peer, cause)
 	case sc.server.conns.IsDone():
 		return ErrServerClosed

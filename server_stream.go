@@ -3,6 +3,7 @@ package ttrpc
 import (
 	"context"
 
+	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/codec"
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/transport"
@@ -75,7 +76,7 @@ func (ss *serverStream) RefuseLocked(bool) error {
 		return err
 	}
 	if c.StateLocked() == conn.Closed {
-		return asClosed(c.CauseLocked())
+		return callerr.Closed(c.CauseLocked())
 	}
 	return ErrStreamClosed
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/containerd/ttrpc/internal/stats"
+	"github.com/containerd/ttrpc/internal/transport"
 )
 
 // statsHandlers tells users' handlers, in this order. It is a [stats.Handler].
@@ -31,7 +32,7 @@ func (all statsHandlers) BeginConn(
 	began := time.Now()
 	all.handleConn(ctx, &ConnBegin{Client: client, Time: began})
 	return ctx, func(cause error) {
-		if isOrderly(cause) {
+		if transport.IsOrderly(cause) {
 			cause = nil
 		}
 		all.handleConn(ctx, &ConnEnd{Client: client, Begin: began, End: time.Now(), Err: cause})

@@ -39,7 +39,8 @@ imports. Exit status: 0 when all could be counted, 1 when not, 2 for wrong flags
 const moduleLayers = "internal/peercred,internal/codec,internal/callctx,internal/streamids,internal/threads," +
 	"internal/unixsocket,internal/notify,internal/conns,internal/cowmap,internal/handshake,internal/redial,internal/flow,internal/wire," +
 	"internal/message," +
-	"internal/transport,internal/recv,internal/peer,internal/reader,internal/conn,internal/clientconn,internal/stats,internal/runner,."
+	"internal/transport,internal/callerr," +
+	"internal/recv,internal/peer,internal/reader,internal/conn,internal/clientconn,internal/stats,internal/runner,."
 
 func main() {
 	o, err := parseFlags(os.Args[1:], os.Stderr)
