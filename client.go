@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/clientconn"
@@ -203,23 +202,8 @@ func (o *clientOwner) Fail(cause error) { (*Client)(o).end(cause, false) }
 // Unsent is the error of a call that comes after the end.
 func (o *clientOwner) Unsent(cause error) error { return (*Client)(o).unsent(cause) }
 
-// GoneAway is the error of a call that comes too late for a server that shuts down.
-func (o *clientOwner) GoneAway() error { return callerr.GoneAway() }
-
-// NoIDs is the cause of the end after the last call that a connection has an id for.
-func (o *clientOwner) NoIDs() error { return ErrStreamIDsExhausted }
-
-// StreamFull is the error of a stream that has stalled.
-func (o *clientOwner) StreamFull() error { return ErrStreamFull }
-
 // Oversized is the error of a call whose answer is over the limit.
 func (o *clientOwner) Oversized(length uint64) error { return callerr.Oversized(length, o.maxRecv) }
-
-// Broken is the error of a call in which the server has broken the protocol.
-func (o *clientOwner) Broken(what string) error { return fmt.Errorf("%s: %w", what, ErrProtocol) }
-
-// Silent is the cause of the end where the server answers no ping.
-func (o *clientOwner) Silent(within time.Duration) error { return callerr.Silent(within) }
 
 // unsent turns the reason for which there is no further call into what that returns. After an
 // orderly end a client of NewClient has always returned ErrClosed itself, which says no more.

@@ -40,7 +40,7 @@ var (
 	// ErrStreamIDsExhausted is the cause for which a client closes after 2^31 calls, when the
 	// connection has no stream id left. Calls in flight finish first;
 	// new ones get an error that wraps ErrClosed and this one.
-	ErrStreamIDsExhausted = errors.New("ttrpc: stream ids exhausted")
+	ErrStreamIDsExhausted = callerr.ErrStreamIDsExhausted // "ttrpc: stream ids exhausted"
 )
 
 var (

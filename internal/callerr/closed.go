@@ -55,3 +55,6 @@ func Foreign(first []byte, fromServer bool, maxData int) error {
 func Silent(within time.Duration) error {
 	return fmt.Errorf("%w: none within %v", ErrKeepalive, within)
 }
+
+// Broken is the error of a call in which the peer has broken the protocol, by doing what.
+func Broken(what string) error { return fmt.Errorf("%s: %w", what, ErrProtocol) }

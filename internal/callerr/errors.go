@@ -11,12 +11,13 @@ import (
 
 // The root package exports these under the same names.
 var (
-	ErrProtocol     = errors.New("protocol error")
-	ErrClosed       = errors.New("ttrpc: closed")
-	ErrServerClosed = errors.New("ttrpc: server closed")
-	ErrStreamClosed = errors.New("ttrpc: stream closed")
-	ErrStreamFull   = errors.New("ttrpc: stream buffer full")
-	ErrKeepalive    = errors.New("ttrpc: no answer to keepalive pings")
+	ErrProtocol           = errors.New("protocol error")
+	ErrClosed             = errors.New("ttrpc: closed")
+	ErrServerClosed       = errors.New("ttrpc: server closed")
+	ErrStreamClosed       = errors.New("ttrpc: stream closed")
+	ErrStreamFull         = errors.New("ttrpc: stream buffer full")
+	ErrKeepalive          = errors.New("ttrpc: no answer to keepalive pings")
+	ErrStreamIDsExhausted = errors.New("ttrpc: stream ids exhausted")
 )
 
 // Oversized is the status of a message over the limit, wherever it was noticed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 
+	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
@@ -52,11 +53,11 @@ func (c *Conn) refusalLocked() error {
 	case conn.Closed:
 		return c.owner.Unsent(c.CauseLocked())
 	case conn.Draining, conn.Left:
-		return c.owner.GoneAway()
+		return callerr.GoneAway()
 	}
 	if c.nextID > math.MaxUint32 {
 		c.endIfDoneLocked()
-		return c.owner.Unsent(c.owner.NoIDs())
+		return c.owner.Unsent(callerr.ErrStreamIDsExhausted)
 	}
 	return nil
 }
@@ -182,7 +183,7 @@ func (c *Conn) endIfDoneLocked() {
 	switch {
 	case c.InFlightLocked() > 0:
 	case c.nextID > math.MaxUint32:
-		go c.owner.Fail(c.owner.NoIDs())
+		go c.owner.Fail(callerr.ErrStreamIDsExhausted)
 	case c.StateLocked() == conn.Left:
 		go c.owner.Fail(transport.ErrDone)
 	}

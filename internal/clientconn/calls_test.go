@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/peer"
 	"github.com/containerd/ttrpc/internal/testkit"
@@ -26,13 +27,13 @@ func TestIDsOfCalls(t *testing.T) {
 		r.SkipIDs(math.MaxUint32)
 		last := r.unary(t)
 		testkit.Equal(t, last.ID(), math.MaxUint32)
-		r.wantRefused(t, "unsent: no ids")
+		r.wantRefused(t, "unsent: ttrpc: stream ids exhausted")
 		for _, id := range []uint32{1, 3} {
 			r.answer(t, response(id))
 			r.wantUp(t)
 		}
 		r.answer(t, response(math.MaxUint32))
-		r.wantCause(t, r.owner.NoIDs())
+		r.wantCause(t, callerr.ErrStreamIDsExhausted)
 	})
 }
 
@@ -41,8 +42,8 @@ func TestNoIDLeft(t *testing.T) {
 	inBubble(t, peer.Off, func(t *testing.T, r *rig) {
 		r.SkipIDs(math.MaxUint32)
 		r.answer(t, response(r.unary(t).ID()))
-		r.wantCause(t, r.owner.NoIDs())
-		r.wantRefused(t, "unsent: no ids")
+		r.wantCause(t, callerr.ErrStreamIDsExhausted)
+		r.wantRefused(t, "unsent: ttrpc: stream ids exhausted")
 	})
 }
 
@@ -51,9 +52,9 @@ func TestCallsThatComeTooLate(t *testing.T) {
 	inBubble(t, peer.Known, func(t *testing.T, r *rig) {
 		r.unary(t)
 		r.answer(t, goAway(1))
-		r.wantRefused(t, "gone away")
+		r.wantRefused(t, callerr.GoneAway().Error())
 		r.Leave()
-		r.wantRefused(t, "gone away")
+		r.wantRefused(t, callerr.GoneAway().Error())
 		r.wantUp(t) // a call is in flight
 		r.End(errFirst, errEnded, false)
 		r.wantRefused(t, "unsent: the first")

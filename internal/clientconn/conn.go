@@ -36,18 +36,8 @@ type Owner interface {
 
 	// Unsent is the error of a call that comes too late: there are no further ones for that cause.
 	Unsent(cause error) error
-	// GoneAway is the error of a call that the server will not begin, for it shuts down.
-	GoneAway() error
-	// NoIDs is the cause for which a connection ends that has no id left.
-	NoIDs() error
-	// StreamFull is the error of a stream whose consumer takes nothing.
-	StreamFull() error
 	// Oversized is the error of a call whose server has sent a frame over the limit.
 	Oversized(length uint64) error
-	// Broken is the error of a call in which the server has broken the protocol, by doing what.
-	Broken(what string) error
-	// Silent is the cause for which a connection ends whose server has given no sign of life.
-	Silent(within time.Duration) error
 }
 
 // Init says on what the connection is made, before the handshake, and for whom.

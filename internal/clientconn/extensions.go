@@ -1,6 +1,7 @@
 package clientconn
 
 import (
+	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
@@ -37,7 +38,7 @@ func (c *Conn) handleLimit(in *transport.Inbound) {
 // The others go on, and then the server closes the connection.
 func (c *Conn) goAway(last uint32) {
 	for _, s := range c.dropAbove(last) {
-		s.CloseRecv(nil, c.owner.GoneAway())
+		s.CloseRecv(nil, callerr.GoneAway())
 	}
 }
 

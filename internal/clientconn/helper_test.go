@@ -53,14 +53,7 @@ func (o *fakeOwner) Fail(cause error) {
 }
 
 func (o *fakeOwner) Unsent(cause error) error { return fmt.Errorf("unsent: %w", cause) }
-func (o *fakeOwner) GoneAway() error          { return told("gone away") }
-func (o *fakeOwner) NoIDs() error             { return told("no ids") }
-func (o *fakeOwner) StreamFull() error        { return told("stream full") }
 func (o *fakeOwner) Oversized(n uint64) error { return told(fmt.Sprint("oversized ", n)) }
-func (o *fakeOwner) Broken(what string) error { return told("broken: " + what) }
-func (o *fakeOwner) Silent(within time.Duration) error {
-	return told(fmt.Sprint("silent for ", within))
-}
 
 // rig is a Conn that is open and read, and its server.
 type rig struct {

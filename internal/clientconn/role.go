@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
@@ -58,7 +59,7 @@ func (c *Conn) endCall(id uint32, err error) {
 }
 
 func (c *Conn) unexpected(typ wire.Type) error {
-	return c.owner.Broken(fmt.Sprintf("unexpected %q message received", typ))
+	return callerr.Broken(fmt.Sprintf("unexpected %q message received", typ))
 }
 
 // handleOversized ends the call of a frame that was dropped. One that is no answer may have others
@@ -103,7 +104,7 @@ func (r *role) RecvFailed(err error) {
 }
 
 // PeerSilent closes the connection.
-func (r *role) PeerSilent(within time.Duration) { r.owner.Fail(r.owner.Silent(within)) }
+func (r *role) PeerSilent(within time.Duration) { r.owner.Fail(callerr.Silent(within)) }
 
 // TakesData takes the Data of calls that are gone for late, and gives up a call whose server sends
 // what the method does not have.
@@ -116,7 +117,7 @@ func (r *role) TakesData(s *conn.Stream, live bool, in *transport.Inbound) bool 
 		c.GiveUp(in.Stream, c.unexpected(in.Type))
 		return false
 	case !s.Kind().ServerStreams():
-		c.GiveUp(in.Stream, c.owner.Broken("received data from non-streaming server"))
+		c.GiveUp(in.Stream, callerr.Broken("received data from non-streaming server"))
 		return false
 	}
 	return true
@@ -133,4 +134,4 @@ func (r *role) DataEnded(s *conn.Stream) {
 func (r *role) RestrainNew(before transport.Unwritten) transport.Unwritten { return before }
 
 // FailStalled ends the call.
-func (r *role) FailStalled(s *conn.Stream) { (*Conn)(r).GiveUp(s.ID(), r.owner.StreamFull()) }
+func (r *role) FailStalled(s *conn.Stream) { (*Conn)(r).GiveUp(s.ID(), callerr.ErrStreamFull) }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/flow"
 	"github.com/containerd/ttrpc/internal/peer"
@@ -34,12 +35,12 @@ func TestWhatEndsACall(t *testing.T) {
 		"Response":      {conn.Unary, response(1), "", false},
 		"the last Data": {conn.BidiStream, data(wire.FlagRemoteClosed), "", false},
 		"Request": {conn.BidiStream, testkit.Frame{ID: 1, Type: byte(wire.TypeRequest)},
-			"broken: unexpected \"request\" message received", false},
+			"unexpected \"request\" message received: protocol error", false},
 		"a large Response":     {conn.Unary, large(wire.TypeResponse), "oversized 1025", false},
 		"large Data":           {conn.BidiStream, large(wire.TypeData), "oversized 1025", true},
-		"Data of a call":       {conn.Unary, data(0), "broken: unexpected \"data\" message received", true},
-		"Data of a non-stream": {conn.ClientStream, data(0), "broken: received data from non-streaming server", true},
-		"GoAway":               {conn.BidiStream, goAway(0), "gone away", false},
+		"Data of a call":       {conn.Unary, data(0), "unexpected \"data\" message received: protocol error", true},
+		"Data of a non-stream": {conn.ClientStream, data(0), "received data from non-streaming server: protocol error", true},
+		"GoAway":               {conn.BidiStream, goAway(0), callerr.GoneAway().Error(), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, peer.Greeted, func(t *testing.T, r *rig) {
@@ -77,7 +78,7 @@ func TestStalledStream(t *testing.T) {
 			r.answer(t, testkit.Frame{ID: 1, Type: byte(wire.TypeData), Data: make([]byte, maxRecv)})
 		}
 		<-time.NewTimer(2 * time.Minute).C
-		testkit.WantExactly(t, s.Failure(), r.owner.StreamFull())
+		testkit.WantExactly(t, s.Failure(), callerr.ErrStreamFull)
 	})
 }
 
@@ -153,7 +154,8 @@ func TestEndOfReading(t *testing.T) {
 	})
 	inBubble(t, peer.Off, func(t *testing.T, r *rig) {
 		(*role)(r.Conn).PeerSilent(time.Second)
-		r.wantCause(t, r.owner.Silent(time.Second))
+		synctest.Wait()
+		testkit.Equal(t, (<-r.owner.ended).Error(), callerr.Silent(time.Second).Error())
 	})
 }
 
