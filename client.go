@@ -58,7 +58,7 @@ func NewClient(netConn net.Conn, opts ...ClientOpts) *Client {
 
 // start tells the begin, runs the handshake, and begins to read.
 func (c *Client) start(netConn net.Conn) {
-	c.conn.Init(netConn, (*clientOwner)(c))
+	c.conn.Init(netConn, (*clientOwner)(c), c.redialed)
 	if c.stats != nil {
 		_, c.tellEnd = c.stats.BeginConn(context.Background(), netConn, true) // nobody else knows it yet
 	}
@@ -198,22 +198,3 @@ type clientOwner Client
 
 // Fail ends the client at once.
 func (o *clientOwner) Fail(cause error) { (*Client)(o).end(cause, false) }
-
-// Unsent is the error of a call that comes after the end.
-func (o *clientOwner) Unsent(cause error) error { return (*Client)(o).unsent(cause) }
-
-// Oversized is the error of a call whose answer is over the limit.
-func (o *clientOwner) Oversized(length uint64) error { return callerr.Oversized(length, o.maxRecv) }
-
-// unsent turns the reason for which there is no further call into what that returns. After an
-// orderly end a client of NewClient has always returned ErrClosed itself, which says no more.
-func (c *Client) unsent(cause error) error {
-	err := callerr.Closed(cause)
-	switch {
-	case err == ErrClosed && c.redialed:
-		err = callerr.ClosedFor(cause)
-	case err == ErrClosed:
-		return err
-	}
-	return callerr.Unsent(err)
-}

@@ -91,7 +91,7 @@ func (c *Client) callIntercepted(
 // invoke is the Invoker at the end of the chain: what goes out is the Request as it stands now.
 func (c *Client) invoke(ctx context.Context, st *stats.Call, req *Request, resp *Response) error {
 	if err := ctx.Err(); err != nil {
-		return c.notBegun(err)
+		return c.conn.NotBegun(err)
 	}
 	if c.redial != nil {
 		return c.redial.Do(ctx, func(c *Client) error { return c.invokeAgain(ctx, st, req, resp) })
@@ -165,19 +165,10 @@ func decodeReply(ctx context.Context, f *wire.Frame, resp any) (size int, err er
 func (c *Client) requestFrame(ctx context.Context, service, method string, e codec.Encoder, flags uint8) (*wire.Frame, error) {
 	timeout, err := timeLeft(ctx)
 	if err != nil {
-		return nil, c.notBegun(err)
+		return nil, c.conn.NotBegun(err)
 	}
 	md, _ := sharedMetadata(ctx)
 	return requestFrame(service, method, e, timeout, md, flags, c.maxSend)
-}
-
-// notBegun is the error of a call whose context has ended before the call begins. That the
-// connection has ended too says more, and programs look for it when they clean up.
-func (c *Client) notBegun(ended error) error {
-	if cause := c.conn.Cause(); cause != nil {
-		return c.unsent(cause)
-	}
-	return ended
 }
 
 // timeLeft returns what a Request says of ctx's deadline, in nanoseconds,

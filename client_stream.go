@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/codec"
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/recv"
@@ -136,18 +135,7 @@ func (cs *clientStream) CloseSend() error {
 	if !cs.Kind().ClientStreams() {
 		return fmt.Errorf("%w: cannot close non-streaming client", ErrProtocol)
 	}
-	posted, err := cs.PostLast(cs, wire.EndFrame())
-	if err == errStreamOver {
-		return nil // the server has ended the stream, which may not be told any more
-	}
-	if err != nil {
-		return err
-	}
-	posted.Flush(cs.ctx.Done() == nil)
-	// Another goroutine may be at it: what was sent is on its way when this returns,
-	// even if the process ends.
-	t := cs.c.conn.Transport()
-	return t.WaitWritten(cs.ctx, t.Posted())
+	return cs.c.conn.CloseSend(cs.ctx, &cs.Stream, cs)
 }
 
 // SendMsg implements [ClientStream].
@@ -162,48 +150,14 @@ func (cs *clientStream) encoder(m any) (codec.Encoder, error) { return optionalE
 func (cs *clientStream) marshalError(err error) error         { return err }
 func (cs *clientStream) sendLimit() int                       { return cs.c.maxSend }
 
-// errStreamOver is what CloseSend meets on a stream that is no longer in flight.
-var errStreamOver = errors.New("ttrpc: stream over")
-
-// RefuseLocked refuses, too, what comes after the server's last frame: some servers crash on that.
-func (cs *clientStream) RefuseLocked(last bool) (err error) {
-	c := &cs.c.conn
-	switch {
-	case c.StateLocked() == conn.Closed:
-		err = callerr.Closed(c.CauseLocked())
-	case cs.IsSendClosedLocked():
-		err = ErrStreamClosed
-	case c.IsLiveLocked(&cs.Stream):
-	case last:
-		err = errStreamOver
-	default:
-		err = cs.overError()
-	}
-	if last {
-		cs.CloseSendLocked()
-	}
-	return err
+// RefuseLocked implements [conn.Sender].
+func (cs *clientStream) RefuseLocked(last bool) error {
+	return cs.c.conn.RefuseLocked(cs.ctx, &cs.Stream, last)
 }
 
 // PostLocked implements [conn.Sender].
 func (cs *clientStream) PostLocked(f *wire.Frame) (transport.Unwritten, error) {
-	posted, err := cs.c.conn.PostStreamLocked(cs.ID(), f)
-	if err != nil {
-		err = callerr.Closed(err)
-	}
-	return posted, err
-}
-
-// overError is what a message meets on a stream that is over: the error that this side ended it
-// with, or ErrStreamClosed after the server's end, of which RecvMsg knows more.
-func (cs *clientStream) overError() error {
-	if err := cs.ctx.Err(); err != nil && !cs.IsEnded() { // it is being given up for that
-		return err
-	}
-	if err := cs.Failure(); err != nil {
-		return err
-	}
-	return ErrStreamClosed
+	return cs.c.conn.PostStreamLocked(cs.ID(), f)
 }
 
 // RecvMsg implements [ClientStream]. What ends the stream ends its call.

@@ -37,7 +37,7 @@ func (c *Conn) begin(call conn.Call, f *wire.Frame) (transport.Unwritten, error)
 	id := uint32(c.nextID)
 	posted, err := c.BeginLocked(id, call, f, c.firstLimit)
 	if err != nil {
-		return posted, c.owner.Unsent(err)
+		return posted, c.unsent(err)
 	}
 	c.nextID += 2
 	posted = c.greetLocked(id, posted)
@@ -51,15 +51,38 @@ func (c *Conn) begin(call conn.Call, f *wire.Frame) (transport.Unwritten, error)
 func (c *Conn) refusalLocked() error {
 	switch c.StateLocked() {
 	case conn.Closed:
-		return c.owner.Unsent(c.CauseLocked())
+		return c.unsent(c.CauseLocked())
 	case conn.Draining, conn.Left:
 		return callerr.GoneAway()
 	}
 	if c.nextID > math.MaxUint32 {
 		c.endIfDoneLocked()
-		return c.owner.Unsent(callerr.ErrStreamIDsExhausted)
+		return c.unsent(callerr.ErrStreamIDsExhausted)
 	}
 	return nil
+}
+
+// NotBegun is the error of a call whose context has ended before the call begins. That the
+// connection has ended too says more, and programs look for it when they clean up.
+func (c *Conn) NotBegun(ended error) error {
+	if cause := c.Cause(); cause != nil {
+		return c.unsent(cause)
+	}
+	return ended
+}
+
+// unsent is what a call returns that comes too late, for there are no further ones for that cause.
+// After an orderly end a client of NewClient has always returned ErrClosed itself, which says no
+// more.
+func (c *Conn) unsent(cause error) error {
+	err := callerr.Closed(cause)
+	switch {
+	case err == callerr.ErrClosed && c.redialed:
+		err = callerr.ClosedFor(cause)
+	case err == callerr.ErrClosed:
+		return err
+	}
+	return callerr.Unsent(err)
 }
 
 // SkipIDs has the next call get an id as after so many calls. It is for tests.
@@ -67,18 +90,6 @@ func (c *Conn) SkipIDs(next uint32) {
 	c.Lock()
 	defer c.Unlock()
 	c.nextID = uint64(next)
-}
-
-// PostStreamLocked takes a further frame of a stream and posts it, and notes what End has to wait
-// for. It needs the lock. Its error is what writing has ended with.
-func (c *Conn) PostStreamLocked(id uint32, f *wire.Frame) (transport.Unwritten, error) {
-	posted, err := c.PostLocked(f)
-	if err != nil {
-		return posted, err
-	}
-	posted = c.greetLocked(id, posted)
-	c.sentStream = c.Transport().Posted()
-	return posted, nil
 }
 
 // Await returns the Response of a unary call that has begun, which the caller frees. Nobody knows

@@ -5,6 +5,7 @@ package clientconn
 import (
 	"context"
 	"fmt"
+	"io"
 	"math"
 	"testing"
 	"testing/synctest"
@@ -27,7 +28,7 @@ func TestIDsOfCalls(t *testing.T) {
 		r.SkipIDs(math.MaxUint32)
 		last := r.unary(t)
 		testkit.Equal(t, last.ID(), math.MaxUint32)
-		r.wantRefused(t, "unsent: ttrpc: stream ids exhausted")
+		r.wantRefused(t, "ttrpc: closed: ttrpc: stream ids exhausted")
 		for _, id := range []uint32{1, 3} {
 			r.answer(t, response(id))
 			r.wantUp(t)
@@ -43,7 +44,7 @@ func TestNoIDLeft(t *testing.T) {
 		r.SkipIDs(math.MaxUint32)
 		r.answer(t, response(r.unary(t).ID()))
 		r.wantCause(t, callerr.ErrStreamIDsExhausted)
-		r.wantRefused(t, "unsent: ttrpc: stream ids exhausted")
+		r.wantRefused(t, "ttrpc: closed: ttrpc: stream ids exhausted")
 	})
 }
 
@@ -57,7 +58,7 @@ func TestCallsThatComeTooLate(t *testing.T) {
 		r.wantRefused(t, callerr.GoneAway().Error())
 		r.wantUp(t) // a call is in flight
 		r.End(errFirst, errEnded, false)
-		r.wantRefused(t, "unsent: the first")
+		r.wantRefused(t, "ttrpc: closed: the first")
 	})
 }
 
@@ -65,11 +66,27 @@ func TestCallsThatComeTooLate(t *testing.T) {
 func TestBeginThatFails(t *testing.T) {
 	inBubble(t, peer.Off, func(t *testing.T, r *rig) {
 		r.Transport().Stop(errFirst)
-		testkit.Equal(t, r.Begin(bg, r.newStream(conn.BidiStream), request()).Error(), "unsent: the first")
+		testkit.Equal(t, r.Begin(bg, r.newStream(conn.BidiStream), request()).Error(), "ttrpc: closed: the first")
 		r.Lock()
 		testkit.Equal(t, r.InFlightLocked(), 0)
 		r.Unlock()
 	})
+}
+
+// Calls that come too late were not sent, but for those of a plain client after an orderly end,
+// which get ErrClosed itself. One whose context has ended is told of the connection's end, too.
+func TestUnsent(t *testing.T) {
+	c := new(Conn)
+	c.Init(nil, nil, false)
+	testkit.WantExactly(t, c.unsent(io.EOF), callerr.ErrClosed)
+	testkit.Equal(t, callerr.NotSent(c.unsent(errFirst)), true)
+	testkit.WantIs(t, c.unsent(errFirst), errFirst)
+	testkit.WantExactly(t, c.NotBegun(context.Canceled), context.Canceled)
+	c.redialed = true
+	testkit.Equal(t, callerr.NotSent(c.unsent(io.EOF)), true)
+	testkit.Equal(t, c.unsent(io.EOF).Error(), "ttrpc: closed: EOF")
+	c.Close(errFirst, errEnded, func(conn.Call) {})
+	testkit.WantIs(t, c.NotBegun(context.Canceled), errFirst)
 }
 
 // A unary call returns with its Response, its connection's end, or its context's.
@@ -228,7 +245,7 @@ func TestEndLingers(t *testing.T) {
 			a, b := testkit.Pair(t, "pipe") // which nobody reads
 			defer b.Close()
 			c := new(Conn)
-			c.Init(a, &fakeOwner{c, make(chan error, 10)})
+			c.Init(a, &fakeOwner{c, make(chan error, 10)}, false)
 			c.Open(a, &conn.Config{MaxRecv: maxRecv, Backlog: 1 << 20, StreamBuffer: 1 << 20, ConnBuffer: 1 << 20})
 			go c.Read()
 			c.Lock()

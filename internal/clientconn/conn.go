@@ -1,6 +1,6 @@
 // Package clientconn is a connection on which calls are made: which ids they get, how one of them
 // ends, and what its server has said of those to come. It knows no messages of users and no
-// statistics, and the errors that users see are its Owner's.
+// statistics.
 package clientconn
 
 import (
@@ -18,6 +18,8 @@ import (
 type Conn struct {
 	conn.Conn
 	owner      Owner
+	maxRecv    int  // bytes of data accepted in a frame
+	redialed   bool // calls that come too late are made on another connection
 	coalescing bool // the reader has others leave the writing to it; the reader's
 
 	// The lock of conn.Conn guards all below.
@@ -28,28 +30,23 @@ type Conn struct {
 	sentStream  uint64           // bytes that were posted when a stream has last sent a message
 }
 
-// Owner is the client whose connection it is: it ends it, and has the errors that users see. Of its
-// methods Fail alone takes the connection's lock, under which the others may be called.
+// Owner is the client whose connection it is.
 type Owner interface {
-	// Fail has End called, where nobody has. The first cause counts.
+	// Fail has End called, where nobody has. The first cause counts. The lock is not held.
 	Fail(cause error)
-
-	// Unsent is the error of a call that comes too late: there are no further ones for that cause.
-	Unsent(cause error) error
-	// Oversized is the error of a call whose server has sent a frame over the limit.
-	Oversized(length uint64) error
 }
 
-// Init says on what the connection is made, before the handshake, and for whom.
-func (c *Conn) Init(netConn net.Conn, owner Owner) {
+// Init says on what the connection is made, before the handshake, and for whom. redialed says that
+// its owner makes calls that come too late on another one.
+func (c *Conn) Init(netConn net.Conn, owner Owner, redialed bool) {
 	c.Conn.Init(netConn)
-	c.owner, c.nextID, c.highest = owner, 1, math.MaxUint32
+	c.owner, c.redialed, c.nextID, c.highest = owner, redialed, 1, math.MaxUint32
 }
 
 // Open says that the handshake has returned netConn, of which nobody else knows yet. Read comes
 // next, or End.
 func (c *Conn) Open(netConn net.Conn, config *conn.Config) {
-	config.OnFail = c.writeFailed
+	c.maxRecv, config.OnFail = config.MaxRecv, c.writeFailed
 	c.Lock()
 	defer c.Unlock()
 	c.OpenLocked(netConn, (*role)(c), config)

@@ -35,11 +35,6 @@ const (
 	streamBuffer = 1 << 12
 )
 
-// told is an error that a fakeOwner has told.
-type told string
-
-func (e told) Error() string { return string(e) }
-
 // fakeOwner ends its connection when it has to, and remembers why.
 type fakeOwner struct {
 	c     *Conn
@@ -51,9 +46,6 @@ func (o *fakeOwner) Fail(cause error) {
 		o.ended <- cause
 	}
 }
-
-func (o *fakeOwner) Unsent(cause error) error { return fmt.Errorf("unsent: %w", cause) }
-func (o *fakeOwner) Oversized(n uint64) error { return told(fmt.Sprint("oversized ", n)) }
 
 // rig is a Conn that is open and read, and its server.
 type rig struct {
@@ -83,7 +75,7 @@ func newRig(t *testing.T) *rig {
 	a, b := testkit.Pair(t, "pipe")
 	c := new(Conn)
 	r := &rig{c, &fakeOwner{c, make(chan error, 10)}, b, make(chan wire.Header, 1000)}
-	c.Init(a, r.owner)
+	c.Init(a, r.owner, false)
 	go r.serve()
 	return r
 }

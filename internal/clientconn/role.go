@@ -12,7 +12,7 @@ import (
 
 // role is a Conn as its reader knows it: what a frame means to the calls that it has made. Frames
 // for calls that are gone are late, and frames of other types are for a later version: both are
-// dropped. These end a call in flight:
+// dropped. These end a call in flight, with errors of internal/callerr:
 //
 //	frame                                 its call ends with        the server is told
 //	Response                              that                      -
@@ -21,7 +21,7 @@ import (
 //	Response over the limit               Oversized                 no
 //	any other over the limit              Oversized                 yes
 //	Data, where the method has none       Broken                    yes
-//	Data, for which nobody makes room     StreamFull                yes
+//	Data, for which nobody makes room     ErrStreamFull             yes
 //	GoAway that does not count the call   GoneAway                  no
 //
 // It is told by a Cancel, once it is known to know the extensions.
@@ -65,7 +65,7 @@ func (c *Conn) unexpected(typ wire.Type) error {
 // handleOversized ends the call of a frame that was dropped. One that is no answer may have others
 // behind it.
 func (c *Conn) handleOversized(in *transport.Inbound) {
-	err := c.owner.Oversized(uint64(in.Length))
+	err := callerr.Oversized(uint64(in.Length), c.maxRecv)
 	if in.Type == wire.TypeResponse {
 		c.endCall(in.Stream, err)
 	} else {

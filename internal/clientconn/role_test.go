@@ -36,8 +36,8 @@ func TestWhatEndsACall(t *testing.T) {
 		"the last Data": {conn.BidiStream, data(wire.FlagRemoteClosed), "", false},
 		"Request": {conn.BidiStream, testkit.Frame{ID: 1, Type: byte(wire.TypeRequest)},
 			"unexpected \"request\" message received: protocol error", false},
-		"a large Response":     {conn.Unary, large(wire.TypeResponse), "oversized 1025", false},
-		"large Data":           {conn.BidiStream, large(wire.TypeData), "oversized 1025", true},
+		"a large Response":     {conn.Unary, large(wire.TypeResponse), callerr.Oversized(maxRecv+1, maxRecv).Error(), false},
+		"large Data":           {conn.BidiStream, large(wire.TypeData), callerr.Oversized(maxRecv+1, maxRecv).Error(), true},
 		"Data of a call":       {conn.Unary, data(0), "unexpected \"data\" message received: protocol error", true},
 		"Data of a non-stream": {conn.ClientStream, data(0), "received data from non-streaming server: protocol error", true},
 		"GoAway":               {conn.BidiStream, goAway(0), callerr.GoneAway().Error(), false},
@@ -86,7 +86,7 @@ func TestStalledStream(t *testing.T) {
 // without end.
 func TestFloodOfLimitsAndGoAways(t *testing.T) {
 	c := new(Conn)
-	c.Init(nil, nil)
+	c.Init(nil, nil, false)
 	call := new(counted)
 	for id := range uint32(100) {
 		c.RegisterLocked(2*id+1, call)
