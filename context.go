@@ -3,7 +3,6 @@ package ttrpc
 import (
 	"context"
 	"net"
-	"sync"
 
 	"github.com/containerd/ttrpc/internal/callctx"
 )
@@ -17,37 +16,44 @@ type connContext struct {
 
 // servedConn is a server's connection, as a handler's context knows it.
 type servedConn interface {
-	handshakeData() any
-	ends() net.Conn // whose addresses are those of both ends
+	handshakeData() any // written before the first call
+	ends() net.Conn     // whose addresses are those of both ends
 }
 
 type (
-	handshakeKey struct{}
-	connKey      struct{}
-	callKey      struct{}
+	connKey struct{}
+	callKey struct{}
 )
 
 // Value implements [context.Context].
 func (c *connContext) Value(key any) any {
-	switch key.(type) {
-	case handshakeKey:
-		return c.conn.handshakeData() // written before the first call
-	case connKey:
+	if key == (connKey{}) {
 		return c.conn
 	}
 	return c.Context.Value(key)
+}
+
+// connOf is the connection of a handler's context; nil for any other.
+func connOf(ctx context.Context) servedConn {
+	conn, _ := ctx.Value(connKey{}).(servedConn)
+	return conn
 }
 
 // HandshakeData returns, in a handler, what the server's [Handshaker] returned beside the
 // connection, such as the peer's credentials ([*UnixCredentials] for the UnixSocketRequire
 // functions).
 // It is nil without a handshaker.
-func HandshakeData(ctx context.Context) any { return ctx.Value(handshakeKey{}) }
+func HandshakeData(ctx context.Context) any {
+	if conn := connOf(ctx); conn != nil {
+		return conn.handshakeData()
+	}
+	return nil
+}
 
 // RemoteAddr returns, in a handler, the address of the connection's other end. It is nil where ctx
 // is not a handler's, and may have no text: clients of unix sockets are unnamed as a rule.
 func RemoteAddr(ctx context.Context) net.Addr {
-	if conn, ok := ctx.Value(connKey{}).(servedConn); ok {
+	if conn := connOf(ctx); conn != nil {
 		return conn.ends().RemoteAddr()
 	}
 	return nil
@@ -56,7 +62,7 @@ func RemoteAddr(ctx context.Context) net.Addr {
 // LocalAddr returns, in a handler, the address of the connection's own end. It is nil where ctx is
 // not a handler's.
 func LocalAddr(ctx context.Context) net.Addr {
-	if conn, ok := ctx.Value(connKey{}).(servedConn); ok {
+	if conn := connOf(ctx); conn != nil {
 		return conn.ends().LocalAddr()
 	}
 	return nil
@@ -66,8 +72,7 @@ func LocalAddr(ctx context.Context) net.Addr {
 // metadata, an end of its own.
 type callContext struct {
 	callctx.Context
-	md         MD
-	inShutdown int // how many goroutines wait in Shutdown with it; guarded by the conn's lock
+	md MD
 }
 
 // Value implements [context.Context].
@@ -83,24 +88,5 @@ func (c *callContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// contextBatch is contexts that are allocated at once: one that a user keeps keeps the others, too.
-type contextBatch struct {
-	used int
-	all  [24]callContext
-}
-
-// spareContexts has the batches that are not used up.
-var spareContexts sync.Pool
-
-// newCallContext takes a context that no call has had: users may keep theirs.
-func newCallContext() *callContext {
-	b, _ := spareContexts.Get().(*contextBatch)
-	if b == nil {
-		b = new(contextBatch)
-	}
-	c := &b.all[b.used]
-	if b.used++; b.used < len(b.all) {
-		spareContexts.Put(b)
-	}
-	return c
-}
+// callContexts makes those of calls.
+var callContexts callctx.Pool[callContext]

@@ -46,7 +46,6 @@ var (
 var (
 	errHandlerExit   = errors.New("ttrpc: handler exited without returning")
 	errStreamRefused = errors.New("ttrpc: stream refused for a protocol error")
-	errLateUnmarshal = errors.New("ttrpc: unmarshal called after the method returned")
 	errNilMarshal    = errors.New("ttrpc: marshal called with nil")
 	errInvalidSize   = errors.New("ttrpc: size out of range")
 	errNilConn       = errors.New("ttrpc: the listener returned neither a connection nor an error")

@@ -15,6 +15,7 @@ import (
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/message"
 	"github.com/containerd/ttrpc/internal/recv"
+	"github.com/containerd/ttrpc/internal/request"
 	"github.com/containerd/ttrpc/internal/runner"
 	"github.com/containerd/ttrpc/internal/stats"
 	"github.com/containerd/ttrpc/internal/transport"
@@ -22,42 +23,28 @@ import (
 )
 
 // serverCall is one call on a server, from its request to its answer. The object is recycled:
-// nothing that users hold refers to it but unmarshal functions,
-// which know by uses that their call is over.
+// nothing that users hold refers to it but unmarshal functions, which learn from the request that
+// their call is over.
 type serverCall struct {
-	id       uint32
-	sc       *serverConn
-	method   *method
-	parent   context.Context // the connection's
-	timeout  int64           // nanoseconds; 0 is none
-	metadata int             // KeyValues in the request
-	size     int             // bytes of the request, as the connection counts them
-	own      *callContext    // the handler's, where it is not the connection's
-	stream   *serverStream   // nil for a unary call
-	stats    *stats.Call     // nil without a handler, and before the call runs
-	began    atomic.Int64    // its run, in nanoseconds on the clock; 0: it has not
+	id      uint32
+	sc      *serverConn
+	method  *method
+	request request.Request
+	parent  context.Context // the connection's
+	own     *callContext    // the handler's, where it is not the connection's
+	stream  *serverStream   // nil for a unary call
+	stats   *stats.Call     // nil without a handler, and before the call runs
+	began   atomic.Int64    // its run, in nanoseconds on the clock; 0: it has not
 	runner.Link
-
-	reqMu   sync.Mutex  // guards all below
-	request *wire.Frame // nil once the method has returned
-	payload []byte      // in request
-	uses    uint64      // how many calls this object has served
 }
-
-// keyValueCost is what a KeyValue takes in memory beside its text, roughly;
-// on the wire it may have two bytes.
-const keyValueCost = 100
 
 var serverCallPool = sync.Pool{New: func() any { return new(serverCall) }}
 
 // newServerCall takes the request out of its frame.
-func newServerCall(sc *serverConn, m *method, in *transport.Inbound, v wire.RequestView) *serverCall {
+func newServerCall(sc *serverConn, m *method, in *transport.Inbound, v *wire.RequestView) *serverCall {
 	call := serverCallPool.Get().(*serverCall)
-	call.request = in.Take()
-	call.payload = call.request.Data()[v.PayloadAt : v.PayloadAt+v.PayloadLen]
-	call.size = call.request.Len() + v.Metadata*keyValueCost
+	call.request.Take(in.Take(), v)
 	call.id, call.sc, call.method = in.Stream, sc, m
-	call.timeout, call.metadata = v.Timeout, v.Metadata
 	call.began.Store(0)
 	if m.stream != nil {
 		call.stream = newServerStream(call)
@@ -70,16 +57,19 @@ func newServerCall(sc *serverConn, m *method, in *transport.Inbound, v wire.Requ
 func newServerStream(call *serverCall) *serverStream {
 	ss := &serverStream{sc: call.sc, method: call.method}
 	ss.InitStream(&call.sc.conn, call.id, call.method.kind(), recv.UntilDiscarded)
-	if !call.method.streamingClient || len(call.payload) > 0 {
-		f := wire.StartFrame(len(call.payload))
-		f.Append(call.payload)
-		f.Seal(wire.TypeData, 0)
-		ss.PushFirst(f)
+	if call.opensWithMessage() {
+		ss.PushFirst(call.request.AsData())
 	}
 	if !call.method.streamingClient {
 		ss.CloseRecv(nil, nil)
 	}
 	return ss
+}
+
+// opensWithMessage reports whether the request of a stream has its first message.
+func (call *serverCall) opensWithMessage() bool {
+	size, _ := call.request.Sizes()
+	return size > 0 || !call.method.streamingClient
 }
 
 // Receiver implements [conn.Call].
@@ -112,20 +102,9 @@ func (call *serverCall) endStream() {
 
 // recycle ends the use of a call that nobody else knows of any more.
 func (call *serverCall) recycle() {
-	call.dropRequest()
+	call.request.Drop()
 	call.sc, call.method, call.parent, call.own, call.stream, call.stats = nil, nil, nil, nil, nil, nil
 	serverCallPool.Put(call)
-}
-
-// dropRequest frees the request: an unmarshal from now on is an error.
-func (call *serverCall) dropRequest() {
-	call.reqMu.Lock()
-	defer call.reqMu.Unlock()
-	if call.request != nil {
-		call.uses++
-		call.request.Free()
-		call.request, call.payload = nil, nil
-	}
 }
 
 // Serve implements [runner.Call].
@@ -162,7 +141,7 @@ func (call *serverCall) answer() (f *wire.Frame) {
 		}()
 	}
 	resp, err := call.invoke(ctx)
-	call.dropRequest()
+	call.request.Drop()
 	return call.resultFrame(resp, err)
 }
 
@@ -171,8 +150,9 @@ func (call *serverCall) beginStats(ctx context.Context) context.Context {
 	call.stats, ctx = call.sc.server.stats.BeginCall(ctx, call.method.info(), nil)
 	call.stats.Use(call.sc.conn.NetConn())
 	if call.stream != nil {
-		if len(call.payload) > 0 || !call.method.streamingClient {
-			call.stats.OpenedBy(call.request.Len())
+		if call.opensWithMessage() {
+			_, frame := call.request.Sizes()
+			call.stats.OpenedBy(frame)
 		}
 		call.stream.stats = call.stats
 	}
@@ -183,8 +163,10 @@ func (call *serverCall) invoke(ctx context.Context) (any, error) {
 	if call.stream != nil {
 		return call.method.stream(ctx, call.stream)
 	}
-	unmarshal := call.unmarshaler()
-	return call.method.unary(ctx, call.stats.Unmarshaler(unmarshal, len(call.payload), call.request.Len()))
+	use := call.request.Use() // by which a request that the object has later is told from this one
+	unmarshal := func(m any) error { return call.request.Decode(use, m, unmarshalRequest) }
+	size, frame := call.request.Sizes()
+	return call.method.unary(ctx, call.stats.Unmarshaler(unmarshal, size, frame))
 }
 
 // resultFrame encodes what a handler has returned.
@@ -242,7 +224,7 @@ func stack() []byte {
 
 // respond posts the answer and ends the call.
 func (call *serverCall) respond(f *wire.Frame) transport.Unwritten {
-	call.dropRequest()
+	call.request.Drop()
 	posted := call.sc.post(call, f)
 	call.endStream()
 	// Not before: a RecvMsg that the handler has left behind learns that the stream is over.
@@ -255,11 +237,12 @@ func (call *serverCall) respond(f *wire.Frame) transport.Unwritten {
 // of its own, for it may be cancelled.
 func (call *serverCall) prepare(parent context.Context, cancellable bool) {
 	call.parent = parent
-	if call.stream == nil && call.timeout == 0 && !cancellable {
+	timeout := call.request.Timeout()
+	if call.stream == nil && timeout == 0 && !cancellable {
 		return
 	}
-	call.own = newCallContext()
-	call.own.Init(parent, time.Duration(call.timeout))
+	call.own = callContexts.New()
+	call.own.Init(parent, timeout)
 	if call.stream != nil {
 		call.stream.ctx = call.own
 	}
@@ -267,10 +250,7 @@ func (call *serverCall) prepare(parent context.Context, cancellable bool) {
 
 // context returns the handler's context.
 func (call *serverCall) context() context.Context {
-	var md MD
-	if call.metadata > 0 {
-		md = wire.RequestMetadata(call.request.Data(), call.metadata)
-	}
+	md := MD(call.request.Metadata())
 	switch {
 	case call.own != nil:
 		call.own.md = md
@@ -279,7 +259,7 @@ func (call *serverCall) context() context.Context {
 	default:
 		return call.parent
 	}
-	if call.stream != nil && call.timeout != 0 {
+	if call.stream != nil && call.request.Timeout() != 0 {
 		// For RecvMsg. The end of the connection wakes all its streams.
 		call.own.AfterFunc(call.stream.Wake)
 	}
@@ -291,25 +271,9 @@ func (call *serverCall) context() context.Context {
 func (call *serverCall) endContext() {
 	switch {
 	case call.own == nil:
-	case call.stream != nil || call.timeout != 0:
+	case call.stream != nil || call.request.Timeout() != 0:
 		call.own.Cancel(context.Canceled)
 	case call.own.Leave():
 		call.sc.outlived.Keep(&call.own.Context)
 	}
-}
-
-// unmarshaler returns the function by which the method decodes its request. It is good until the
-// method returns, and knows by uses when the object serves another call.
-func (call *serverCall) unmarshaler() func(any) error {
-	uses := call.uses
-	return func(m any) error { return call.unmarshal(uses, m) }
-}
-
-func (call *serverCall) unmarshal(uses uint64, m any) error {
-	call.reqMu.Lock()
-	defer call.reqMu.Unlock()
-	if call.uses != uses {
-		return errLateUnmarshal
-	}
-	return unmarshalRequest(call.payload, m)
 }

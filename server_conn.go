@@ -32,21 +32,20 @@ type serverConn struct {
 	ids      streamids.Set    // of the Requests so far; the reader's
 	runs     runner.Conn
 
-	// The lock of conn guards all below. The connection is over when it is closed and running is 0.
-	running    int    // handlers that have not returned, and the connection's goroutine
-	requests   int    // bytes of the handlers' requests
-	lastID     uint32 // the highest id of a call so far
-	marked     bool   // the first Response or Data is posted
-	inShutdown int    // goroutines of handlers that have called Shutdown, and wait
-	ctx        *connContext
-	cancel     context.CancelFunc // ends ctx, the parent of calls' contexts; nil until one is needed
-	handshake  any                // what the handshake has returned beside the conn
-	tellEnd    func(cause error)  // to handlers of stats, once; nil: not begun, or told
+	// The lock of conn guards all below.
+	handlers  conns.Handlers[*callContext]
+	lastID    uint32 // the highest id of a call so far
+	marked    bool   // the first Response or Data is posted
+	ctx       *connContext
+	cancel    context.CancelFunc // ends ctx, the parent of calls' contexts; nil until one is needed
+	handshake any                // what the handshake has returned beside the conn
+	tellEnd   func(cause error)  // to handlers of stats, once; nil: not begun, or told
 }
 
 func newServerConn(s *Server, ctx context.Context, netConn net.Conn) *serverConn {
-	sc := &serverConn{server: s, base: ctx, running: 1}
+	sc := &serverConn{server: s, base: ctx}
 	sc.conn.Init(netConn)
+	sc.handlers.Init(s.maxCalls, s.requestBuffer)
 	if s.logger != nil {
 		sc.peer = s.describe(netConn)
 	}
@@ -143,18 +142,14 @@ func (sc *serverConn) ends() net.Conn     { return sc.conn.NetConn() }
 func (sc *serverConn) begin(call *serverCall) *status.Status {
 	sc.conn.Lock()
 	defer sc.conn.Unlock()
-	switch {
-	case sc.conn.StateLocked() != conn.Open, sc.server.conns.IsDone():
+	if sc.conn.StateLocked() != conn.Open || sc.server.conns.IsDone() {
 		return status.New(codes.Unavailable, ErrServerClosed.Error())
-	case sc.running > sc.server.maxCalls:
-		return status.Newf(codes.ResourceExhausted, "ttrpc: more than %d calls in flight", sc.server.maxCalls)
-	case sc.requests > 0 && sc.requests+call.size > sc.server.requestBuffer:
-		return status.Newf(codes.ResourceExhausted, "ttrpc: requests in flight exceed %d bytes", sc.server.requestBuffer)
+	}
+	if refusal := sc.handlers.Begin(call.request.Cost()); refusal != "" {
+		return status.New(codes.ResourceExhausted, refusal)
 	}
 	sc.conn.RegisterLocked(call.id, call)
 	sc.lastID = max(sc.lastID, call.id)
-	sc.running++
-	sc.requests += call.size
 	call.prepare(sc.contextLocked(), sc.conn.Extensions().Used())
 	return nil
 }
@@ -166,7 +161,7 @@ func (sc *serverConn) post(call *serverCall, f *wire.Frame) (posted transport.Un
 	f.SetStream(call.id)
 	sc.conn.Lock()
 	defer sc.conn.Unlock()
-	sc.doneLocked(call.size)
+	sc.doneLocked(call.request.Cost())
 	if sc.conn.ClaimLocked(call.id) != nil { // it is this call, for an id is used once
 		posted, _ = sc.postLocked(f) // one that has failed fails the connection itself
 	} else {
@@ -211,9 +206,7 @@ func (sc *serverConn) done() {
 // doneLocked says that a handler has returned, whose request had so many bytes,
 // or the connection's goroutine.
 func (sc *serverConn) doneLocked(size int) {
-	sc.running--
-	sc.requests -= size
-	if sc.running == 0 { // and closed, for its goroutine has ended
+	if sc.handlers.End(size) {
 		sc.server.conns.FreeSlot()
 	}
 }
@@ -291,34 +284,25 @@ func (sc *serverConn) Stage() conns.Stage {
 		return conns.Written
 	case state == conn.Flushing:
 		return conns.Answered
-	case state != conn.Handshake && sc.isQuietLocked():
+	case state != conn.Handshake && sc.handlers.AllWait(sc.callsLocked):
 		return conns.Quiet
 	}
 	return conns.Busy
 }
 
-// waitsForSelf counts a handler that is in Shutdown, or has left it:
-// its own call is not waited for there. own is nil where the call has the connection's context.
+// waitsForSelf counts a handler that is in Shutdown, or has left it: its own call is not waited for
+// there. own is nil where the call has the connection's context.
 func (sc *serverConn) waitsForSelf(own *callContext, n int) {
 	sc.conn.Lock()
 	defer sc.conn.Unlock()
-	sc.inShutdown += n
-	if own != nil {
-		own.inShutdown += n
-	}
+	sc.handlers.Waits(own, n)
 }
 
-// isQuietLocked reports whether nothing is in flight but calls whose handlers are in Shutdown. Of
-// these some calls may be in flight no more (cancelled), and some count twice, so their number
-// alone does not say it.
-func (sc *serverConn) isQuietLocked() bool {
-	if sc.conn.InFlightLocked() > sc.inShutdown {
-		return false
-	}
-	for _, c := range sc.conn.CallsLocked() {
-		if own := c.(*serverCall).own; own != nil && own.inShutdown == 0 {
-			return false
+// callsLocked ranges over the calls in flight by their contexts, nil for the connection's.
+func (sc *serverConn) callsLocked(yield func(*callContext) bool) {
+	for _, call := range sc.conn.CallsLocked() {
+		if !yield(call.(*serverCall).own) {
+			return
 		}
 	}
-	return true
 }

@@ -62,7 +62,7 @@ func (sc *serverConn) handleRequest(in *transport.Inbound) bool {
 		sc.answer(in.Stream, st)
 		return true
 	}
-	call := newServerCall(sc, m, in, v)
+	call := newServerCall(sc, m, in, &v)
 	if st := sc.begin(call); st != nil {
 		sc.noteRefused(call.request.Data(), v, m, st)
 		call.endStream() // what it has held is free before anybody hears of it

@@ -11,7 +11,7 @@ func (call *serverCall) Conn() *runner.Conn { return &call.sc.runs }
 func (call *serverCall) Method() *runner.Method { return &call.method.runs }
 
 // Size implements [runner.Call].
-func (call *serverCall) Size() int { return call.size }
+func (call *serverCall) Size() int { return call.request.Cost() }
 
 // MayWait implements [runner.Call]: the handler of a stream waits for its messages.
 func (call *serverCall) MayWait() bool { return call.stream != nil }

@@ -114,7 +114,7 @@ func (sc *serverConn) snapshot() (ConnSnapshot, net.Conn) {
 	sc.conn.Lock()
 	defer sc.conn.Unlock()
 	now, netConn := lookLocked(&sc.conn)
-	now.Handlers = max(sc.running-1, 0) // but for the connection's goroutine
+	now.Handlers = sc.handlers.Running()
 	return now, netConn
 }
 
