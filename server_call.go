@@ -35,7 +35,7 @@ type serverCall struct {
 	stream  *serverStream   // nil for a unary call
 	stats   *stats.Call     // nil without a handler, and before the call runs
 	began   atomic.Int64    // its run, in nanoseconds on the clock; 0: it has not
-	runner.Link
+	runner.Record
 }
 
 var serverCallPool = sync.Pool{New: func() any { return new(serverCall) }}
@@ -49,6 +49,8 @@ func newServerCall(sc *serverConn, m *method, in *transport.Inbound, v *wire.Req
 	if m.stream != nil {
 		call.stream = newServerStream(call)
 	}
+	waits := m.stream != nil // the handler, for messages
+	call.SetRecord(&sc.runs, &m.runs, call.request.Cost(), waits)
 	return call
 }
 
@@ -103,6 +105,7 @@ func (call *serverCall) endStream() {
 // recycle ends the use of a call that nobody else knows of any more.
 func (call *serverCall) recycle() {
 	call.request.Drop()
+	call.SetRecord(nil, nil, 0, false)
 	call.sc, call.method, call.parent, call.own, call.stream, call.stats = nil, nil, nil, nil, nil, nil
 	serverCallPool.Put(call)
 }

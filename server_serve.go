@@ -66,7 +66,7 @@ func (sc *serverConn) run() {
 		sc.done()
 		return
 	}
-	sc.runs.Serve(&sc.server.runner, sc.conn.Transport(), sc)
+	sc.runs.Serve(&sc.server.runner, sc.conn.Transport(), &sc.conn, sc.done)
 }
 
 // ServeConn serves one connection that somebody else has accepted, dialled or inherited, and

@@ -85,7 +85,7 @@ type inlineConn struct {
 // run runs a call on the loop, if it may. gone says that another goroutine is the loop now, and the
 // caller has to leave.
 func (in *inline) run(c *Conn, call Call) (ran, gone bool) {
-	m := call.Method()
+	m, size := call.record().method, call.record().size
 	slot, turn := in.begin(c, m, call)
 	if slot == nil {
 		return false, false
@@ -97,7 +97,7 @@ func (in *inline) run(c *Conn, call Call) (ran, gone bool) {
 			c.runner.workers.standIn(c)
 		}
 	}()
-	size, began := call.Size(), transport.Clock()
+	began := transport.Clock()
 	posted := call.Serve(began)
 	took := transport.Clock() - began
 	returned = true
@@ -115,7 +115,7 @@ func (in *inline) run(c *Conn, call Call) (ran, gone bool) {
 
 // begin makes the turn odd, if the loop may run a call of a method. The slot is nil if it may not.
 func (in *inline) begin(c *Conn, m *Method, call Call) (slot *inlineSlot, turn uint64) {
-	if m.brief.Load() < briefRuns || call.MayWait() || c.runner.workers.fresh || !c.t.CanTry() || !in.watch() {
+	if m.brief.Load() < briefRuns || call.record().mayWait || c.runner.workers.fresh || !c.t.CanTry() || !in.watch() {
 		return nil, 0
 	}
 	if slot = in.claim(c, m); slot == nil {

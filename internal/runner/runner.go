@@ -10,26 +10,32 @@ import (
 	"github.com/containerd/ttrpc/internal/transport"
 )
 
-// Call is a call that has been read and is to run. It embeds a Link.
+// Call is a call that has been read and is to run. It embeds a Record.
 type Call interface {
-	// Conn is the connection that it came on, and Method the record of its method.
-	Conn() *Conn
-	Method() *Method
-	// Size is how many bytes its request has.
-	Size() int
-	// MayWait reports whether its handler may wait for frames that the one who reads has yet to read.
-	MayWait() bool
 	// Serve runs the call to its end, but for the flushing of its answer. began is the clock's value.
-	// The call is nobody's afterwards: none of its methods may be called.
+	// The call is nobody's afterwards: neither it nor its Record may be used.
 	Serve(began time.Duration) transport.Unwritten
 
-	link() *Link
+	record() *Record
 }
 
-// Link is what a Call embeds, for the queue. The zero value is ready.
-type Link struct{ next Call } // guarded by the lock of workers
+// Record is what a Call embeds: what there is to know of it here. SetRecord comes before Run.
+type Record struct {
+	conn    *Conn
+	method  *Method
+	size    int
+	mayWait bool
 
-func (l *Link) link() *Link { return l }
+	next Call // in the queue; guarded by the lock of workers
+}
+
+// SetRecord says on which connection the call came, of which method it is, how many bytes its
+// request has, and whether its handler may wait for frames that the one who reads has yet to read.
+func (r *Record) SetRecord(c *Conn, m *Method, size int, mayWait bool) {
+	*r = Record{conn: c, method: m, size: size, mayWait: mayWait}
+}
+
+func (r *Record) record() *Record { return r }
 
 // Source is a connection that is read for its calls.
 type Source interface {
@@ -42,8 +48,6 @@ type Source interface {
 	// MayRun is asked about a call that was read: here says that the one who reads may run it and read
 	// on, instead that he may run it and leave the reading to others.
 	MayRun() (here, instead bool)
-	// Finished is called by the last one that was the loop.
-	Finished()
 }
 
 // Runner runs the calls of a server. Init comes first.
@@ -78,15 +82,16 @@ type Conn struct {
 	runner *Runner
 	t      *transport.Transport
 	source Source
+	ended  func()
 
 	own        Call // what a worker that reads has read for itself; the reader's
 	inlineConn      //inline:
 }
 
 // Serve has the caller read a connection, and become one of the workers. It returns when the worker
-// is not needed any more.
-func (c *Conn) Serve(r *Runner, t *transport.Transport, source Source) {
-	c.runner, c.t, c.source = r, t, source
+// is not needed any more. The last one that reads the connection calls ended.
+func (c *Conn) Serve(r *Runner, t *transport.Transport, source Source, ended func()) {
+	c.runner, c.t, c.source, c.ended = r, t, source, ended
 	r.workers.work(errand{read: c, inside: true})
 }
 

@@ -64,7 +64,7 @@ func (p *workers) run(call Call) {
 	if p.last == nil {
 		p.first = call
 	} else {
-		p.last.link().next = call
+		p.last.record().next = call
 	}
 	p.last = call
 	w, start := p.sendForLocked()
@@ -123,7 +123,7 @@ func (p *workers) popLocked() *worker {
 
 // runAlone runs one call on a goroutine of its own.
 func (p *workers) runAlone(call Call) {
-	call.Conn().t.AwaitSpace() // as if the request had not been read
+	call.record().conn.t.AwaitSpace() // as if the request had not been read
 	call.Serve(transport.Clock()).FlushBatched(true)
 }
 
@@ -133,7 +133,7 @@ func (p *workers) work(e errand) {
 	for e.queue || e.read != nil {
 		call, locked := p.begin(w, e)
 		for call != nil {
-			c := call.Conn()
+			c := call.record().conn
 			if w.run(call) {
 				return // with this goroutine ends the thread
 			}
@@ -160,7 +160,7 @@ func (p *workers) begin(w *worker, e errand) (call Call, locked bool) {
 		p.readOn(e.read)
 		return call, false
 	case ended:
-		e.read.source.Finished()
+		e.read.ended()
 	case threads.IsLocked():
 		return nil, true
 	}
@@ -213,11 +213,11 @@ func (p *workers) take(came bool) Call {
 	}
 	call := p.first
 	if call != nil {
-		link := call.link()
-		if p.first = link.next; p.first == nil {
+		record := call.record()
+		if p.first = record.next; p.first == nil {
 			p.last = nil
 		}
-		link.next = nil
+		record.next = nil
 	}
 	w, start := p.sendForLocked()
 	p.mu.Unlock()
@@ -227,8 +227,8 @@ func (p *workers) take(came bool) Call {
 
 // run runs a call, and reports whether its handler has left the goroutine locked to its thread.
 func (w *worker) run(call Call) (locked bool) {
-	call.Conn().t.AwaitSpace() // as if the request had not been read
-	m, size := call.Method(), call.Size()
+	c, m, size := call.record().conn, call.record().method, call.record().size
+	c.t.AwaitSpace() // as if the request had not been read
 	began := transport.Clock()
 	posted := call.Serve(began)
 	took := transport.Clock() - began

@@ -25,15 +25,9 @@ type fakeSource struct {
 
 // fakeCall is a call that runs for as long as its handler does.
 type fakeCall struct {
-	Link
-	source  *fakeSource
+	Record
 	handler func()
 }
-
-func (c *fakeCall) Conn() *Conn     { return &c.source.Conn }
-func (c *fakeCall) Method() *Method { return &c.source.method }
-func (c *fakeCall) Size() int       { return 1 }
-func (c *fakeCall) MayWait() bool   { return false }
 
 func (c *fakeCall) Serve(time.Duration) (posted transport.Unwritten) {
 	c.handler()
@@ -41,7 +35,6 @@ func (c *fakeCall) Serve(time.Duration) (posted transport.Unwritten) {
 }
 
 func (s *fakeSource) MayRun() (here, instead bool) { return false, s.instead }
-func (s *fakeSource) Finished()                    { s.finished++ }
 
 func (s *fakeSource) ReadLoop(_ bool, leave func() bool) (ended bool) {
 	s.loops++
@@ -67,7 +60,11 @@ func (s *fakeSource) ReadAsWorker(done func() bool) {
 }
 
 // call makes a call. All calls of one source are of one method.
-func (s *fakeSource) call(handler func()) *fakeCall { return &fakeCall{source: s, handler: handler} }
+func (s *fakeSource) call(handler func()) *fakeCall {
+	c := &fakeCall{handler: handler}
+	c.SetRecord(&s.Conn, &s.method, 1, false)
+	return c
+}
 
 // newSource begins to serve a connection, of a kind that one may look at for what has come.
 func newSource(t *testing.T, r *Runner) *fakeSource {
@@ -78,7 +75,7 @@ func newSource(t *testing.T, r *Runner) *fakeSource {
 	}
 	s := &fakeSource{reads: make(chan []*fakeCall)}
 	r.SetOpen(true)
-	go s.Serve(r, tr, s)
+	go s.Serve(r, tr, s, func() { s.finished++ })
 	return s
 }
 
