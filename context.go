@@ -7,35 +7,17 @@ import (
 	"github.com/containerd/ttrpc/internal/callctx"
 )
 
-// connContext is the parent of the contexts of all calls on a connection:
-// it ends with the connection, and knows it.
-type connContext struct {
-	context.Context
-	conn servedConn
-}
-
 // servedConn is a server's connection, as a handler's context knows it.
 type servedConn interface {
 	handshakeData() any // written before the first call
 	ends() net.Conn     // whose addresses are those of both ends
 }
 
-type (
-	connKey struct{}
-	callKey struct{}
-)
-
-// Value implements [context.Context].
-func (c *connContext) Value(key any) any {
-	if key == (connKey{}) {
-		return c.conn
-	}
-	return c.Context.Value(key)
-}
+type callKey struct{}
 
 // connOf is the connection of a handler's context; nil for any other.
 func connOf(ctx context.Context) servedConn {
-	conn, _ := ctx.Value(connKey{}).(servedConn)
+	conn, _ := ctx.Value(callctx.OwnerKey{}).(servedConn)
 	return conn
 }
 

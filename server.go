@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 
+	"github.com/containerd/ttrpc/internal/callctx"
 	"github.com/containerd/ttrpc/internal/conns"
 	"github.com/containerd/ttrpc/internal/runner"
 )
@@ -72,7 +73,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if ctx == nil { // the original takes it, where there is nothing to wait for
 		ctx = context.Background()
 	}
-	sc, _ := ctx.Value(connKey{}).(*serverConn)
+	sc, _ := ctx.Value(callctx.OwnerKey{}).(*serverConn)
 	if sc == nil || sc.server != s {
 		return s.conns.Shutdown(ctx)
 	}

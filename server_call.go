@@ -269,14 +269,9 @@ func (call *serverCall) context() context.Context {
 	return call.own
 }
 
-// endContext ends the context of a call that has a deadline or is a stream. Any other outlives the
-// method, as the connection's own does, for goroutines that the handler has left behind.
+// endContext ends the context of a call, if it has one of its own.
 func (call *serverCall) endContext() {
-	switch {
-	case call.own == nil:
-	case call.stream != nil || call.request.Timeout() != 0:
-		call.own.Cancel(context.Canceled)
-	case call.own.Leave():
-		call.sc.outlived.Keep(&call.own.Context)
+	if call.own != nil {
+		call.sc.outlived.End(&call.own.Context, call.stream != nil || call.request.Timeout() != 0)
 	}
 }

@@ -25,25 +25,24 @@ import (
 type serverConn struct {
 	conn   conn.Conn
 	server *Server
-	base   context.Context // Serve's
-	peer   string          // who it is, for the log
+	peer   string // who it is, for the log
 
+	contexts callctx.Parent   // of calls, and of the handshake
 	outlived callctx.Outlived // of unary calls, for goroutines that handlers have left behind
 	ids      streamids.Set    // of the Requests so far; the reader's
 	runs     runner.Conn
 
 	// The lock of conn guards all below.
 	handlers  conns.Handlers[*callContext]
-	lastID    uint32 // the highest id of a call so far
-	marked    bool   // the first Response or Data is posted
-	ctx       *connContext
-	cancel    context.CancelFunc // ends ctx, the parent of calls' contexts; nil until one is needed
-	handshake any                // what the handshake has returned beside the conn
-	tellEnd   func(cause error)  // to handlers of stats, once; nil: not begun, or told
+	lastID    uint32            // the highest id of a call so far
+	marked    bool              // the first Response or Data is posted
+	handshake any               // what the handshake has returned beside the conn
+	tellEnd   func(cause error) // to handlers of stats, once; nil: not begun, or told
 }
 
 func newServerConn(s *Server, ctx context.Context, netConn net.Conn) *serverConn {
-	sc := &serverConn{server: s, base: ctx}
+	sc := &serverConn{server: s}
+	sc.contexts.Init(ctx, sc)
 	sc.conn.Init(netConn)
 	sc.handlers.Init(s.maxCalls, s.requestBuffer)
 	if s.logger != nil {
@@ -54,9 +53,10 @@ func newServerConn(s *Server, ctx context.Context, netConn net.Conn) *serverConn
 
 // beginStats tells the begin. The connection may have been closed meanwhile.
 func (sc *serverConn) beginStats(by stats.Handler) {
-	ctx, tellEnd := by.BeginConn(sc.base, sc.conn.NetConn(), false)
+	ctx, tellEnd := by.BeginConn(sc.contexts.Base(), sc.conn.NetConn(), false)
+	sc.contexts.Init(ctx, sc)
 	sc.conn.Lock()
-	sc.base, sc.tellEnd = ctx, tellEnd
+	sc.tellEnd = tellEnd
 	closed := sc.conn.StateLocked() == conn.Closed
 	sc.conn.Unlock()
 	if closed {
@@ -99,9 +99,10 @@ func (sc *serverConn) start() error {
 	s, netConn := sc.server, sc.conn.NetConn()
 	var data any
 	if s.handshake != nil {
-		running := sc.context()
 		var err error
-		if netConn, data, err = s.handshake(sc.base, running, sc.cancel, netConn, s.handshakeTimeout); err != nil {
+		c := &sc.contexts
+		netConn, data, err = s.handshake(c.Base(), c.Context(), c.End, netConn, s.handshakeTimeout)
+		if err != nil {
 			return err
 		}
 	}
@@ -117,22 +118,8 @@ func (sc *serverConn) start() error {
 	return nil
 }
 
-// context is the parent of the contexts of all calls: it ends with the connection.
-// The handshake has it too.
-func (sc *serverConn) context() context.Context {
-	sc.conn.Lock()
-	defer sc.conn.Unlock()
-	return sc.contextLocked()
-}
-
-func (sc *serverConn) contextLocked() context.Context {
-	if sc.ctx == nil {
-		ctx, cancel := context.WithCancel(sc.base)
-		sc.ctx, sc.cancel = &connContext{ctx, sc}, cancel
-		context.AfterFunc(ctx, sc.conn.WakeStreams) // for handlers in RecvMsg
-	}
-	return sc.ctx
-}
+// ContextEnded has handlers look that are in RecvMsg.
+func (sc *serverConn) ContextEnded() { sc.conn.WakeStreams() }
 
 func (sc *serverConn) handshakeData() any { return sc.handshake }
 func (sc *serverConn) ends() net.Conn     { return sc.conn.NetConn() }
@@ -140,6 +127,7 @@ func (sc *serverConn) ends() net.Conn     { return sc.conn.NetConn() }
 // begin registers a call that its client has begun, within the server's limits, or says what to
 // answer instead. (A Client's gives a call its id, and posts its Request.)
 func (sc *serverConn) begin(call *serverCall) *status.Status {
+	parent := sc.contexts.Context()
 	sc.conn.Lock()
 	defer sc.conn.Unlock()
 	if sc.conn.StateLocked() != conn.Open || sc.server.conns.IsDone() {
@@ -150,7 +138,7 @@ func (sc *serverConn) begin(call *serverCall) *status.Status {
 	}
 	sc.conn.RegisterLocked(call.id, call)
 	sc.lastID = max(sc.lastID, call.id)
-	call.prepare(sc.contextLocked(), sc.conn.Extensions().Used())
+	call.prepare(parent, sc.conn.Extensions().Used())
 	return nil
 }
 
@@ -249,12 +237,7 @@ func (sc *serverConn) fail(cause error) {
 	}) {
 		return
 	}
-	sc.conn.Lock()
-	cancel := sc.cancel
-	sc.conn.Unlock()
-	if cancel != nil {
-		cancel()
-	}
+	sc.contexts.End()
 	for _, s := range streams {
 		s.Wake()
 	}

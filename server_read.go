@@ -90,7 +90,7 @@ func (sc *serverConn) noteRefused(request []byte, v wire.RequestView, m *method,
 	} else {
 		info.FullMethod = fullMethod(string(v.Service), string(v.Method))
 	}
-	ctx := sc.context()
+	ctx := sc.contexts.Context()
 	if v.Metadata > 0 {
 		ctx = context.WithValue(ctx, metadataKey{}, MD(wire.RequestMetadata(request, v.Metadata)))
 	}

@@ -1,6 +1,9 @@
 package callctx
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // maxOutlived is how many contexts an Outlived keeps, each of some 300 bytes.
 const maxOutlived = 256
@@ -11,6 +14,18 @@ type Outlived struct {
 	mu     sync.Mutex // guards all below; no context's lock is taken under it
 	kept   []*Context
 	oldest int // in kept, once that is full
+}
+
+// End says that the call of a context is over. One that has an end of its own, a stream's or one
+// with a deadline, ends. Any other goes on to its parent's end, for goroutines that the call's
+// handler has left behind.
+func (o *Outlived) End(c *Context, hasEnd bool) {
+	switch {
+	case hasEnd:
+		c.Cancel(context.Canceled)
+	case c.Leave():
+		o.Keep(c)
+	}
 }
 
 // Keep keeps a context for which Leave has asked for that. For each one that is too many it ends

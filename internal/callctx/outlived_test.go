@@ -15,6 +15,24 @@ func leftContext(t *testing.T, parent context.Context) *Context {
 	return ctx
 }
 
+// What has an end of its own ends with its call, and what has none does not.
+func TestEndOfACall(t *testing.T) {
+	parent, cancelParent := context.WithCancel(bg)
+	defer cancelParent()
+	for _, waits := range []bool{false, true} {
+		for _, hasEnd := range []bool{false, true} {
+			var o Outlived
+			ctx := newContext(parent, 0)
+			if waits {
+				ctx.Done()
+			}
+			o.End(ctx, hasEnd)
+			equal(t, ctx.Err() != nil, hasEnd)
+			equal(t, len(o.kept) == 1, waits && !hasEnd)
+		}
+	}
+}
+
 // The latest contexts are kept. The others have ended, but for those from which others are derived.
 func TestOutlivedKeepsTheLatest(t *testing.T) {
 	const derived = 7
