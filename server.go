@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 
-	"github.com/containerd/ttrpc/internal/callctx"
 	"github.com/containerd/ttrpc/internal/conns"
 	"github.com/containerd/ttrpc/internal/runner"
 )
@@ -73,14 +72,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if ctx == nil { // the original takes it, where there is nothing to wait for
 		ctx = context.Background()
 	}
-	sc, _ := ctx.Value(callctx.OwnerKey{}).(*serverConn)
-	if sc == nil || sc.server != s {
-		return s.conns.Shutdown(ctx)
+	if sc := connOf(ctx); sc != nil && sc.server == s {
+		return sc.shutdownWithin(ctx)
 	}
-	own, _ := ctx.Value(callKey{}).(*callContext)
-	sc.waitsForSelf(own, 1)
-	defer sc.waitsForSelf(own, -1)
-	return s.conns.ShutdownWithin(ctx)
+	return s.conns.Shutdown(ctx)
 }
 
 // Close closes listeners and connections at once. Calls in flight are cut: their clients get

@@ -121,8 +121,11 @@ func (sc *serverConn) start() error {
 // ContextEnded has handlers look that are in RecvMsg.
 func (sc *serverConn) ContextEnded() { sc.conn.WakeStreams() }
 
-func (sc *serverConn) handshakeData() any { return sc.handshake }
-func (sc *serverConn) ends() net.Conn     { return sc.conn.NetConn() }
+// connOf is the connection of a handler's context; nil for any other.
+func connOf(ctx context.Context) *serverConn {
+	sc, _ := ctx.Value(callctx.OwnerKey{}).(*serverConn)
+	return sc
+}
 
 // begin registers a call that its client has begun, within the server's limits, or says what to
 // answer instead. (A Client's gives a call its id, and posts its Request.)
@@ -273,9 +276,16 @@ func (sc *serverConn) Stage() conns.Stage {
 	return conns.Busy
 }
 
-// waitsForSelf counts a handler that is in Shutdown, or has left it: its own call is not waited for
-// there. own is nil where the call has the connection's context.
-func (sc *serverConn) waitsForSelf(own *callContext, n int) {
+// shutdownWithin shuts the server down for a handler, whose call is not waited for. It is not known
+// which that is where the call has the connection's context.
+func (sc *serverConn) shutdownWithin(ctx context.Context) error {
+	own, _ := ctx.Value(callKey{}).(*callContext)
+	sc.waits(own, 1)
+	defer sc.waits(own, -1)
+	return sc.server.conns.ShutdownWithin(ctx)
+}
+
+func (sc *serverConn) waits(own *callContext, n int) {
 	sc.conn.Lock()
 	defer sc.conn.Unlock()
 	sc.handlers.Waits(own, n)
