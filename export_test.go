@@ -43,9 +43,9 @@ func ServerLeftovers(s *Server) func() string {
 			sc.conn.Lock()
 			calls := sc.conn.InFlightLocked()
 			unread, promised := sc.conn.Buffered()
-			if calls != 0 || sc.handlers.Running() > 0 || sc.handlers.Bytes() != 0 || unread != 0 || promised != 0 {
+			if calls != 0 || sc.conn.RunningLocked() > 0 || sc.conn.RequestsLocked() != 0 || unread != 0 || promised != 0 {
 				text += fmt.Sprintf("%d calls, %d handlers, %d bytes of requests, %d of streams, %d promised\n",
-					calls, sc.handlers.Running(), sc.handlers.Bytes(), unread, promised)
+					calls, sc.conn.RunningLocked(), sc.conn.RequestsLocked(), unread, promised)
 			}
 			sc.conn.Unlock()
 		}

@@ -22,7 +22,7 @@ var layers = []string{"internal/peercred", "internal/codec", "internal/callctx",
 	"internal/flow", "internal/wire", "internal/message", "internal/request",
 	"internal/transport", "internal/callerr",
 	"internal/recv", "internal/peer", "internal/reader", "internal/conn",
-	"internal/clientconn", "internal/stats", "internal/runner", "."}
+	"internal/clientconn", "internal/serverconn", "internal/stats", "internal/runner", "."}
 
 // TestLayersImports holds that no layer names one above it, be it by way of other packages, in
 // its tests too, and that no packages import each other in a circle.

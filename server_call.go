@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/containerd/ttrpc/internal/callctx"
 	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/message"
@@ -58,7 +59,7 @@ func newServerCall(sc *serverConn, m *method, in *transport.Inbound, v *wire.Req
 // first. A client that does not stream has sent all with it.
 func newServerStream(call *serverCall) *serverStream {
 	ss := &serverStream{sc: call.sc, method: call.method}
-	ss.InitStream(&call.sc.conn, call.id, call.method.kind(), recv.UntilDiscarded)
+	ss.InitStream(call.sc.conn.Link(), call.id, call.method.kind(), recv.UntilDiscarded)
 	if call.opensWithMessage() {
 		ss.PushFirst(call.request.AsData())
 	}
@@ -81,6 +82,9 @@ func (call *serverCall) Receiver() *conn.Stream {
 	}
 	return &call.stream.Stream
 }
+
+// Context implements [serverconn.Call].
+func (call *serverCall) Context() *callctx.Context { return call.own.base() }
 
 // remove claims a call. What it returns beside the call is looked up under the lock, for the call
 // is recycled when its handler returns.
@@ -228,7 +232,7 @@ func stack() []byte {
 // respond posts the answer and ends the call.
 func (call *serverCall) respond(f *wire.Frame) transport.Unwritten {
 	call.request.Drop()
-	posted := call.sc.post(call, f)
+	posted := call.sc.conn.Finish(call.id, call.request.Cost(), f)
 	call.endStream()
 	// Not before: a RecvMsg that the handler has left behind learns that the stream is over.
 	call.endContext()

@@ -11,6 +11,14 @@ type callContext struct {
 	md MD
 }
 
+// base is what there is of it without metadata; nil for nil.
+func (c *callContext) base() *callctx.Context {
+	if c == nil {
+		return nil
+	}
+	return &c.Context
+}
+
 // Value implements [context.Context].
 func (c *callContext) Value(key any) any {
 	switch key.(type) {

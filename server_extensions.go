@@ -3,7 +3,6 @@ package ttrpc
 import (
 	"context"
 
-	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -12,32 +11,15 @@ import (
 func (sc *serverConn) HandleExtension(in *transport.Inbound) {
 	switch in.Type {
 	case wire.TypeHello:
-		sc.handleHello()
+		sc.conn.HandleHello()
 	case wire.TypeCancel:
 		sc.cancelCall(in)
 	}
 }
 
-// handleHello notes that the client knows extensions. It may be late for a server that shuts down.
-func (sc *serverConn) handleHello() {
-	sc.conn.Lock()
-	var posted transport.Unwritten
-	if sc.conn.Extensions().Learn() && sc.conn.StateLocked() == conn.Draining {
-		posted = sc.goAwayLocked()
-	}
-	sc.conn.Unlock()
-	posted.FlushLater()
-}
-
-// RestrainNew tells a client with which limit its streams begin.
+// RestrainNew implements [conn.Role].
 func (sc *serverConn) RestrainNew(before transport.Unwritten) transport.Unwritten {
-	sc.conn.Lock()
-	defer sc.conn.Unlock()
-	posted, err := sc.conn.PostLocked(wire.WindowFrame(0, sc.conn.FirstLimitLocked()))
-	if err != nil {
-		return before
-	}
-	return posted
+	return sc.conn.RestrainNew(before)
 }
 
 // cancelCall ends a call that its client has given up: nothing more is sent for it. It counts among
@@ -57,5 +39,5 @@ func (sc *serverConn) cancelCall(in *transport.Inbound) {
 	if ss != nil {
 		ss.cancelWith(err)
 	}
-	sc.noteAnswered()
+	sc.conn.NoteAnswered()
 }

@@ -54,7 +54,7 @@ func (sc *serverConn) handleRequest(in *transport.Inbound) bool {
 		return true
 	}
 	m, st := sc.server.registry.find(v.Service, v.Method)
-	if st != nil && sc.isDraining() {
+	if st != nil && sc.conn.IsDraining() {
 		st = status.New(codes.Unavailable, ErrServerClosed.Error())
 	}
 	if st != nil {
@@ -90,7 +90,7 @@ func (sc *serverConn) noteRefused(request []byte, v wire.RequestView, m *method,
 	} else {
 		info.FullMethod = fullMethod(string(v.Service), string(v.Method))
 	}
-	ctx := sc.contexts.Context()
+	ctx := sc.conn.Contexts().Context()
 	if v.Metadata > 0 {
 		ctx = context.WithValue(ctx, metadataKey{}, MD(wire.RequestMetadata(request, v.Metadata)))
 	}
@@ -125,17 +125,9 @@ func (sc *serverConn) FailStalled(s *conn.Stream) {
 	sc.refuse(s.ID(), status.New(codes.ResourceExhausted, ErrStreamFull.Error()), ErrStreamFull)
 }
 
-// answer sends a status for an id that is no call's. The reader does not write:
-// another goroutine does.
+// answer sends a status for an id that is no call's.
 func (sc *serverConn) answer(id uint32, st *status.Status) {
-	f := message.Status(st.Proto(), sc.server.maxSend)
-	f.SetStream(id)
-	sc.conn.Lock()
-	posted, err := sc.postLocked(f)
-	sc.conn.Unlock()
-	if err == nil {
-		posted.FlushLater()
-	}
+	sc.conn.Answer(id, message.Status(st.Proto(), sc.server.maxSend))
 }
 
 func (sc *serverConn) answerf(id uint32, code codes.Code, format string, args ...any) {
@@ -149,5 +141,5 @@ func (sc *serverConn) refuse(id uint32, st *status.Status, err error) {
 		ss.cancelWith(err)
 	}
 	sc.answer(id, st)
-	sc.noteAnswered()
+	sc.conn.NoteAnswered()
 }

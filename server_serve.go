@@ -63,10 +63,10 @@ func (sc *serverConn) run() {
 	if err := sc.start(); err != nil {
 		sc.server.log("ttrpc: handshake failed", "error", err, "peer", sc.peer)
 		sc.fail(err)
-		sc.done()
+		sc.conn.Done()
 		return
 	}
-	sc.runs.Serve(&sc.server.runner, sc.conn.Transport(), &sc.conn, sc.done)
+	sc.runs.Serve(&sc.server.runner, sc.conn.Transport(), sc.conn.Link(), sc.conn.Done)
 }
 
 // ServeConn serves one connection that somebody else has accepted, dialled or inherited, and

@@ -31,7 +31,7 @@ func (ss *serverStream) RecvMsg(m any) error {
 }
 
 // Link implements [conn.Consumer] and [conn.Sender].
-func (ss *serverStream) Link() *conn.Conn { return &ss.sc.conn }
+func (ss *serverStream) Link() *conn.Conn { return ss.sc.conn.Link() }
 
 // Decode implements [conn.Consumer].
 func (ss *serverStream) Decode(f *wire.Frame, data []byte, m any) error {
@@ -83,7 +83,7 @@ func (ss *serverStream) RefuseLocked(bool) error {
 
 // PostLocked implements [conn.Sender].
 func (ss *serverStream) PostLocked(f *wire.Frame) (transport.Unwritten, error) {
-	return ss.sc.postLocked(f)
+	return ss.sc.conn.PostAnswerLocked(f)
 }
 
 // lastFrame ends the stream with the message that the handler has returned.

@@ -113,8 +113,8 @@ func (s *Snapshot) sort() {
 func (sc *serverConn) snapshot() (ConnSnapshot, net.Conn) {
 	sc.conn.Lock()
 	defer sc.conn.Unlock()
-	now, netConn := lookLocked(&sc.conn)
-	now.Handlers = sc.handlers.Running()
+	now, netConn := lookLocked(sc.conn.Link())
+	now.Handlers = sc.conn.RunningLocked()
 	return now, netConn
 }
 

@@ -40,7 +40,8 @@ const moduleLayers = "internal/peercred,internal/codec,internal/callctx,internal
 	"internal/unixsocket,internal/notify,internal/conns,internal/cowmap,internal/handshake,internal/redial,internal/flow,internal/wire," +
 	"internal/message,internal/request," +
 	"internal/transport,internal/callerr," +
-	"internal/recv,internal/peer,internal/reader,internal/conn,internal/clientconn,internal/stats,internal/runner,."
+	"internal/recv,internal/peer,internal/reader,internal/conn,internal/clientconn,internal/serverconn," +
+	"internal/stats,internal/runner,."
 
 func main() {
 	o, err := parseFlags(os.Args[1:], os.Stderr)
