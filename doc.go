@@ -66,6 +66,7 @@ package ttrpc
 //	internal/recv        what has come for a call and was not taken, and how that has ended
 //	internal/conn        one connection, for both sides: its calls by id, their streams, and the lock
 //	internal/clientconn  a connection on which calls are made: their ids, and what a frame means
+//	internal/serverconn  a connection on which calls are served: which run, and how it ends
 //	internal/stats       what a handler of statistics is told of a call
 //	roles                client*.go, and server*.go with services.go
 //
