@@ -55,16 +55,6 @@ func (c *Conn) Open(netConn net.Conn, config *conn.Config) {
 // Read reads until the connection has ended.
 func (c *Conn) Read() { c.ReadLoop(true, func() bool { return false }) }
 
-// Link returns the connection as both of its sides have it.
-func (c *Conn) Link() *conn.Conn { return &c.Conn }
-
-// Cause is why the connection has ended; nil: it has not.
-func (c *Conn) Cause() error {
-	c.Lock()
-	defer c.Unlock()
-	return c.CauseLocked()
-}
-
 // End is the one end of a connection: calls in flight end with ended, and it is closed. The first
 // cause counts, and End reports whether this is it. With linger what streams have sent is written
 // before, for as long as transport.LingerTimeout. The calls are returned.

@@ -102,6 +102,9 @@ func (c *Conn) OpenLocked(netConn net.Conn, role Role, config *Config) bool {
 	return true
 }
 
+// Link returns the connection, for those who know it as part of a role's.
+func (c *Conn) Link() *Conn { return c }
+
 // Lock takes the connection's lock.
 func (c *Conn) Lock() { c.mu.Lock() }
 

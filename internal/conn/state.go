@@ -34,6 +34,13 @@ func (c *Conn) StateLocked() State { return c.state }
 // CauseLocked returns why the connection is closed, or nil. It needs the lock.
 func (c *Conn) CauseLocked() error { return c.cause }
 
+// Cause is why the connection is closed, or nil.
+func (c *Conn) Cause() error {
+	c.Lock()
+	defer c.Unlock()
+	return c.cause
+}
+
 // DrainLocked says that there are no further calls, and reports whether that is news. It needs the
 // lock.
 func (c *Conn) DrainLocked() (first bool) {

@@ -101,6 +101,7 @@ func TestCloseClaimsTheCalls(t *testing.T) {
 	testkit.Equal(t, closed(errSecond, errFirst), false)
 	testkit.Equal(t, len(claimed), 2)
 	testkit.WantExactly(t, c.Liveness().Ping(context.Background()), errSecond)
+	testkit.WantExactly(t, c.Cause(), errFirst)
 	c.Lock()
 	defer c.Unlock()
 	testkit.WantExactly(t, c.CauseLocked(), errFirst)

@@ -52,18 +52,8 @@ func (c *Conn) Init(netConn net.Conn, s Server, base context.Context, owner call
 	c.handlers.Init(mostCalls, mostBytes)
 }
 
-// Link is the connection, as both sides have it.
-func (c *Conn) Link() *conn.Conn { return &c.Conn }
-
 // Contexts is the parent of the contexts of its calls, and of its handshake.
 func (c *Conn) Contexts() *callctx.Parent { return &c.contexts }
-
-// Cause is why the connection is closed, or nil.
-func (c *Conn) Cause() error {
-	c.Lock()
-	defer c.Unlock()
-	return c.CauseLocked()
-}
 
 // IsDraining reports whether the connection closes when its calls have been answered.
 func (c *Conn) IsDraining() bool {
