@@ -10,7 +10,6 @@ import (
 
 	"github.com/containerd/ttrpc/internal/flow"
 	"github.com/containerd/ttrpc/internal/peer"
-	"github.com/containerd/ttrpc/internal/reader"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -28,7 +27,7 @@ type Conn struct {
 	netConn net.Conn             // the caller's own, or what the handshake has made of it
 	since   time.Time            // it was accepted then, or made
 	role    Role
-	reader  reader.Reader
+	reading reading
 	inflow  flow.Inflow
 	ext     peer.Extensions
 	alive   peer.Liveness
@@ -43,8 +42,14 @@ type Conn struct {
 
 // Role is one side of the calls on a connection. Its methods are called without the lock.
 type Role interface {
-	// With RecvFailed the connection closes.
-	reader.Frames
+	// Handle gives a frame to its call, or answers to it. It returns false where a frame would have to
+	// wait and MayWait said no, and has done nothing then, and where another goroutine reads on.
+	Handle(in *transport.Inbound) bool
+	// Handled is called when there are no more frames for now. It reports whether the next one is
+	// likely to come at once.
+	Handled() (soon bool)
+	// RecvFailed says that reading has ended, by whoever notices it. The connection closes.
+	RecvFailed(err error)
 	// TakesData reports whether Data may go into a stream. If not it has done what there is to do.
 	// live says whether there is a call, and s is nil where that has no Data.
 	TakesData(s *Stream, live bool, in *transport.Inbound) bool
@@ -94,7 +99,7 @@ func (c *Conn) OpenLocked(netConn net.Conn, role Role, config *Config) bool {
 		MaxData: config.MaxRecv, Backlog: config.Backlog, First: config.First, OnFail: config.OnFail,
 	})
 	c.ext.Init(config.Extensions)
-	c.reader.Begin(c.t, role)
+	(*frames)(c).open()
 	c.alive.Init((*asked)(c), &c.ext)
 	c.alive.Keep(config.KeepaliveInterval, config.KeepaliveTimeout)
 	c.inflow.Init(config.StreamBuffer, config.ConnBuffer, config.StreamWindow, &c.ext)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/ttrpc/internal/reader"
 	"github.com/containerd/ttrpc/internal/recv"
 	"github.com/containerd/ttrpc/internal/testkit"
 	"github.com/containerd/ttrpc/internal/transport"
@@ -23,6 +24,7 @@ var (
 
 // fakeRole writes down what it is asked, and takes the Data of calls in flight.
 type fakeRole struct {
+	handle         func(in *transport.Inbound) bool // nil: nothing
 	ended, stalled []*Stream
 	extensions     []wire.Type
 	refused        int // frames of Data that belong nowhere
@@ -30,9 +32,9 @@ type fakeRole struct {
 	silent         []time.Duration
 }
 
-func (r *fakeRole) Handle(*transport.Inbound) bool { return true }
-func (r *fakeRole) Handled() bool                  { return false }
-func (r *fakeRole) RecvFailed(error)               {}
+func (r *fakeRole) Handle(in *transport.Inbound) bool { return r.handle == nil || r.handle(in) }
+func (r *fakeRole) Handled() bool                     { return false }
+func (r *fakeRole) RecvFailed(error)                  {}
 func (r *fakeRole) TakesData(s *Stream, live bool, _ *transport.Inbound) bool {
 	if !live || s == nil {
 		r.refused++
@@ -53,7 +55,7 @@ func (r *fakeRole) FailStalled(s *Stream) {
 }
 func (r *fakeRole) PeerSilent(within time.Duration) { r.silent = append(r.silent, within) }
 
-// open makes a Conn that is open. What the config does not say leaves room for all that a test has.
+// open makes a Conn that is open, and whose reader handles a frame. What the config does not say leaves room for all that a test has.
 func open(t *testing.T, netConn net.Conn, role Role, config Config) *Conn {
 	t.Helper()
 	c := new(Conn)
@@ -70,6 +72,7 @@ func open(t *testing.T, netConn net.Conn, role Role, config Config) *Conn {
 	c.Lock()
 	defer c.Unlock()
 	testkit.Equal(t, c.OpenLocked(netConn, role, &config), true)
+	c.reading.may = reader.Wait
 	return c
 }
 

@@ -20,14 +20,15 @@ import (
 type fakeFrames struct {
 	ids     []uint32
 	batches int
+	may     []May
 	frame   func(id uint32) bool // what Handle returns
 
 	mu     sync.Mutex // guards failed: several may notice the end
 	failed []error
 }
 
-func (r *fakeFrames) Handle(in *transport.Inbound) bool {
-	r.ids = append(r.ids, in.Stream)
+func (r *fakeFrames) Handle(in *transport.Inbound, may May) bool {
+	r.ids, r.may = append(r.ids, in.Stream), append(r.may, may)
 	return r.frame == nil || r.frame(in.Stream)
 }
 
@@ -106,10 +107,8 @@ func TestUntilLeavesAFrameToAnother(t *testing.T) {
 	needsSpinning(t)
 	frames := new(fakeFrames)
 	r, _, peer := idleReader(t, frames)
-	var as []State
 	proceed := make(chan struct{})
 	frames.frame = func(id uint32) bool {
-		as = append(as, r.state)
 		if id < 2 {
 			return true
 		}
@@ -124,7 +123,7 @@ func TestUntilLeavesAFrameToAnother(t *testing.T) {
 	}
 	_, err := peer.Write(burst)
 	testkit.Check(t, err)
-	asked := 0
+	asked, before := 0, frames.batches
 	testkit.Eventually(t, "the burst", func() bool {
 		r.Until(ByCaller, func() bool { asked = len(frames.ids); return false })
 		return asked > 0
@@ -134,8 +133,46 @@ func TestUntilLeavesAFrameToAnother(t *testing.T) {
 	close(proceed)
 	r.Enter() // as the loop, once the other has let go
 	testkit.Equal(t, fmt.Sprint(frames.ids), "[0 1 2 2 3 4]")
-	testkit.Equal(t, fmt.Sprint(as), fmt.Sprint([]State{ByCaller, ByCaller, ByCaller, InStead, InStead, InStead}))
-	testkit.Equal(t, frames.batches, 1)
+	testkit.Equal(t, fmt.Sprint(frames.may), fmt.Sprint([]May{0, 0, 0, Wait, Wait, Wait}))
+	testkit.Equal(t, frames.batches, before+1)
+}
+
+// The loop may do all, until a call that it runs has made another one the loop. It looks at first
+// after what that other one has left.
+func TestLoopMayDoAll(t *testing.T) {
+	frames := new(fakeFrames)
+	r, _, peer := newReader(t, frames)
+	t.Cleanup(r.t.Discard)
+	frames.frame = func(id uint32) bool { return id != 3 }
+	_, err := peer.Write(testkit.Data(1, "x"))
+	testkit.Check(t, err)
+	testkit.Equal(t, r.Loop(true, func() bool { return true }), false)
+	testkit.Equal(t, fmt.Sprint(frames.may), fmt.Sprint([]May{Wait | WakeLate | RunHere | RunInstead}))
+	testkit.Equal(t, r.state, Idle)
+	before := frames.batches
+	_, err = peer.Write(testkit.Data(3, "x"))
+	testkit.Check(t, err)
+	r.Enter()
+	testkit.Equal(t, r.Loop(true, nil), false) // another one is the loop now
+	testkit.Equal(t, fmt.Sprint(frames.ids), "[1 3]")
+	testkit.Equal(t, r.state, ByLoop)
+	if frames.batches == before {
+		t.Error("what was left has not been looked after")
+	}
+}
+
+// A worker may run a call, but nobody reads meanwhile.
+func TestWorkerMayRunACall(t *testing.T) {
+	needsSpinning(t)
+	frames := new(fakeFrames)
+	r, _, peer := idleReader(t, frames)
+	_, err := peer.Write(testkit.Data(3, "x"))
+	testkit.Check(t, err)
+	testkit.Eventually(t, "the frame", func() bool {
+		r.Until(ByWorker, func() bool { return len(frames.ids) > 0 })
+		return len(frames.ids) > 0
+	})
+	testkit.Equal(t, fmt.Sprint(frames.may), fmt.Sprint([]May{RunInstead}))
 }
 
 // Nobody reads for himself where another one does.

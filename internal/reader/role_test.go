@@ -134,7 +134,7 @@ func (m *roleModel) loop(w roleWorld) {
 	case reading, again:
 		m.look(w, theLoop)
 		if !w.come || w.told { // else the poller has told it already, and it reads on
-			m.run(w, "Leave", func(r *role, next *roleWorld) { r.Leave(); next.at[theLoop] = outside })
+			m.run(w, "Leave", func(r *role, next *roleWorld) { r.leave(); next.at[theLoop] = outside })
 		}
 	case outside:
 		if w.told {
@@ -174,7 +174,7 @@ func (m *roleModel) callerOrWorker(w roleWorld, who int, as State) {
 			if got {
 				next.at[who] = reading
 				testkit.Equal(m.t, r.state, as)
-				testkit.Equal(m.t, r.mayWait(), false)
+				testkit.Equal(m.t, may[r.state]&Wait, 0)
 			}
 		})
 		return
@@ -186,7 +186,7 @@ func (m *roleModel) callerOrWorker(w roleWorld, who int, as State) {
 		m.run(w, "standIn", func(r *role, next *roleWorld) {
 			r.standIn()
 			next.at[who], next.at[theDeputy] = outside, w.at[who]
-			testkit.Equal(m.t, r.mayWait(), true)
+			testkit.Equal(m.t, may[r.state]&Wait, Wait)
 		})
 	}
 }
@@ -293,7 +293,7 @@ func (r *roleRace) loop(t *testing.T, all int64) {
 		if r.taken == all {
 			return
 		}
-		r.role.Leave()
+		r.role.leave()
 		for <-r.poller; !r.role.TryEnter(); <-r.poller {
 		}
 	}
