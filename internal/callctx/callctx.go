@@ -186,9 +186,9 @@ func (c *Context) AfterFunc(f func()) (stop func() bool) {
 
 func (c *Context) forget(a *afterFunc) bool {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	_, ok := c.own.funcs[a]
 	delete(c.own.funcs, a)
+	c.mu.Unlock()
 	return ok
 }
 
@@ -252,11 +252,12 @@ func (c *Context) cancelLocked(err error) {
 // to be kept, by an [Outlived].
 func (c *Context) Leave() (keep bool) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.own == nil {
 		c.own = left
 	}
-	return c.own.phase == phaseArmed
+	keep = c.own.phase == phaseArmed
+	c.mu.Unlock()
+	return keep
 }
 
 // forsake ends a context that was kept, unless contexts are derived from it: they are in use.

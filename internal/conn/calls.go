@@ -18,8 +18,9 @@ const busyCalls = 5
 // isBusy reports whether so many are in flight.
 func (c *Conn) isBusy() bool {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.calls) >= busyCalls
+	busy := len(c.calls) >= busyCalls
+	c.mu.Unlock()
+	return busy
 }
 
 // RegisterLocked puts a call in flight. It needs the lock.
@@ -80,31 +81,32 @@ func (c *Conn) IsLiveLocked(s *Stream) bool {
 // lookup finds a call in flight, and the stream where its Data goes, if there is one.
 func (c *Conn) lookup(id uint32) (s *Stream, live bool) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	call := c.calls[id]
-	if call == nil {
-		return nil, false
+	if call != nil {
+		s = call.Receiver() // under the lock: a server's call is recycled once it is claimed
 	}
-	return call.Receiver(), true // under the lock: a server's call is recycled once it is claimed
+	c.mu.Unlock()
+	return s, call != nil
 }
 
 // isSole reports whether nothing is in flight but the call of this id.
 func (c *Conn) isSole(id uint32) bool {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.calls) == 1 && c.calls[id] != nil
+	sole := len(c.calls) == 1 && c.calls[id] != nil
+	c.mu.Unlock()
+	return sole
 }
 
 // streams lists the streams in flight.
 func (c *Conn) streams() []*Stream {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	all := make([]*Stream, 0, len(c.calls))
 	for _, call := range c.calls {
 		if s := call.Receiver(); s != nil && s.kind != Unary {
 			all = append(all, s)
 		}
 	}
+	c.mu.Unlock()
 	return all
 }
 

@@ -44,8 +44,9 @@ func (c *Conn) Restrain(s *Stream, posted transport.Unwritten) transport.Unwritt
 		return posted
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.RestrainLocked(s, posted)
+	posted = c.RestrainLocked(s, posted)
+	c.mu.Unlock()
+	return posted
 }
 
 // RestrainLocked is Restrain for who has the lock, which it needs.
@@ -62,8 +63,9 @@ func (c *Conn) tell(s *Stream, l flow.Limit) (posted transport.Unwritten) {
 		return posted
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.tellLocked(s, l, posted)
+	posted = c.tellLocked(s, l, posted)
+	c.mu.Unlock()
+	return posted
 }
 
 func (c *Conn) tellLocked(s *Stream, l flow.Limit, posted transport.Unwritten) transport.Unwritten {
@@ -90,14 +92,12 @@ func (c *Conn) handleWindow(in *transport.Inbound) {
 		return
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	call := c.calls[in.Stream]
-	if call == nil {
-		return
+	if call := c.calls[in.Stream]; call != nil {
+		if s := call.Receiver(); s != nil {
+			s.outgoing.Raise(limit)
+		}
 	}
-	if s := call.Receiver(); s != nil {
-		s.outgoing.Raise(limit)
-	}
+	c.mu.Unlock()
 }
 
 // awaitWindow waits until a stream may send, or is over.

@@ -32,8 +32,8 @@ func (m *Map[V]) All() map[string]V {
 // Set gives a name a value, in place of the one that it has.
 func (m *Map[V]) Set(name string, v V) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.setLocked(name, v)
+	m.mu.Unlock()
 }
 
 // Add gives a name a value, unless it has one: it returns false then.

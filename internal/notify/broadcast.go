@@ -15,21 +15,22 @@ type Broadcast struct {
 // Wait returns a channel that is closed at the next Signal. A waiter looks only after this call.
 func (b *Broadcast) Wait() <-chan struct{} {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	if b.waiting == nil {
 		b.waiting = make(chan struct{})
 	}
-	return b.waiting
+	waiting := b.waiting
+	b.mu.Unlock()
+	return waiting
 }
 
 // Signal wakes those who wait.
 func (b *Broadcast) Signal() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	if b.waiting != nil {
 		close(b.waiting)
 		b.waiting = nil
 	}
+	b.mu.Unlock()
 }
 
 // Await waits until holds, which is asked at once and after each Signal. It returns ctx.Err() when

@@ -16,10 +16,10 @@ func (l *Liveness) Keep(interval, timeout time.Duration) {
 		return
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if p := l.pingsLocked(); p.ended == nil {
 		p.timer = time.AfterFunc(interval, func() { l.check(interval, timeout) })
 	}
+	l.mu.Unlock()
 }
 
 func (l *Liveness) check(interval, timeout time.Duration) {
@@ -63,10 +63,10 @@ func (l *Liveness) isHeardWithin(timeout time.Duration, answered chan struct{}, 
 func (l *Liveness) hasWritten() bool {
 	now := l.conn.WriteProgress()
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	p := l.pingsLocked()
 	before := p.written
 	p.written = now
+	l.mu.Unlock()
 	return now != before
 }
 

@@ -93,8 +93,8 @@ func (l *Liveness) send(f *wire.Frame) {
 // forget says that a Ping is answered, or that nobody waits for that any more.
 func (l *Liveness) forget(number uint64) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.pingsLocked().end(number)
+	l.mu.Unlock()
 }
 
 func (l *Liveness) await(ctx context.Context, answered chan struct{}) error {
@@ -104,8 +104,9 @@ func (l *Liveness) await(ctx context.Context, answered chan struct{}) error {
 		return ctx.Err()
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.pingsLocked().ended
+	err := l.pingsLocked().ended
+	l.mu.Unlock()
+	return err
 }
 
 // HandlePing answers a Ping. The caller reads, so another goroutine writes.
@@ -128,13 +129,13 @@ func (l *Liveness) HandlePong(data []byte) {
 // HandleRefused takes the refusal of a probe, if there is one.
 func (l *Liveness) HandleRefused() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.pingsLocked().endProbe()
+	l.mu.Unlock()
 }
 
 // End says that the connection has ended: those who ask, and who will, get err.
 func (l *Liveness) End(err error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.pingsLocked().endAll(err)
+	l.mu.Unlock()
 }

@@ -65,13 +65,14 @@ type role struct {
 // who looks after it.
 func (r *role) TryEnter() bool {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.state != Idle {
+	entered := r.state == Idle
+	if entered {
+		r.state = ByLoop
+	} else {
 		r.missed = true
-		return false
 	}
-	r.state = ByLoop
-	return true
+	r.mu.Unlock()
+	return entered
 }
 
 // Enter is the loop's, when it will not wait in the poller any more:
@@ -99,33 +100,33 @@ func (r *role) enter() chan struct{} {
 // leave is the loop's, before it waits in the poller.
 func (r *role) leave() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.missed = false // the poller tells it again
 	r.leaveLocked()
+	r.mu.Unlock()
 }
 
 // tryAcquire makes a caller or a worker the reader, if nobody is.
 func (r *role) tryAcquire(as State) bool {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.state != Idle {
-		return false
+	acquired := r.state == Idle
+	if acquired {
+		r.state, r.missed = as, false
 	}
-	r.state, r.missed = as, false
-	return true
+	r.mu.Unlock()
+	return acquired
 }
 
 // release ends the reading of whoever reads in the loop's absence.
 // It returns false when he has to look again.
 func (r *role) release() bool {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.missed {
-		r.missed = false
-		return false
+	released := !r.missed
+	if released {
+		r.leaveLocked()
 	}
-	r.leaveLocked()
-	return true
+	r.missed = false
+	r.mu.Unlock()
+	return released
 }
 
 func (r *role) leaveLocked() {
@@ -140,8 +141,8 @@ func (r *role) leaveLocked() {
 // poller has told the loop may not all have been read.
 func (r *role) standIn() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.state, r.missed = InStead, true
+	r.mu.Unlock()
 }
 
 // Frames is what becomes of the frames that are read.

@@ -175,8 +175,9 @@ func (h *Half) Watch(ctx context.Context, f func()) {
 // Restrain says that the connection's budget is crowded, and returns what the sender is to be told.
 func (h *Half) Restrain() flow.Limit {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.window.Restrain(h.inflow)
+	due := h.window.Restrain(h.inflow)
+	h.mu.Unlock()
+	return due
 }
 
 // Wake has the consumer look.
@@ -185,27 +186,30 @@ func (h *Half) Wake() { notify.One(h.ready) }
 // IsEnded reports whether nothing more comes.
 func (h *Half) IsEnded() bool {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.state != open
+	ended := h.state != open
+	h.mu.Unlock()
+	return ended
 }
 
 // Failure is the error by which the half has ended: nil while more may come, after an orderly end,
 // and after a Response, whatever that says.
 func (h *Half) Failure() error {
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	err := h.err
 	if h.state == answered {
-		return nil
+		err = nil
 	}
-	return h.err
+	h.mu.Unlock()
+	return err
 }
 
 // IdleSince is when the consumer last took a message, or when it got the first that it could take.
 // It is not ok where there is nothing to take by which the connection's buffer would have room.
 func (h *Half) IdleSince() (clock time.Duration, ok bool) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	return time.Duration(h.lastTaken.Load()), h.buffered > 0 && h.countsLocked()
+	clock, ok = time.Duration(h.lastTaken.Load()), h.buffered > 0 && h.countsLocked()
+	h.mu.Unlock()
+	return clock, ok
 }
 
 // Progress is how far a half has come. It is plain data.
@@ -219,6 +223,7 @@ type Progress struct {
 // Progress returns how far the half has come.
 func (h *Half) Progress() Progress {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	return Progress{h.state != open, h.buffered, h.window.Received(), h.window.Limit()}
+	progress := Progress{h.state != open, h.buffered, h.window.Received(), h.window.Limit()}
+	h.mu.Unlock()
+	return progress
 }

@@ -64,37 +64,39 @@ func (h *Half) free() flow.Limit {
 	h.cur.Free()
 	h.cur = nil
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.buffered -= n
 	if h.countsLocked() {
 		h.inflow.Release(n)
 	}
-	return h.window.Renew(h.inflow, h.buffered)
+	due := h.window.Renew(h.inflow, h.buffered)
+	h.mu.Unlock()
+	return due
 }
 
 // Want says that the consumer waits for a message, and returns what the sender is to be told.
 func (h *Half) Want() flow.Limit {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.window.Want(h.inflow)
+	due := h.window.Want(h.inflow)
+	h.mu.Unlock()
+	return due
 }
 
 // TakeReply hands the Response over to a consumer to whom Next has returned ErrAnswered. The end is
 // io.EOF from then on, or what SetStatus says.
 func (h *Half) TakeReply() *wire.Frame {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	reply := h.reply
 	h.reply = nil
 	h.state.takeReply()
+	h.mu.Unlock()
 	return reply
 }
 
 // SetStatus says which error the Response was.
 func (h *Half) SetStatus(err error) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.err = err
+	h.mu.Unlock()
 }
 
 // Reuse returns how a unary call has ended, of which only its caller knows by then, and makes the

@@ -267,12 +267,12 @@ func (p *workers) armLocked() {
 // trim ends the workers that were not used since it ran last: those at the front.
 func (p *workers) trim() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.endLocked(min(p.unused, len(p.parked))) // setOpen may have ended them meanwhile
 	p.unused = len(p.parked)
 	if p.unused > 0 {
 		p.timer.Reset(workerIdle)
 	}
+	p.mu.Unlock()
 }
 
 func (p *workers) endLocked(n int) {
@@ -288,14 +288,12 @@ func (p *workers) endLocked(n int) {
 // others when they return from their calls.
 func (p *workers) setOpen(open bool) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.open = open
-	if open {
-		return
+	if p.open = open; !open {
+		p.endLocked(len(p.parked))
+		p.unused = 0
+		if p.timer != nil {
+			p.timer.Stop()
+		}
 	}
-	p.endLocked(len(p.parked))
-	p.unused = 0
-	if p.timer != nil {
-		p.timer.Stop()
-	}
+	p.mu.Unlock()
 }

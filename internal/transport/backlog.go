@@ -57,26 +57,29 @@ func (b *backlog) post(f *wire.Frame) error {
 // when there is none, or when somebody else writes.
 func (b *backlog) begin() *wire.Frame {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.out.Empty() || !b.state.claim() {
-		return nil
+	var f *wire.Frame
+	if !b.out.Empty() && b.state.claim() {
+		f = b.popLocked()
 	}
-	return b.popLocked()
+	b.mu.Unlock()
+	return f
 }
 
 // claim is begin for a goroutine that comes later. It leaves the frames where others are still
 // joined to them, and reports whether that goroutine is the one who writes.
 func (b *backlog) claim() bool {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	return !b.out.Empty() && b.state.claim()
+	claimed := !b.out.Empty() && b.state.claim()
+	b.mu.Unlock()
+	return claimed
 }
 
 // next returns the next buffer to the one who writes. It is nil when Stop has dropped them.
 func (b *backlog) next() *wire.Frame {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.popLocked()
+	f := b.popLocked()
+	b.mu.Unlock()
+	return f
 }
 
 func (b *backlog) popLocked() *wire.Frame {
@@ -112,10 +115,10 @@ func (b *backlog) written(n int) (more, flushed bool) {
 // closeWhenFlushed ends the half when all is written. flushed says that it is already.
 func (b *backlog) closeWhenFlushed() (flushed bool) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	if flushed = b.state.close(!b.out.Empty()); flushed {
 		b.endLocked(ErrDone)
 	}
+	b.mu.Unlock()
 	return flushed
 }
 
@@ -123,12 +126,12 @@ func (b *backlog) closeWhenFlushed() (flushed bool) {
 // backlog is dropped, and those who wait for space return.
 func (b *backlog) Stop(err error) bool {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.state.stop() {
-		return false
+	stopped := b.state.stop()
+	if stopped {
+		b.endLocked(err)
 	}
-	b.endLocked(err)
-	return true
+	b.mu.Unlock()
+	return stopped
 }
 
 func (b *backlog) endLocked(err error) {
@@ -141,29 +144,33 @@ func (b *backlog) endLocked(err error) {
 // Flushed reports whether all is written after CloseWhenFlushed.
 func (b *backlog) Flushed() bool {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.state == sendFlushed
+	flushed := b.state == sendFlushed
+	b.mu.Unlock()
+	return flushed
 }
 
 // Unwritten is how many bytes are posted and not written.
 func (b *backlog) Unwritten() int {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.unwritten
+	n := b.unwritten
+	b.mu.Unlock()
+	return n
 }
 
 // Posted is how many bytes were ever posted.
 func (b *backlog) Posted() uint64 {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.posted
+	n := b.posted
+	b.mu.Unlock()
+	return n
 }
 
 // allWritten is how many bytes were ever written, up to the buffer that is being written.
 func (b *backlog) allWritten() uint64 {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.posted - uint64(b.unwritten)
+	n := b.posted - uint64(b.unwritten)
+	b.mu.Unlock()
+	return n
 }
 
 // Full reports whether the backlog's limit is reached.
@@ -193,8 +200,9 @@ func (b *backlog) streamLimit() int { return max(b.limit/2, 1) }
 // the first may have taken the space.
 func (b *backlog) HasStreamSpace() bool {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.sendErr != nil || b.unwritten < b.streamLimit()
+	has := b.sendErr != nil || b.unwritten < b.streamLimit()
+	b.mu.Unlock()
+	return has
 }
 
 func (b *backlog) waitBelow(ctx context.Context, limit int) error {
@@ -210,8 +218,8 @@ func (b *backlog) WaitWritten(ctx context.Context, n uint64) error {
 
 func (b *backlog) watch(n int) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.watching += n
+	b.mu.Unlock()
 }
 
 // wait returns when enough, which is called with the lock held, holds or the half has ended.

@@ -114,13 +114,15 @@ func (t *Transport) yieldAndFlush(mayBlock bool) {
 // waiting is how many bytes are posted and in nobody's hands.
 func (t *Transport) waiting() int {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.out.Bytes()
+	n := t.out.Bytes()
+	t.mu.Unlock()
+	return n
 }
 
 // isBatch reports whether as much is posted and in nobody's hands as is worth a write.
 func (t *Transport) isBatch() bool {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.outFrames >= batchFrames || t.out.Bytes() >= batchWrite
+	batch := t.outFrames >= batchFrames || t.out.Bytes() >= batchWrite
+	t.mu.Unlock()
+	return batch
 }
