@@ -63,7 +63,7 @@ func WithClientExtensions(x Extensions) ClientOpts {
 // connection without an answer within timeout fails with [ErrKeepalive]. By default, and with an
 // interval of 0, nobody is pinged.
 func WithClientKeepalive(interval, timeout time.Duration) ClientOpts {
-	return func(c *Client) { c.keepalive = keepalive{interval, timeout} }
+	return func(c *Client) { c.keepalive = keepAlive(interval, timeout) }
 }
 
 // WithClientLogger has the client log ends of its connection that are not mere closing. By default

@@ -6,6 +6,7 @@ import (
 
 	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/conn"
+	"github.com/containerd/ttrpc/internal/peer"
 	"github.com/containerd/ttrpc/internal/stats"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
@@ -35,11 +36,14 @@ type limits struct {
 	logger                   Logger        // nil: nothing is logged
 	stats                    stats.Handler // nil: nobody is told
 	extensions               Extensions
-	keepalive                keepalive
+	keepalive                func(*peer.Liveness) // see keepAlive; nil: none
 }
 
-// keepalive is how often a peer is pinged, and how long it has to answer; 0: not at all.
-type keepalive struct{ interval, timeout time.Duration }
+// keepAlive has a peer pinged so often, with so long to answer; 0: not at all. Options alone name it,
+// so that a program without them does not link what pings.
+func keepAlive(interval, timeout time.Duration) func(*peer.Liveness) {
+	return func(l *peer.Liveness) { peer.Keep(l, interval, timeout) }
+}
 
 func defaultLimits() limits {
 	return limits{
@@ -56,8 +60,8 @@ func (l *limits) connConfig(peerServes bool) conn.Config {
 		MaxRecv: l.maxRecv, Backlog: l.backlog,
 		StreamBuffer: l.streamBuffer, ConnBuffer: l.connBuffer, StreamWindow: l.streamWindow,
 		StallTimeout: l.stallTimeout, Extensions: l.extensions.initial(),
-		KeepaliveInterval: l.keepalive.interval, KeepaliveTimeout: l.keepalive.timeout,
-		First: func(first []byte) error { return callerr.Foreign(first, peerServes, l.maxRecv) },
+		Keepalive: l.keepalive,
+		First:     func(first []byte) error { return callerr.Foreign(first, peerServes, l.maxRecv) },
 	}
 }
 

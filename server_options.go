@@ -92,7 +92,7 @@ func WithServerExtensions(on bool) ServerOpt {
 // default, and with an interval of 0, nobody is pinged. A peer that has ended is noticed without
 // that; one that has vanished, as a machine or a network does, is not.
 func WithServerKeepalive(interval, timeout time.Duration) ServerOpt {
-	return func(c *serverConfig) error { c.keepalive = keepalive{interval, timeout}; return nil }
+	return func(c *serverConfig) error { c.keepalive = keepAlive(interval, timeout); return nil }
 }
 
 // WithServerLogger has the server log what it cannot report to a caller: refused connections,

@@ -69,14 +69,13 @@ type Role interface {
 
 // Config is what a Conn needs to know. It is plain data.
 type Config struct {
-	MaxRecv                  int           // bytes of data accepted in a frame
-	Backlog                  int           // bytes posted and not written
-	StreamBuffer, ConnBuffer int           // bytes received and not taken
-	StreamWindow             int           // bytes of a stream on their way, or received and not taken
-	StallTimeout             time.Duration // of a stream that is alone in flight; 0: for ever
-	KeepaliveInterval        time.Duration // between Pings; 0: none
-	KeepaliveTimeout         time.Duration
-	Extensions               peer.State // what is known of the peer's at the start
+	MaxRecv                  int                  // bytes of data accepted in a frame
+	Backlog                  int                  // bytes posted and not written
+	StreamBuffer, ConnBuffer int                  // bytes received and not taken
+	StreamWindow             int                  // bytes of a stream on their way, or received and not taken
+	StallTimeout             time.Duration        // of a stream that is alone in flight; 0: for ever
+	Extensions               peer.State           // what is known of the peer's at the start
+	Keepalive                func(*peer.Liveness) // has the peer asked; nil: nobody does by itself
 
 	First  func(first []byte) error // see [transport.Config]
 	OnFail func(error)              // is called when writing has ended
@@ -101,7 +100,9 @@ func (c *Conn) OpenLocked(netConn net.Conn, role Role, config *Config) bool {
 	c.ext.Init(config.Extensions)
 	(*frames)(c).open()
 	c.alive.Init((*asked)(c), &c.ext)
-	c.alive.Keep(config.KeepaliveInterval, config.KeepaliveTimeout)
+	if config.Keepalive != nil {
+		config.Keepalive(&c.alive)
+	}
 	c.inflow.Init(config.StreamBuffer, config.ConnBuffer, config.StreamWindow, &c.ext)
 	c.state = Open
 	return true

@@ -128,7 +128,8 @@ func TestControl(t *testing.T) {
 // The role hears of a peer that answers no Ping.
 func TestPeerSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		config := Config{KeepaliveInterval: time.Second, KeepaliveTimeout: 2 * time.Second, Extensions: peer.Known}
+		keep := func(l *peer.Liveness) { peer.Keep(l, time.Second, 2*time.Second) }
+		config := Config{Keepalive: keep, Extensions: peer.Known}
 		c, role, other := onPipe(t, config)
 		h, _ := frame(t, other)
 		testkit.Equal(t, h.Type, wire.TypePing)

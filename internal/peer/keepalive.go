@@ -10,23 +10,24 @@ import (
 const grace = 50 * time.Millisecond
 
 // Keep has a peer that knows extensions pinged, an interval after its last answer, until the
-// connection has ended. One that does not answer in time is gone. An interval of 0 is none.
-func (l *Liveness) Keep(interval, timeout time.Duration) {
+// connection has ended. One that does not answer in time is gone. An interval of 0 is none. It is no
+// method, for a program that reflects on methods links all of them.
+func Keep(l *Liveness, interval, timeout time.Duration) {
 	if interval <= 0 {
 		return
 	}
 	l.mu.Lock()
 	if p := l.pingsLocked(); p.ended == nil {
-		p.timer = time.AfterFunc(interval, func() { l.check(interval, timeout) })
+		p.timer = time.AfterFunc(interval, func() { check(l, interval, timeout) })
 	}
 	l.mu.Unlock()
 }
 
-func (l *Liveness) check(interval, timeout time.Duration) {
+func check(l *Liveness, interval, timeout time.Duration) {
 	if !l.isAliveWithin(timeout) {
 		l.conn.PeerSilent(timeout)
 	}
-	l.Keep(interval, timeout)
+	Keep(l, interval, timeout)
 }
 
 // isAliveWithin reports whether a peer that knows extensions gives a sign of life in time, which is

@@ -55,7 +55,7 @@ func TestKeep(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(c.state)
-				r.Keep(interval, timeout)
+				Keep(&r.Liveness, interval, timeout)
 				for _, step := range []struct {
 					do   func(r *rig)
 					then time.Duration
@@ -77,7 +77,7 @@ func TestKeepGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(Known)
 		r.change(func(r *rig) { r.answers = true })
-		r.Keep(interval, timeout)
+		Keep(&r.Liveness, interval, timeout)
 		elapse(10*interval - 1)
 		testkit.Equal(t, len(get(r, &r.posted)), 9)
 		r.change(func(r *rig) { r.answers = false })
@@ -97,7 +97,7 @@ func TestKeepBesideABacklogThatStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(Known)
 		r.change(func(r *rig) { r.unwritten, r.progress = 1, 1 })
-		r.Keep(interval, timeout)
+		Keep(&r.Liveness, interval, timeout)
 		elapse(interval + timeout)
 		testkit.Equal(t, len(get(r, &r.silent)), 0)
 		elapse(interval + timeout)
@@ -109,15 +109,15 @@ func TestKeepBesideABacklogThatStops(t *testing.T) {
 func TestKeepOfNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(Known)
-		r.Keep(0, timeout)
+		Keep(&r.Liveness, 0, timeout)
 		elapse(time.Hour)
 		r.End(errEnded)
-		r.Keep(interval, timeout)
+		Keep(&r.Liveness, interval, timeout)
 		elapse(time.Hour)
 		testkit.Equal(t, len(get(r, &r.posted)), 0)
 		testkit.Equal(t, r.pings.timer == nil, true)
 		r = newRig(Known)
-		r.Keep(interval, timeout)
+		Keep(&r.Liveness, interval, timeout)
 		r.End(errEnded)
 		testkit.Equal(t, r.pings.timer.Stop(), false) // End has stopped it
 		var unused Liveness

@@ -88,9 +88,11 @@ func (p *workers) send(w *worker, start bool) {
 	case w != nil:
 		w.wake <- errand{queue: true}
 	case start:
-		go p.work(errand{queue: true})
+		p.start(errand{queue: true})
 	}
 }
+
+func (p *workers) start(e errand) { go p.work(e) }
 
 // readOn has another worker read a connection whose loop has a call to run.
 func (p *workers) readOn(c *Conn) {
@@ -100,13 +102,13 @@ func (p *workers) readOn(c *Conn) {
 	if w != nil {
 		w.wake <- errand{read: c}
 	} else {
-		go p.work(errand{read: c})
+		p.start(errand{read: c})
 	}
 }
 
 // standIn has a new worker read a connection in the place of the caller, who has the reader's role
 // and is not the loop any more.
-func (p *workers) standIn(c *Conn) { go p.work(errand{read: c, inside: true}) }
+func (p *workers) standIn(c *Conn) { p.start(errand{read: c, inside: true}) }
 
 // popLocked takes the worker that has parked last; nil if there is none.
 func (p *workers) popLocked() *worker {
