@@ -42,6 +42,8 @@ func (m MD) Append(key string, values ...string) {
 }
 
 // Clone returns a deep copy; of nil it is nil.
+//
+//go:noinline
 func (m MD) Clone() MD {
 	if m == nil {
 		return nil

@@ -10,6 +10,8 @@ import (
 
 // Context is a context with a parent, a deadline and an end of its own. Init comes before all else.
 type Context struct {
+	_ [0]func() // no code is made that compares two of these
+
 	parent context.Context
 
 	mu  sync.Mutex // guards own, and what it points to

@@ -26,6 +26,8 @@ type Conn interface {
 // Liveness asks a connection's peer for signs of life, and gives them. The zero value can be ended,
 // and no more: Init comes before all else.
 type Liveness struct {
+	_ [0]func() // no code is made that compares two of these
+
 	conn Conn
 	ext  *Extensions
 
