@@ -39,8 +39,8 @@ type limits struct {
 	keepalive                func(*peer.Liveness) // see keepAlive; nil: none
 }
 
-// keepAlive has a peer pinged so often, with so long to answer; 0: not at all. Options alone name it,
-// so that a program without them does not link what pings.
+// keepAlive has a peer pinged so often, with so long to answer; 0: not at all. Options alone name
+// it, so that a program without them does not link what pings.
 func keepAlive(interval, timeout time.Duration) func(*peer.Liveness) {
 	return func(l *peer.Liveness) { peer.Keep(l, interval, timeout) }
 }

@@ -72,7 +72,7 @@ type Config struct {
 	MaxRecv                  int                  // bytes of data accepted in a frame
 	Backlog                  int                  // bytes posted and not written
 	StreamBuffer, ConnBuffer int                  // bytes received and not taken
-	StreamWindow             int                  // bytes of a stream on their way, or received and not taken
+	StreamWindow             int                  // bytes of a stream, under way or not taken
 	StallTimeout             time.Duration        // of a stream that is alone in flight; 0: for ever
 	Extensions               peer.State           // what is known of the peer's at the start
 	Keepalive                func(*peer.Liveness) // has the peer asked; nil: nobody does by itself

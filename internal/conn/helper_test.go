@@ -55,7 +55,8 @@ func (r *fakeRole) FailStalled(s *Stream) {
 }
 func (r *fakeRole) PeerSilent(within time.Duration) { r.silent = append(r.silent, within) }
 
-// open makes a Conn that is open, and whose reader handles a frame. What the config does not say leaves room for all that a test has.
+// open makes a Conn that is open, and whose reader handles a frame. What the config does not say
+// leaves room for all that a test has.
 func open(t *testing.T, netConn net.Conn, role Role, config Config) *Conn {
 	t.Helper()
 	c := new(Conn)

@@ -10,8 +10,8 @@ import (
 const grace = 50 * time.Millisecond
 
 // Keep has a peer that knows extensions pinged, an interval after its last answer, until the
-// connection has ended. One that does not answer in time is gone. An interval of 0 is none. It is no
-// method, for a program that reflects on methods links all of them.
+// connection has ended. One that does not answer in time is gone. An interval of 0 is none. Keep is
+// no method: a program that reflects on methods links all of them.
 func Keep(l *Liveness, interval, timeout time.Duration) {
 	if interval <= 0 {
 		return

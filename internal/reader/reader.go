@@ -149,9 +149,9 @@ func (r *role) standIn() {
 
 // Frames is what becomes of the frames that are read.
 type Frames interface {
-	// Handle gives a frame to its call. Of a reader who may not wait it may refuse a frame that it would
-	// have to wait with: it has done nothing then, and returns false. To the loop false says that another
-	// goroutine is the loop now.
+	// Handle gives a frame to its call. Of a reader who may not wait it may refuse a frame that it
+	// would have to wait with: it has done nothing then, and returns false. To the loop false says
+	// that another goroutine is the loop now.
 	Handle(in *transport.Inbound, may May) bool
 	// Handled is called when there are no more frames: at the end of a read, and again where nobody
 	// reads on. It reports whether the next one is likely to come at once.
