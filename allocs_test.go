@@ -3,9 +3,12 @@
 package ttrpc_test
 
 import (
+	"context"
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/containerd/ttrpc"
 )
 
 // The race detector allocates for itself and empties pools at random: these figures are for builds
@@ -57,4 +60,28 @@ func TestAllocationsOfDial(t *testing.T) {
 	r := serve(t, withMethod("echo", echoMessage))
 	c, req, resp := dialClient(t, r.l.Addr().String()), text("hello"), new(message)
 	within(t, 5, func() { check(t, c.Call(bg, svc, "echo", req, resp)) })
+}
+
+// noStats is a StatsHandler that does nothing.
+type noStats struct{}
+
+func (noStats) TagConn(ctx context.Context, _ *ttrpc.ConnInfo) context.Context { return ctx }
+func (noStats) HandleConn(context.Context, ttrpc.ConnEvent)                    {}
+func (noStats) TagCall(ctx context.Context, _ *ttrpc.CallInfo) context.Context { return ctx }
+func (noStats) HandleCall(context.Context, ttrpc.CallEvent)                    {}
+
+// With a handler at both sides each event is an allocation, and each side's call some more.
+func TestAllocationsOfStats(t *testing.T) {
+	c := benchClient(t, ttrpc.WithServerStats(noStats{}), ttrpc.WithClientStats(noStats{}))
+	m, resp := text("hello"), new(message)
+	t.Run("unary", func(t *testing.T) {
+		within(t, 25, func() { check(t, c.Call(bg, svc, "echo", m, resp)) })
+	})
+	t.Run("ping-pong", func(t *testing.T) {
+		cs := open(t, bg, c, both, "chat", nil)
+		within(t, 7, func() { check(t, cs.SendMsg(m)); check(t, cs.RecvMsg(m)) })
+	})
+	t.Run("open", func(t *testing.T) {
+		within(t, 27, func() { openAndClose(t, c, "chat") })
+	})
 }
