@@ -10,12 +10,13 @@ import (
 // chance: one statement, as in x.wake(), or a return of a field.
 const smallBody = 12
 
-// twins counts methods of the same name on types of two sides whose bodies have one shape.
+// twins counts methods of the same name on types of two sides whose bodies have one shape. A type
+// is of a side whose name it begins with, or its package's.
 func twins(t *tree, sides []string, alike float64) figure {
 	f := figure{name: "functions twice on two sides, in one shape"}
 	byName := map[string][]function{}
 	for _, fn := range t.functions() {
-		if fn.pkg == t.root && fn.receiver != "" {
+		if fn.receiver != "" && sideOf(fn, sides) >= 0 {
 			byName[fn.decl.Name.Name] = append(byName[fn.decl.Name.Name], fn)
 		}
 	}
@@ -42,7 +43,7 @@ func twins(t *tree, sides []string, alike float64) figure {
 func bestPair(list []function, sides []string) (score float64, line string) {
 	for i, a := range list {
 		for _, b := range list[i+1:] {
-			if from, to := sideOf(a, sides), sideOf(b, sides); from < 0 || to < 0 || from == to {
+			if sideOf(a, sides) == sideOf(b, sides) {
 				continue
 			}
 			s := likeness(shape(a.decl.Body), shape(b.decl.Body))
@@ -54,10 +55,11 @@ func bestPair(list []function, sides []string) (score float64, line string) {
 	return score, line
 }
 
-// sideOf says which side a method's type belongs to, by its name; -1: none.
+// sideOf says which side a method's type belongs to; -1: none.
 func sideOf(f function, sides []string) int {
 	for i, side := range sides {
-		if strings.HasPrefix(strings.ToLower(f.receiver), strings.ToLower(side)) {
+		side = strings.ToLower(side)
+		if strings.HasPrefix(strings.ToLower(f.receiver), side) || strings.HasPrefix(f.pkg.types.Name(), side) {
 			return i
 		}
 	}
