@@ -18,13 +18,14 @@ import (
 	"github.com/containerd/ttrpc/internal/transport"
 )
 
-// serverConn is a connection that a server has accepted. Its goroutine does the handshake, then
-// reads; calls run on workers. Whoever removes a call from calls answers it: its own goroutine with
-// the result, or the reader, for a peer that broke the protocol in it.
+// serverConn is a connection that a server has accepted, with what its calls mean. Its goroutine
+// does the handshake, then reads; calls run on workers. Whoever claims a call answers it: who has
+// run it, with the result, or the reader, where the peer has broken the protocol in it. A call that
+// the client has cancelled gets no answer.
 type serverConn struct {
 	conn   serverconn.Conn
 	server *Server
-	peer   string // who it is, for the log
+	peer   string // who it is, for the log and for what ServeConn returns
 
 	outlived callctx.Outlived // of unary calls, for goroutines that handlers have left behind
 	ids      streamids.Set    // of the Requests so far; the reader's
@@ -69,11 +70,10 @@ func (sc *serverConn) endStats() {
 	}
 }
 
-// RecvFailed takes whatever ends a connection that drains for what was meant. (A Client's asks
-// whether the server has ever spoken.)
+// RecvFailed takes whatever ends a connection that drains for what was meant.
 func (sc *serverConn) RecvFailed(err error) {
 	if sc.conn.IsDraining() {
-		err = transport.ErrDone // whatever it is, it was meant to end
+		err = transport.ErrDone
 	}
 	sc.fail(err)
 }
@@ -81,8 +81,8 @@ func (sc *serverConn) RecvFailed(err error) {
 // PeerSilent closes the connection.
 func (sc *serverConn) PeerSilent(within time.Duration) { sc.RecvFailed(callerr.Silent(within)) }
 
-// start does the handshake and makes the transport.
-func (sc *serverConn) start() error {
+// open does the handshake and makes the transport.
+func (sc *serverConn) open() error {
 	s, netConn := sc.server, sc.conn.NetConn()
 	var data any
 	if s.handshake != nil {
@@ -114,8 +114,7 @@ func connOf(ctx context.Context) *serverConn {
 	return sc
 }
 
-// begin puts a call in flight that its client has begun, or says what to answer instead. (A
-// Client's gives a call its id, and posts its Request.)
+// begin puts a call in flight that its client has begun, or says what to answer instead.
 func (sc *serverConn) begin(call *serverCall) *status.Status {
 	call.prepare(sc.conn.Contexts().Context(), sc.conn.Extensions().Used())
 	closed, refusal := sc.conn.Begin(call.id, call, call.request.Cost())

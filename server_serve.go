@@ -23,7 +23,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		panic("ttrpc: Serve was given a nil context or listener")
 	}
 	err := s.conns.Accept(listener{l}, func(netConn net.Conn) {
-		s.begin(newServerConn(s, ctx, netConn), nil)
+		s.startConn(newServerConn(s, ctx, netConn), nil)
 	}, s.logRetry)
 	return cmp.Or(err, ErrServerClosed)
 }
@@ -44,9 +44,10 @@ func (l listener) Accept() (net.Conn, error) {
 	return conn, err
 }
 
-// begin has a connection that has a slot be served, unless the server is closed: it closes it then.
+// startConn has a connection that has a slot be served, unless the server is closed: it closes the
+// connection then.
 // over, unless it is nil, is closed when the connection counts as closed.
-func (s *Server) begin(sc *serverConn, over chan<- struct{}) bool {
+func (s *Server) startConn(sc *serverConn, over chan<- struct{}) bool {
 	if !s.conns.Add(sc, over) {
 		sc.conn.NetConn().Close()
 		return false
@@ -60,13 +61,13 @@ func (sc *serverConn) run() {
 	if sc.server.stats != nil {
 		sc.beginStats(sc.server.stats)
 	}
-	if err := sc.start(); err != nil {
+	if err := sc.open(); err != nil {
 		sc.server.log("ttrpc: handshake failed", "error", err, "peer", sc.peer)
 		sc.fail(err)
-		sc.conn.Done()
+		sc.conn.ReadingEnded()
 		return
 	}
-	sc.runs.Serve(&sc.server.runner, sc.conn.Transport(), sc.conn.Link(), sc.conn.Done)
+	sc.runs.Serve(&sc.server.runner, sc.conn.Transport(), sc.conn.Link(), sc.conn.ReadingEnded)
 }
 
 // ServeConn serves one connection that somebody else has accepted, dialled or inherited, and
@@ -99,7 +100,7 @@ func (s *Server) ServeConn(ctx context.Context, netConn net.Conn) error {
 		sc.peer = peercred.Describe(netConn)
 	}
 	over := make(chan struct{})
-	if !s.begin(sc, over) {
+	if !s.startConn(sc, over) {
 		return ErrServerClosed
 	}
 	<-over

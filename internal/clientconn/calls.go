@@ -141,27 +141,6 @@ func (c *Conn) GiveUp(id uint32, err error) {
 	}
 }
 
-// maxUncancelled bounds the calls that were given up before the server was known.
-const maxUncancelled = 64
-
-// cancel claims a call that is given up, and tells a server that knows extensions. That is the last
-// frame for its id, for a claim and a post are one step.
-func (c *Conn) cancel(id uint32, why error) (s *conn.Stream, posted transport.Unwritten) {
-	c.Lock()
-	defer c.Unlock()
-	if s = c.claimLocked(id); s == nil {
-		return nil, posted
-	}
-	switch ext := c.Extensions(); {
-	case ext.Known():
-		posted, _ = c.PostLocked(wire.CancelFrame(id, why == context.DeadlineExceeded))
-	case why == context.DeadlineExceeded: // which the server knows of, and why by its own clock
-	case ext.Used() && len(c.uncancelled) < maxUncancelled:
-		c.uncancelled = append(c.uncancelled, id)
-	}
-	return s, posted
-}
-
 // claim removes a call: whoever gets it, and not nil, ends it.
 func (c *Conn) claim(id uint32) *conn.Stream {
 	c.Lock()

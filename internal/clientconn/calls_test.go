@@ -4,18 +4,15 @@ package clientconn
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"math"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/peer"
 	"github.com/containerd/ttrpc/internal/testkit"
-	"github.com/containerd/ttrpc/internal/wire"
 )
 
 // Ids are odd, and in the order of the frames. The last one is used, and then the connection ends
@@ -151,58 +148,6 @@ func TestContextEnd(t *testing.T) {
 	testkit.WantExactly(t, contextEnd(ctx), context.DeadlineExceeded)
 }
 
-// A call is given up once, and who did not get it says nothing. Of a deadline the server is told
-// that it was one.
-func TestGiveUp(t *testing.T) {
-	inBubble(t, peer.Known, func(t *testing.T, r *rig) {
-		s := r.stream(t, conn.BidiStream)
-		r.GiveUp(1, context.DeadlineExceeded)
-		r.GiveUp(1, errFirst)
-		testkit.WantExactly(t, s.Failure(), context.DeadlineExceeded)
-		r.wantSent(t, "request 1 flags 0", "hello 1 flags 0", fmt.Sprintf("cancel 1 flags %d", wire.FlagDeadline))
-	})
-}
-
-// What is given up before the server is known is cancelled then: in bounds, and without what the
-// server has the deadline of.
-func TestGiveUpBeforeTheServerIsKnown(t *testing.T) {
-	inBubble(t, peer.Unknown, func(t *testing.T, r *rig) {
-		want := []string{}
-		for i := range uint32(maxUncancelled + 2) {
-			r.stream(t, conn.BidiStream)
-			why := errFirst
-			if i == 0 {
-				why = context.DeadlineExceeded
-			} else if i <= maxUncancelled {
-				want = append(want, fmt.Sprintf("cancel %d flags 0", 2*i+1))
-			}
-			r.GiveUp(2*i+1, why)
-		}
-		synctest.Wait()
-		for len(r.sent) > 0 {
-			testkit.Equal(t, (<-r.sent).Type, wire.TypeRequest)
-		}
-		r.answer(t, known(1)) // late, and nobody's
-		r.wantSent(t, want...)
-		r.answer(t, known(1))
-		s := r.stream(t, conn.BidiStream)
-		r.GiveUp(s.ID(), errFirst)
-		r.wantSent(t, fmt.Sprintf("request %d flags 0", s.ID()), fmt.Sprintf("hello %d flags 0", s.ID()),
-			fmt.Sprintf("cancel %d flags 0", s.ID()))
-	})
-}
-
-// Without extensions nothing is told, nor kept.
-func TestGiveUpWithoutExtensions(t *testing.T) {
-	inBubble(t, peer.Off, func(t *testing.T, r *rig) {
-		r.stream(t, conn.BidiStream)
-		r.GiveUp(1, errFirst)
-		r.answer(t, known(1))
-		r.wantSent(t, "request 1 flags 0")
-		testkit.Equal(t, len(r.uncancelled), 0)
-	})
-}
-
 // A connection that was left ends with its last call.
 func TestLeave(t *testing.T) {
 	for _, inFlight := range []int{0, 2} {
@@ -218,44 +163,6 @@ func TestLeave(t *testing.T) {
 			synctest.Wait()
 			testkit.Equal(t, (<-r.owner.ended).Error(), "ttrpc: connection closed by the server")
 			r.Leave()
-		})
-	}
-}
-
-// The first end counts, and all calls have its error.
-func TestEnd(t *testing.T) {
-	inBubble(t, peer.Off, func(t *testing.T, r *rig) {
-		unary, s := r.unary(t), r.stream(t, conn.BidiStream)
-		calls, first := r.End(errFirst, errEnded, true)
-		testkit.Equal(t, len(calls), 2)
-		testkit.Equal(t, first, true)
-		testkit.WantExactly(t, s.Failure(), errEnded)
-		testkit.WantExactly(t, unary.Failure(), errEnded)
-		calls, first = r.End(errEnded, errFirst, true)
-		testkit.Equal(t, len(calls), 0)
-		testkit.Equal(t, first, false)
-		testkit.WantExactly(t, r.Cause(), errFirst)
-	})
-}
-
-// With linger the end waits for what streams have sent, but no longer than some time.
-func TestEndLingers(t *testing.T) {
-	for _, linger := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			a, b := testkit.Pair(t, "pipe") // which nobody reads
-			defer b.Close()
-			c := new(Conn)
-			c.Init(a, &fakeOwner{c, make(chan error, 10)}, false)
-			c.Open(a, &conn.Config{MaxRecv: maxRecv, Backlog: 1 << 20, StreamBuffer: 1 << 20, ConnBuffer: 1 << 20})
-			go c.Read()
-			c.Lock()
-			posted, err := c.PostStreamLocked(1, request())
-			c.Unlock()
-			testkit.Check(t, err)
-			posted.FlushLater()
-			began := time.Now()
-			c.End(errFirst, errEnded, linger)
-			testkit.Equal(t, time.Since(began) > 0, linger)
 		})
 	}
 }

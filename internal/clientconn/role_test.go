@@ -4,17 +4,14 @@ package clientconn
 
 import (
 	"io"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/conn"
-	"github.com/containerd/ttrpc/internal/flow"
 	"github.com/containerd/ttrpc/internal/peer"
 	"github.com/containerd/ttrpc/internal/testkit"
-	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
@@ -82,62 +79,6 @@ func TestStalledStream(t *testing.T) {
 	})
 }
 
-// Limits with which streams begin, and GoAways, cost no look at each call: a server may send them
-// without end.
-func TestFloodOfLimitsAndGoAways(t *testing.T) {
-	c := new(Conn)
-	c.Init(nil, nil, false)
-	call := new(counted)
-	for id := range uint32(100) {
-		c.RegisterLocked(2*id+1, call)
-	}
-	for i := range 100 {
-		limit := []uint64{0, flow.NoLimit, 5, 3}[i%4]
-		raw := wire.WindowFrame(0, limit).Bytes()
-		(*role)(c).HandleExtension(&transport.Inbound{Header: wire.ParseHeader(raw), Raw: raw})
-	}
-	testkit.Equal(t, call.looks, 0)
-	testkit.Equal(t, len(c.dropAbove(180)), 10)
-	testkit.Equal(t, call.looks, 10)
-	c.RegisterLocked(185, call) // which no client does: looked at, it would be dropped
-	for last := uint32(179); last < 300; last++ {
-		testkit.Equal(t, len(c.dropAbove(last)), 0)
-	}
-	testkit.Equal(t, len(c.dropAbove(178)), 2)
-}
-
-// counted is a call in flight that counts how often it is looked at.
-type counted struct{ looks int }
-
-func (c *counted) Receiver() *conn.Stream { c.looks++; return new(conn.Stream) }
-
-// A limit for streams to come holds for those, and one for a call that is no stream's for none.
-func TestLimitOfStreamsToCome(t *testing.T) {
-	inBubble(t, peer.Greeted, func(t *testing.T, r *rig) {
-		limit := func(id uint32, data ...byte) testkit.Frame {
-			return testkit.Frame{ID: id, Type: byte(wire.TypeWindow), Data: data}
-		}
-		r.answer(t, limit(0, 0, 0, 0, 0, 0, 0, 0, 5))
-		r.answer(t, limit(0, 1, 2, 3)) // is none
-		r.answer(t, limit(99, 0, 0, 0, 0, 0, 0, 0, 7))
-		s := r.stream(t, conn.BidiStream)
-		r.Lock()
-		defer r.Unlock()
-		testkit.Equal(t, s.ProgressLocked().Sent, conn.Window{Limited: true, Limit: 5})
-	})
-}
-
-// A server that is not known to know extensions is not heard on them.
-func TestExtensionsOfAnUnknownServer(t *testing.T) {
-	inBubble(t, peer.Unknown, func(t *testing.T, r *rig) {
-		s := r.stream(t, conn.BidiStream)
-		r.answer(t, goAway(0))
-		testkit.Equal(t, s.IsEnded(), false)
-		r.unary(t)
-		r.wantUp(t)
-	})
-}
-
 // The end of the connection is told as it was, but for a server that has never spoken.
 func TestEndOfReading(t *testing.T) {
 	inBubble(t, peer.Off, func(t *testing.T, r *rig) {
@@ -156,20 +97,5 @@ func TestEndOfReading(t *testing.T) {
 		(*role)(r.Conn).PeerSilent(time.Second)
 		synctest.Wait()
 		testkit.Equal(t, (<-r.owner.ended).Error(), callerr.Silent(time.Second).Error())
-	})
-}
-
-// Where the peer has closed, what it has sent before is still read, for some time. Any other
-// failure of writing is the end.
-func TestEndOfWriting(t *testing.T) {
-	inBubble(t, peer.Off, func(t *testing.T, r *rig) {
-		r.writeFailed(syscall.EPIPE)
-		r.wantUp(t)
-		<-time.NewTimer(2 * transport.LingerTimeout).C
-		r.wantCause(t, syscall.EPIPE)
-	})
-	inBubble(t, peer.Off, func(t *testing.T, r *rig) {
-		r.writeFailed(errFirst)
-		r.wantCause(t, errFirst)
 	})
 }

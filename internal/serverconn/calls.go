@@ -1,10 +1,8 @@
 package serverconn
 
 import (
-	"github.com/containerd/ttrpc/internal/callctx"
 	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/conn"
-	"github.com/containerd/ttrpc/internal/conns"
 	"github.com/containerd/ttrpc/internal/transport"
 	"github.com/containerd/ttrpc/internal/wire"
 )
@@ -80,8 +78,9 @@ func (c *Conn) NoteAnswered() {
 	c.server.Advanced()
 }
 
-// Done says that the connection's own goroutine has ended.
-func (c *Conn) Done() {
+// ReadingEnded says that nobody reads the connection any more, nor will: what its own goroutine has
+// counted for is over.
+func (c *Conn) ReadingEnded() {
 	c.Lock()
 	defer c.Unlock()
 	c.doneLocked(0)
@@ -100,42 +99,3 @@ func (c *Conn) RunningLocked() int { return c.handlers.Running() }
 
 // RequestsLocked is how many bytes the requests of these handlers cost. It needs the lock.
 func (c *Conn) RequestsLocked() int { return c.handlers.Bytes() }
-
-// Stage implements [conns.Conn]. At the end of a bounded wait a TCP peer may still be about to
-// close a connection that is flushed.
-func (c *Conn) Stage() conns.Stage {
-	c.Lock()
-	defer c.Unlock()
-	switch state := c.StateLocked(); {
-	case state == conn.Closed, state == conn.Flushing && c.Transport().Flushed():
-		return conns.Written
-	case state == conn.Flushing:
-		return conns.Answered
-	case state != conn.Handshake && c.handlers.AllWait(c.contextsLocked):
-		return conns.Quiet
-	}
-	return conns.Busy
-}
-
-// contextsLocked ranges over the contexts of the calls in flight, nil for the connection's.
-func (c *Conn) contextsLocked(yield func(*callctx.Context) bool) {
-	for _, call := range c.CallsLocked() {
-		if !yield(call.(Call).Context()) {
-			return
-		}
-	}
-}
-
-// WaitWithin calls wait, while the handler of a call waits for all others and not for itself. Its
-// context is nil where that is the connection's: it is not known then which call that is.
-func (c *Conn) WaitWithin(own *callctx.Context, wait func() error) error {
-	c.waits(own, 1)
-	defer c.waits(own, -1)
-	return wait()
-}
-
-func (c *Conn) waits(own *callctx.Context, n int) {
-	c.Lock()
-	defer c.Unlock()
-	c.handlers.Waits(own, n)
-}

@@ -77,7 +77,7 @@ func TestSlotIsFreed(t *testing.T) {
 	for _, handlerIsLast := range []bool{false, true} {
 		r := open(t, peer.Off)
 		r.begin(t, 1, new(fakeCall))
-		first, second := func() { r.finish(1) }, r.Done
+		first, second := func() { r.finish(1) }, r.ReadingEnded
 		if handlerIsLast {
 			first, second = second, first
 		}

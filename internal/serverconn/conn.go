@@ -10,8 +10,6 @@ import (
 	"github.com/containerd/ttrpc/internal/callerr"
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/conns"
-	"github.com/containerd/ttrpc/internal/transport"
-	"github.com/containerd/ttrpc/internal/wire"
 )
 
 // Conn is one connection. Init comes before all else.
@@ -54,60 +52,6 @@ func (c *Conn) Init(netConn net.Conn, s Server, base context.Context, owner call
 
 // Contexts is the parent of the contexts of its calls, and of its handshake.
 func (c *Conn) Contexts() *callctx.Parent { return &c.contexts }
-
-// IsDraining reports whether the connection closes when its calls have been answered.
-func (c *Conn) IsDraining() bool {
-	c.Lock()
-	defer c.Unlock()
-	state := c.StateLocked()
-	return state == conn.Draining || state == conn.Flushing
-}
-
-// Drain lets the calls in flight finish and closes the connection then. It returns false where that
-// is not open yet: it is to be closed at once.
-func (c *Conn) Drain() (open bool) {
-	var posted transport.Unwritten
-	c.Lock()
-	open = c.StateLocked() != conn.Handshake
-	if c.DrainLocked() {
-		posted = c.goAwayLocked()
-		c.CloseIfDoneLocked()
-	}
-	c.Unlock()
-	posted.FlushLater()
-	return open
-}
-
-// goAwayLocked tells a client that knows extensions which of its calls are the last.
-func (c *Conn) goAwayLocked() (posted transport.Unwritten) {
-	if c.Extensions().Known() {
-		posted, _ = c.PostLocked(wire.GoAwayFrame(c.lastID)) // a failure is the connection's
-	}
-	return posted
-}
-
-// HandleHello notes that the client knows extensions. It may be late for a server that shuts down.
-func (c *Conn) HandleHello() {
-	var posted transport.Unwritten
-	c.Lock()
-	if c.Extensions().Learn() && c.StateLocked() == conn.Draining {
-		posted = c.goAwayLocked()
-	}
-	c.Unlock()
-	posted.FlushLater()
-}
-
-// RestrainNew tells a client with which limit its streams begin. It returns what is to be flushed:
-// its frame, or else the one before.
-func (c *Conn) RestrainNew(before transport.Unwritten) transport.Unwritten {
-	c.Lock()
-	defer c.Unlock()
-	posted, err := c.PostLocked(wire.WindowFrame(0, c.FirstLimitLocked()))
-	if err != nil {
-		return before
-	}
-	return posted
-}
 
 // End closes the connection at once, but for its net.Conn, and reports whether that is news: the
 // first cause counts. Handlers learn of it by their contexts.
