@@ -3,10 +3,8 @@ package callerr
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/containerd/ttrpc/internal/transport"
-	"github.com/containerd/ttrpc/internal/wire"
 )
 
 // closedError is ErrClosed with its cause.
@@ -41,20 +39,3 @@ func CauseOf(err error) error {
 	}
 	return err
 }
-
-// Foreign refuses a peer that does not speak ttrpc, by the first bytes that it has sent.
-func Foreign(first []byte, fromServer bool, maxData int) error {
-	what, foreign := wire.Foreign(first, fromServer, maxData)
-	if !foreign {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", wire.ForeignText(first, what, fromServer), ErrProtocol)
-}
-
-// Silent is why a connection ends whose peer has given no sign of life within a time.
-func Silent(within time.Duration) error {
-	return fmt.Errorf("%w: none within %v", ErrKeepalive, within)
-}
-
-// Broken is the error of a call in which the peer has broken the protocol, by doing what.
-func Broken(what string) error { return fmt.Errorf("%s: %w", what, ErrProtocol) }

@@ -4,9 +4,13 @@ package callerr
 
 import (
 	"errors"
+	"fmt"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/containerd/ttrpc/internal/wire"
 )
 
 // The root package exports these under the same names.
@@ -24,3 +28,20 @@ var (
 func Oversized(length uint64, limit int) error {
 	return status.Errorf(codes.ResourceExhausted, "message length %v exceed maximum message size of %v", length, limit)
 }
+
+// Foreign refuses a peer that does not speak ttrpc, by the first bytes that it has sent.
+func Foreign(first []byte, fromServer bool, maxData int) error {
+	what, foreign := wire.Foreign(first, fromServer, maxData)
+	if !foreign {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", wire.ForeignText(first, what, fromServer), ErrProtocol)
+}
+
+// Silent is why a connection ends whose peer has given no sign of life within a time.
+func Silent(within time.Duration) error {
+	return fmt.Errorf("%w: none within %v", ErrKeepalive, within)
+}
+
+// Broken is the error of a call in which the peer has broken the protocol, by doing what.
+func Broken(what string) error { return fmt.Errorf("%s: %w", what, ErrProtocol) }
