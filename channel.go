@@ -39,7 +39,7 @@ func withinLimit(f *wire.Frame, err error) (*wire.Frame, error) {
 
 // sendError is apart from withinLimit so that this is inlined.
 func sendError(err error) error {
-	var large *message.TooLarge
+	var large *message.Oversized
 	if errors.As(err, &large) {
 		return oversized(large.Length, large.Limit)
 	}

@@ -86,9 +86,9 @@ func (call *serverCall) Receiver() *conn.Stream {
 // Context implements [serverconn.Call].
 func (call *serverCall) Context() *callctx.Context { return call.own.base() }
 
-// remove claims a call. What it returns beside the call is looked up under the lock, for the call
-// is recycled when its handler returns.
-func (sc *serverConn) remove(id uint32) (call *serverCall, ctx *callContext, ss *serverStream) {
+// claim removes a call: whoever gets it, and not nil, ends it. What it returns beside the call is
+// looked up under the lock, for the call is recycled when its handler returns.
+func (sc *serverConn) claim(id uint32) (call *serverCall, ctx *callContext, ss *serverStream) {
 	sc.conn.Lock()
 	defer sc.conn.Unlock()
 	call, _ = sc.conn.ClaimLocked(id).(*serverCall)

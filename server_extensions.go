@@ -27,7 +27,7 @@ func (sc *serverConn) RestrainNew(before transport.Unwritten) transport.Unwritte
 // gains nothing. A client's deadline passes before its server's, which began when the Request came:
 // the handler hears the same error of either.
 func (sc *serverConn) cancelCall(in *transport.Inbound) {
-	call, ctx, ss := sc.remove(in.Stream)
+	call, ctx, ss := sc.claim(in.Stream)
 	if call == nil {
 		return // its answer has crossed the Cancel
 	}

@@ -137,7 +137,7 @@ func (sc *serverConn) answerf(id uint32, code codes.Code, format string, args ..
 // refuse answers a status for an id, and if that is a call in flight, claims it: a stream ends with
 // err, its handler's context is cancelled, and what the handler returns goes nowhere.
 func (sc *serverConn) refuse(id uint32, st *status.Status, err error) {
-	if _, _, ss := sc.remove(id); ss != nil {
+	if _, _, ss := sc.claim(id); ss != nil {
 		ss.cancelWith(err)
 	}
 	sc.answer(id, st)

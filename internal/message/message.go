@@ -12,11 +12,11 @@ import (
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
-// TooLarge refuses a frame whose data would be over the limit, in bytes. It is plain data.
-type TooLarge struct{ Length, Limit int }
+// Oversized refuses a frame whose data would be over the limit, in bytes. It is plain data.
+type Oversized struct{ Length, Limit int }
 
 // Error is for tests: users get an error with the numbers.
-func (e *TooLarge) Error() string { return "message over the limit" }
+func (e *Oversized) Error() string { return "message over the limit" }
 
 // Request encodes a Request. Strings that no peer would parse are refused in the protobuf module's
 // words.
@@ -52,7 +52,7 @@ func Data(e codec.Encoder, flags uint8, limit int) (*wire.Frame, error) {
 // frameOf makes a frame of the data that build appends: so many bytes, if the limit allows them.
 func frameOf(typ wire.Type, flags uint8, size, limit int, build func(b []byte) ([]byte, error)) (*wire.Frame, error) {
 	if size > limit {
-		return nil, &TooLarge{size, limit}
+		return nil, &Oversized{size, limit}
 	}
 	f := wire.StartFrame(size)
 	b, err := build(f.Bytes())

@@ -72,8 +72,8 @@ func TestFramesKeepToTheLimit(t *testing.T) {
 		testkit.Check(t, err)
 		f.Free()
 		_, err = build(size - 1)
-		var large *TooLarge
-		if !errors.As(err, &large) || *large != (TooLarge{size, size - 1}) || large.Error() == "" {
+		var large *Oversized
+		if !errors.As(err, &large) || *large != (Oversized{size, size - 1}) || large.Error() == "" {
 			t.Errorf("%s: got %v, want the refusal of %d bytes", name, err, size)
 		}
 	}
