@@ -1,5 +1,6 @@
-// Package callctx has a context that costs little where nobody waits for its end: what costs
-// something (the channel, the timer, the tie to the parent) is made when somebody asks for it.
+// Package callctx has the contexts of a server's calls, and of the connections on which they come.
+// One costs little where nobody waits for its end: what costs something (the channel, the timer,
+// the tie to the parent) is made when somebody asks for it.
 package callctx
 
 import (
@@ -33,7 +34,7 @@ type end struct {
 //
 //	from          event                                              to
 //	phaseSilent   somebody waits for the end                         phaseArmed
-//	phaseSilent   Leave                                              phaseLeft
+//	phaseSilent   leave                                              phaseLeft
 //	any but Left  Cancel; the end of the deadline, or the parent's   phaseEnded
 //
 // The last is noticed in phaseSilent when somebody asks.
@@ -249,10 +250,10 @@ func (c *Context) cancelLocked(err error) {
 	own.funcs = nil
 }
 
-// Leave says that the context, which has no deadline of its own, has no end of its own any more,
+// leave says that the context, which has no deadline of its own, has no end of its own any more,
 // but its parent's. It reports whether somebody may wait for that already, for whom the context has
 // to be kept, by an [Outlived].
-func (c *Context) Leave() (keep bool) {
+func (c *Context) leave() (keep bool) {
 	c.mu.Lock()
 	if c.own == nil {
 		c.own = left

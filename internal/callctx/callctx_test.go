@@ -110,7 +110,7 @@ func TestContextsFunctionsAreStopped(t *testing.T) {
 func TestLeftContextIsNotCancelled(t *testing.T) {
 	parent, cancelParent := context.WithCancel(bg)
 	ctx := newContext(parent, 0)
-	equal(t, ctx.Leave(), false)
+	equal(t, ctx.leave(), false)
 	ctx.Cancel(context.Canceled)
 	equal(t, ctx.Err(), nil)
 	equal(t, ctx.Done() == parent.Done(), true)

@@ -23,14 +23,14 @@ func (o *Outlived) End(c *Context, hasEnd bool) {
 	switch {
 	case hasEnd:
 		c.Cancel(context.Canceled)
-	case c.Leave():
-		o.Keep(c)
+	case c.leave():
+		o.keep(c)
 	}
 }
 
-// Keep keeps a context for which Leave has asked for that. For each one that is too many it ends
+// keep keeps a context for which leave has asked for that. For each one that is too many it ends
 // the oldest, unless contexts are derived from that: they are in use.
-func (o *Outlived) Keep(c *Context) {
+func (o *Outlived) keep(c *Context) {
 	if out := o.add(c); out != nil {
 		out.forsake()
 	}

@@ -11,7 +11,7 @@ import (
 func leftContext(t *testing.T, parent context.Context) *Context {
 	ctx := newContext(parent, 0)
 	ctx.Done()
-	equal(t, ctx.Leave(), true)
+	equal(t, ctx.leave(), true)
 	return ctx
 }
 
@@ -46,7 +46,7 @@ func TestOutlivedKeepsTheLatest(t *testing.T) {
 			_, cancel := context.WithCancel(ctx)
 			defer cancel()
 		}
-		o.Keep(ctx)
+		o.keep(ctx)
 		all = append(all, ctx)
 	}
 	first := len(all) - maxOutlived

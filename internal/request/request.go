@@ -10,8 +10,8 @@ import (
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
-// ErrLate is the error of decoding a request whose method has returned.
-var ErrLate = errors.New("ttrpc: unmarshal called after the method returned")
+// errLate is the error of decoding a request whose method has returned.
+var errLate = errors.New("ttrpc: unmarshal called after the method returned")
 
 // keyValueCost is what a KeyValue takes in memory beside its text, roughly; on the wire it may have
 // two bytes.
@@ -69,13 +69,13 @@ func (r *Request) AsData() *wire.Frame {
 // Use tells this request from those that the object has later, for Decode.
 func (r *Request) Use() uint64 { return r.uses }
 
-// Decode decodes the message into m by a function that keeps none of its bytes, or returns ErrLate
+// Decode decodes the message into m by a function that keeps none of its bytes, or returns errLate
 // where that use has ended.
 func (r *Request) Decode(use uint64, m any, by func(b []byte, m any) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.uses != use {
-		return ErrLate
+		return errLate
 	}
 	return by(r.payload, m)
 }

@@ -90,7 +90,7 @@ func TestRequestIsNotDecodedLate(t *testing.T) {
 	late := func(use uint64) {
 		t.Helper()
 		err := r.Decode(use, nil, func([]byte, any) error { t.Error("it was decoded"); return nil })
-		testkit.Equal(t, err, ErrLate)
+		testkit.Equal(t, err, errLate)
 	}
 	taken(t, &r, "first")
 	first := r.Use()

@@ -13,9 +13,6 @@ const (
 	firstPart = 64 << 10  // what a larger frame gets before more of it has arrived
 	partStep  = 4         // by what its buffer grows then
 	maxLikely = 128 << 10 // of a frame whose like is read into a buffer of its own at once
-
-	// ReadAhead is the most that one read brings, in bytes.
-	ReadAhead = readLarge
 )
 
 // messageSize is up to how many bytes peers write, and expect, a frame in one piece where the conn
