@@ -63,6 +63,7 @@ package ttrpc
 //	internal/peer        whether the peer knows the extensions, and is alive
 //	internal/reader      who reads a connection; it knows frames, and no calls
 //	internal/runner      who runs a call on a server: a worker, or the one who reads
+//	internal/flow        what a connection's streams hold, and what their senders are told
 //	internal/recv        what has come for a call and was not taken, and how that has ended
 //	internal/conn        one connection, for both sides: its calls by id, their streams, and the lock
 //	internal/clientconn  a connection on which calls are made: their ids, and what a frame means

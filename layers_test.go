@@ -19,6 +19,7 @@ const modulePath = "github.com/containerd/ttrpc"
 // as it does.
 var layers = []string{"internal/peercred", "internal/codec", "internal/callctx", "internal/streamids", "internal/threads",
 	"internal/unixsocket", "internal/notify", "internal/conns", "internal/cowmap", "internal/handshake", "internal/redial",
+	"internal/dialer",
 	"internal/flow", "internal/wire", "internal/message", "internal/request",
 	"internal/transport", "internal/callerr",
 	"internal/recv", "internal/peer", "internal/reader", "internal/conn",

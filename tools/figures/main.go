@@ -37,8 +37,8 @@ imports. Exit status: 0 when all could be counted, 1 when not, 2 for wrong flags
 
 // moduleLayers are this module's layers, the lowest first. TestLayersImports has the same list.
 const moduleLayers = "internal/peercred,internal/codec,internal/callctx,internal/streamids,internal/threads," +
-	"internal/unixsocket,internal/notify,internal/conns,internal/cowmap,internal/handshake,internal/redial,internal/flow,internal/wire," +
-	"internal/message,internal/request," +
+	"internal/unixsocket,internal/notify,internal/conns,internal/cowmap,internal/handshake,internal/redial,internal/dialer," +
+	"internal/flow,internal/wire,internal/message,internal/request," +
 	"internal/transport,internal/callerr," +
 	"internal/recv,internal/peer,internal/reader,internal/conn,internal/clientconn,internal/serverconn," +
 	"internal/stats,internal/runner,."
