@@ -143,12 +143,16 @@ func (cs *clientStream) SendMsg(m any) error {
 	if !cs.Kind().ClientStreams() {
 		return fmt.Errorf("%w: cannot send data from non-streaming client", ErrProtocol)
 	}
-	return cs.send(cs.ctx, cs, m, cs.ctx.Done() == nil)
+	return cs.send(cs, m)
 }
 
 func (cs *clientStream) encoder(m any) (codec.Encoder, error) { return optionalEncoder(m) }
 func (cs *clientStream) marshalError(err error) error         { return err }
 func (cs *clientStream) sendLimit() int                       { return cs.c.maxSend }
+
+// sendFrame returns when the message is written, as the original's SendMsg does: what a program has
+// sent is on its way, even if it ends then.
+func (cs *clientStream) sendFrame(f *wire.Frame) error { return cs.SendWritten(cs.ctx, cs, f) }
 
 // RefuseLocked implements [conn.Sender].
 func (cs *clientStream) RefuseLocked(last bool) error {

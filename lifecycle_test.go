@@ -354,15 +354,15 @@ func TestCloseWaitsForASecond(t *testing.T) {
 		ctx, cancel := context.WithCancel(bg) // so that a flusher writes
 		defer cancel()
 		cs := open(t, ctx, c, up, "join", nil)
-		for range 5 { // more than it writes itself
-			check(t, cs.SendMsg(text("unread")))
-		}
 		begin := time.Now()
-		received := make(chan error, 1)
+		sent, received := make(chan error, 1), make(chan error, 1)
+		go func() { sent <- cs.SendMsg(text("unread")) }()
 		go func() { received <- cs.RecvMsg(new(message)) }()
+		synctest.Wait()
 		check(t, c.Close())
 		equal(t, time.Since(begin), time.Second)
 		wantExactly(t, <-received, ttrpc.ErrClosed)
+		check(t, <-sent)
 		p.Close()
 	})
 }

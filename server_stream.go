@@ -45,10 +45,11 @@ func (ss *serverStream) Interrupted() error { return ss.ctx.Err() }
 func (ss *serverStream) TakeAnswer(*wire.Frame, any) (int, error) { return 0, errStreamRefused }
 
 // SendMsg implements [StreamServer].
-func (ss *serverStream) SendMsg(m any) error { return ss.send(ss.ctx, ss, m, false) }
+func (ss *serverStream) SendMsg(m any) error { return ss.send(ss, m) }
 
 func (ss *serverStream) encoder(m any) (codec.Encoder, error) { return streamEncoder(m) }
 func (ss *serverStream) sendLimit() int                       { return ss.sc.server.maxSend }
+func (ss *serverStream) sendFrame(f *wire.Frame) error        { return ss.Send(ss.ctx, ss, f) }
 
 // streamEncoder is responseEncoder for which nil is an empty message.
 func streamEncoder(m any) (codec.Encoder, error) {

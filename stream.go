@@ -1,12 +1,12 @@
 package ttrpc
 
 import (
-	"context"
 	"time"
 
 	"github.com/containerd/ttrpc/internal/codec"
 	"github.com/containerd/ttrpc/internal/conn"
 	"github.com/containerd/ttrpc/internal/stats"
+	"github.com/containerd/ttrpc/internal/wire"
 )
 
 // stream is a stream of either side, or a client's unary call: what users send and receive, and
@@ -33,10 +33,12 @@ type sender interface {
 	marshalError(err error) error
 	// sendLimit is how many bytes of data a frame may have.
 	sendLimit() int
+	// sendFrame takes the frame of a message and sends it.
+	sendFrame(f *wire.Frame) error
 }
 
-// send is SendMsg of both sides. mayBlock is for who can't be called off anyway: he writes himself.
-func (s *stream) send(ctx context.Context, side sender, m any, mayBlock bool) error {
+// send is SendMsg of both sides.
+func (s *stream) send(side sender, m any) error {
 	e, err := side.encoder(m)
 	if err != nil {
 		return err
@@ -46,7 +48,7 @@ func (s *stream) send(ctx context.Context, side sender, m any, mayBlock bool) er
 		return side.marshalError(err)
 	}
 	wireSize := f.Len()
-	if err := s.Send(ctx, side, f, mayBlock); err != nil {
+	if err := side.sendFrame(f); err != nil {
 		return err
 	}
 	s.stats.Sent(m, e.Size(), wireSize)

@@ -55,9 +55,10 @@ type StreamDesc struct {
 // StreamServer is a handler's side of a stream. SendMsg and RecvMsg may be called by any number of
 // goroutines at once, until the handler returns.
 type StreamServer interface {
-	// SendMsg sends a message. It returns before the client has it. It waits while half of the
-	// connection's backlog is unwritten, and where both sides know the protocol's extensions also
-	// while the stream's window is full.
+	// SendMsg sends a message. It returns before the client has it, and where a handler sends many in
+	// a row also before it is written, which the end of the call and Shutdown wait for. It waits while
+	// half of the connection's backlog is unwritten, and where both sides know the protocol's
+	// extensions also while the stream's window is full.
 	SendMsg(m any) error
 	// RecvMsg waits for the next message and decodes it into m. It returns io.EOF after the last.
 	RecvMsg(m any) error
@@ -69,10 +70,10 @@ type ClientStream interface {
 	// CloseSend tells the server that there are no more messages. It waits until they are written.
 	// On a stream that the server has ended it does nothing and returns nil: RecvMsg tells why.
 	CloseSend() error
-	// SendMsg sends a message. It returns before the server has it, and maybe before it is written:
-	// CloseSend and [Client.Close] wait for that. It waits while half of the connection's backlog is
-	// unwritten, and where both sides know the protocol's extensions also while the stream's window
-	// is full. On a stream that is over it returns ErrStreamClosed, and RecvMsg tells why.
+	// SendMsg sends a message. It returns when the message is written to the connection, which is
+	// before the server has it, or when the stream's context ends meanwhile. Where both sides know the
+	// protocol's extensions it also waits while the stream's window is full. On a stream that is over
+	// it returns ErrStreamClosed, and RecvMsg tells why.
 	SendMsg(m any) error
 	// RecvMsg waits for the next message and decodes it into m. It returns io.EOF after the last, and
 	// the server's status when the call has failed.

@@ -29,7 +29,7 @@ func (p side) PostLocked(f *wire.Frame) (transport.Unwritten, error) {
 }
 
 func (p side) send() error {
-	return p.s.Send(p.ctx, p, wire.ControlFrame(wire.TypeData, 0, nil), false)
+	return p.s.SendWritten(p.ctx, p, wire.ControlFrame(wire.TypeData, 0, nil))
 }
 
 func (p side) closeSend() error { return p.CloseSend(p.ctx, p.s, p) }

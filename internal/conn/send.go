@@ -8,9 +8,9 @@ import (
 	"github.com/containerd/ttrpc/internal/wire"
 )
 
-// burst is how many messages a sender writes itself without receiving any; further ones are left to
-// another goroutine. A consumer that has waited so often without sending gains more from a reader
-// that reads ahead.
+// burst is how many messages a server's handler writes itself without receiving any; further ones
+// are left to another goroutine. A consumer that has waited so often without sending gains more
+// from a reader that reads ahead.
 const burst = 4
 
 // errNotYet is what post says of a message for which there is no room yet: the peer does not take
@@ -29,14 +29,28 @@ type Sender interface {
 }
 
 // Send takes the frame of a message, posts it once the backlog has space and the peer lets it, and
-// flushes it. mayBlock is for who can't be called off anyway: he writes himself.
-func (s *Stream) Send(ctx context.Context, side Sender, f *wire.Frame, mayBlock bool) error {
+// flushes it, or has that done.
+func (s *Stream) Send(ctx context.Context, side Sender, f *wire.Frame) error {
 	size := f.Len()
+	posted, err := s.transmit(ctx, side, f)
+	if err == nil {
+		s.flushMessage(posted, size)
+	}
+	return err
+}
+
+// SendWritten is Send that returns when the message is written: a process that ends then takes
+// nothing along. When ctx ends first the message is posted, and the stream ends with ctx anyway.
+func (s *Stream) SendWritten(ctx context.Context, side Sender, f *wire.Frame) error {
 	posted, err := s.transmit(ctx, side, f)
 	if err != nil {
 		return err
 	}
-	s.flushMessage(posted, size, mayBlock)
+	s.sent.Add(1)
+	posted.Flush(ctx.Done() == nil)
+	if t := side.Link().t; t.Unwritten() > 0 {
+		_ = t.WaitWritten(ctx, t.Posted())
+	}
 	return nil
 }
 
@@ -90,11 +104,10 @@ func (s *Stream) transmit(ctx context.Context, side Sender, f *wire.Frame) (tran
 // flushMessage writes a message that the stream has sent, or has it written: who sends many in a
 // row fills the next write meanwhile. One that is worth a write of its own is not worth a switch of
 // goroutines.
-func (s *Stream) flushMessage(posted transport.Unwritten, size int, mayBlock bool) {
-	row := s.sent.Add(1) > burst
-	if row && size <= wire.SharedFrame {
+func (s *Stream) flushMessage(posted transport.Unwritten, size int) {
+	if row := s.sent.Add(1) > burst; row && size <= wire.SharedFrame {
 		posted.FlushLater()
 	} else {
-		posted.Flush(mayBlock && !row)
+		posted.Flush(false)
 	}
 }

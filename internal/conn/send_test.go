@@ -14,7 +14,7 @@ import (
 // sends has another goroutine send a message, whose result is to come.
 func sends(ctx context.Context, s *Stream, side Sender, text string) (result chan error) {
 	result = make(chan error, 1)
-	go func() { result <- s.Send(ctx, side, message(text), true) }()
+	go func() { result <- s.SendWritten(ctx, side, message(text)) }()
 	return result
 }
 
