@@ -3,7 +3,9 @@
 package runner
 
 import (
+	"bytes"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -197,4 +199,120 @@ func TestLookSeesWhoStays(t *testing.T) {
 	}
 	testkit.Equal(t, slot.method.Load().brief.Load(), 0)
 	testkit.Equal(t, slot.conn.Load(), c)
+}
+
+// newInlineSource is a newSource whose calls the loop runs, in a bubble.
+func newInlineSource(t *testing.T, r *Runner) *fakeSource {
+	s := newSource(t, r)
+	s.here = true
+	ForceInline(r, &s.method)
+	return s
+}
+
+// loopsThatRun counts the goroutines that run a call as the loop, in a bubble at rest.
+func loopsThatRun() int {
+	synctest.Wait()
+	return len(testkit.Goroutines("runner.(*inline).run("))
+}
+
+// isRunByLoop reports whether the handler that asks is run by the loop.
+func isRunByLoop() bool {
+	b := make([]byte, 16<<10)
+	return bytes.Contains(b[:runtime.Stack(b, false)], []byte("runner.(*inline).run("))
+}
+
+// The loop runs the calls of a brief method one after the other, and flushes their answers at the
+// end of the read: no worker is woken.
+func TestLoopRunsBriefCalls(t *testing.T) {
+	defer severalProcs()()
+	synctest.Test(t, func(t *testing.T) {
+		var r Runner
+		s := newInlineSource(t, &r)
+		var ran []int
+		var calls []*fakeCall
+		for i := range inlineFlush + 3 {
+			calls = append(calls, s.call(func() { testkit.Equal(t, isRunByLoop(), true); ran = append(ran, i) }))
+		}
+		s.reads <- calls
+		synctest.Wait()
+		testkit.Equal(t, len(ran), len(calls))
+		testkit.Equal(t, slices.IsSorted(ran), true)
+		testkit.Equal(t, s.soon, true)
+		testkit.Equal(t, s.answers, 0)
+		s.reads <- nil
+		synctest.Wait()
+		testkit.Equal(t, s.soon, false)
+		testkit.Equal(t, s.loops, 1)
+		testkit.Equal(t, workersLeft(), 1)
+		s.end(t, &r)
+	})
+}
+
+// A brief call that takes long is taken over from: another loop reads on, and the method is run by
+// workers from then on.
+func TestLoopIsTakenOverFrom(t *testing.T) {
+	defer severalProcs()()
+	synctest.Test(t, func(t *testing.T) {
+		var r Runner
+		s := newInlineSource(t, &r)
+		release := make(chan struct{})
+		block := func() { <-release }
+		s.reads <- []*fakeCall{s.call(block)}
+		testkit.Equal(t, loopsThatRun(), 1)
+		elapse(3 * inlineTick)
+		synctest.Wait()
+		testkit.Equal(t, s.loops, 2)
+		testkit.Equal(t, TookOver(&s.method), true)
+		s.reads <- []*fakeCall{s.call(block)}
+		testkit.Equal(t, loopsThatRun(), 1) // the first call's, which is the loop no more
+		testkit.Equal(t, len(testkit.Goroutines("runner.(*worker).run(")), 1)
+		close(release)
+		testkit.Equal(t, loopsThatRun(), 0)
+		s.end(t, &r)
+	})
+}
+
+// A handler that ends the loop's goroutine has another one read on.
+func TestHandlerEndsTheLoop(t *testing.T) {
+	defer severalProcs()()
+	synctest.Test(t, func(t *testing.T) {
+		var r Runner
+		s := newInlineSource(t, &r)
+		s.reads <- []*fakeCall{s.call(runtime.Goexit)}
+		synctest.Wait()
+		testkit.Equal(t, s.loops, 2)
+		testkit.Equal(t, TookOver(&s.method), false)
+		ran := false
+		s.reads <- []*fakeCall{s.call(func() { ran = true })}
+		synctest.Wait()
+		testkit.Equal(t, ran, true)
+		s.end(t, &r)
+	})
+}
+
+// What the loop may not run a worker runs.
+func TestLoopLeavesCallsToWorkers(t *testing.T) {
+	defer severalProcs()()
+	for name, change := range map[string]func(r *Runner, s *fakeSource, call *fakeCall){
+		"who reads may not":       func(_ *Runner, s *fakeSource, _ *fakeCall) { s.here = false },
+		"the handler may wait":    func(_ *Runner, s *fakeSource, c *fakeCall) { c.SetRecord(&s.Conn, &s.method, 1, true) },
+		"the method is not brief": func(_ *Runner, s *fakeSource, _ *fakeCall) { s.method.observe(time.Second, 0, false) },
+		"no slot is free":         func(r *Runner, _ *fakeSource, _ *fakeCall) { TakeSlots(r) },
+		"nobody watches":          func(r *Runner, _ *fakeSource, _ *fakeCall) { r.inline.ticking.Store(false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var r Runner
+				s := newInlineSource(t, &r)
+				release := make(chan struct{})
+				call := s.call(func() { <-release })
+				change(&r, s, call)
+				s.reads <- []*fakeCall{call}
+				testkit.Equal(t, loopsThatRun(), 0)
+				testkit.Equal(t, len(testkit.Goroutines("runner.(*worker).run(")), 1)
+				close(release)
+				s.end(t, &r)
+			})
+		})
+	}
 }

@@ -16,10 +16,12 @@ import (
 type fakeSource struct {
 	Conn
 	method   Method
-	instead  bool // the one who reads may run a call
+	here     bool // the one who reads may run a brief call, and read on
+	instead  bool // he may run a call
 	reads    chan []*fakeCall
 	next     [][]*fakeCall // what a worker that is free reads for itself
 	loops    int           // how often one became the loop
+	soon     bool          // what Handled has said of the last read
 	finished int
 }
 
@@ -34,14 +36,17 @@ func (c *fakeCall) Serve(time.Duration) (posted transport.Unwritten) {
 	return posted
 }
 
-func (s *fakeSource) MayRun() (here, instead bool) { return false, s.instead }
+func (s *fakeSource) MayRun() (here, instead bool) { return s.here, s.instead }
 
 func (s *fakeSource) ReadLoop(_ bool, leave func() bool) (ended bool) {
 	s.loops++
 	for calls := range s.reads {
 		for _, call := range calls {
-			s.Run(call)
+			if !s.Run(call) {
+				return false
+			}
 		}
+		s.soon = s.Handled()
 		if leave() {
 			return false
 		}
