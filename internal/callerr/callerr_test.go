@@ -42,7 +42,8 @@ func TestClosedIsErrClosedAfterAnOrderlyEnd(t *testing.T) {
 	testkit.WantIs(t, ClosedFor(io.EOF), io.EOF)
 }
 
-// A peer that speaks something else is told by its first bytes; one that is silent by the time.
+// A peer that speaks something else is told by its first bytes, one that is silent by the time, and
+// one that breaks the protocol in a call by what it has done.
 func TestPeersAtFault(t *testing.T) {
 	testkit.Check(t, Foreign(testkit.Frame{ID: 1, Type: 1}.Bytes(), false, 100))
 	err := Foreign([]byte("GET / HTTP/1.1\r\n"), false, 100)
@@ -51,6 +52,9 @@ func TestPeersAtFault(t *testing.T) {
 	err = Silent(3 * time.Second)
 	testkit.WantIs(t, err, ErrKeepalive)
 	testkit.Equal(t, err.Error(), "ttrpc: no answer to keepalive pings: none within 3s")
+	err = Broken("unexpected message")
+	testkit.WantIs(t, err, ErrProtocol)
+	testkit.Equal(t, err.Error(), "unexpected message: protocol error")
 }
 
 // The errors of calls that no server has begun say so, wrapped or not, and no others do.

@@ -9,8 +9,8 @@ package conn
 //	Draining   LeaveLocked: Dial's client calls elsewhere     Left
 //	any        Close: all is written, a failure, the user's   Closed
 //
-// A client's connection is never in the fourth; GoAway brings it into the third. Dial's client
-// leaves one that has refused a call, which is draining for that.
+// A client's connection is never Flushing, and what makes it Draining is a GoAway, or its client,
+// where the server has refused a call: Dial's client leaves such a connection then.
 type State uint8
 
 // The states.
