@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -350,6 +351,45 @@ func TestStatsOfFailedHandshakes(t *testing.T) {
 	check(t, c.UserOnCloseWait(bg))
 	server.wantConns(t, "tag client=false addr=true", "begin client=false", "end client=false ordered=true err=refused")
 	client.wantConns(t, "tag client=true addr=true", "begin client=true", "end client=true ordered=true err=<nil>")
+}
+
+// closingStats closes the server when it is asked to tag a connection.
+type closingStats struct {
+	*statsLog
+	server *ttrpc.Server
+}
+
+func (s *closingStats) TagConn(ctx context.Context, info *ttrpc.ConnInfo) context.Context {
+	check(nilTB, s.server.Close())
+	return s.statsLog.TagConn(ctx, info)
+}
+
+// patient is a handshaker that waits for the end of its context, and says when that was.
+type patient struct{ ended chan time.Time }
+
+func (p patient) Handshake(ctx context.Context, _ net.Conn) (net.Conn, any, error) {
+	<-ctx.Done()
+	p.ended <- time.Now()
+	return nil, nil, ctx.Err()
+}
+
+// A connection that is closed while its begin is told has a begin and an end, and its handshake,
+// which comes after that, a context that has ended.
+func TestStatsHandlerClosesServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, handshaker := &closingStats{statsLog: newStatsLog()}, patient{make(chan time.Time, 1)}
+		s, err := ttrpc.NewServer(
+			ttrpc.WithServerStats(log), ttrpc.WithServerHandshaker(handshaker), ttrpc.WithServerHandshakeTimeout(time.Hour),
+		)
+		check(t, err)
+		log.server = s
+		own, peer := net.Pipe()
+		defer peer.Close()
+		began := time.Now()
+		wantExactly(t, s.ServeConn(bg, own), ttrpc.ErrServerClosed)
+		equal(t, (<-handshaker.ended).Sub(began), 0)
+		log.wantConns(t, "tag client=false addr=true", "begin client=false", "end client=false ordered=true err=<nil>")
+	})
 }
 
 // Connections that come while the server is closed have an end for each begin.
