@@ -161,7 +161,7 @@ func (cs *clientStream) RefuseLocked(last bool) error {
 
 // PostLocked implements [conn.Sender].
 func (cs *clientStream) PostLocked(f *wire.Frame) (transport.Unwritten, error) {
-	return cs.c.conn.PostStreamLocked(cs.ID(), f)
+	return cs.c.conn.PostStreamLocked(&cs.Stream, f)
 }
 
 // RecvMsg implements [ClientStream]. What ends the stream ends its call.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -313,5 +314,24 @@ func TestClientCloseBesideAServerThatDoesNotRead(t *testing.T) {
 				equal(t, time.Since(start), 0)
 			})
 		})
+	}
+}
+
+// A request that has come when Shutdown begins, and that nobody has read, is refused, and not lost
+// with the connection: its client learns that it did not run. With one processor the server's
+// reader does not get it before.
+func TestShutdownBesideARequestThatIsUnread(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for range 20 {
+		r := serve(t)
+		p := r.raw()
+		p.send(request(1, "echo", "read"))
+		equal(t, p.recv().typ, 2)
+		p.send(request(3, "echo", "unread"))
+		check(t, shutdown(t, bg, r.Server))
+		if f := p.recv(); f.id != 3 || f.typ != 2 {
+			t.Fatalf("got %v, want a Response", f)
+		}
+		p.wantEnd()
 	}
 }

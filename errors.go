@@ -90,8 +90,8 @@ func (e *OversizedMessageErr) MaximumLength() int {
 
 // NotSent reports whether err is that of a call which no server has begun, nor will: the call can
 // be made again, elsewhere, and does not run twice. That holds for a call that was refused because
-// its connection was about to end or had ended, for one whose connection could not be made, and for
-// one that a server refuses because it shuts down.
+// its connection was about to end or had ended, for one whose connection could not be made or has
+// ended before the request was written, and for one that a server refuses because it shuts down.
 //
 // False says nothing: the call may have run, or not. A client of [NewClient] returns ErrClosed
 // itself both for a call in flight when the connection ended in an orderly way, and for one that

@@ -85,6 +85,17 @@ func (c *Conn) unsent(cause error) error {
 	return callerr.Unsent(err)
 }
 
+// neverSent is what a call in flight returns whose connection has ended for a cause before its
+// first frame was written. It does not wrap io.EOF, which to a stream's consumer is the last
+// message's end.
+func (c *Conn) neverSent(cause error) error {
+	err := callerr.Closed(cause)
+	if err == callerr.ErrClosed && !c.redialed { // see unsent
+		return err
+	}
+	return callerr.Unsent(err)
+}
+
 // SkipIDs has the next call get an id as after so many calls. It is for tests.
 func (c *Conn) SkipIDs(next uint32) {
 	c.Lock()

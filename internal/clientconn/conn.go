@@ -55,20 +55,29 @@ func (c *Conn) Open(netConn net.Conn, config *conn.Config) {
 // Read reads until the connection has ended.
 func (c *Conn) Read() { c.ReadLoop(true, func() bool { return false }) }
 
-// End is the one end of a connection: calls in flight end with ended, and it is closed. The first
-// cause counts, and End reports whether this is it. With linger what streams have sent is written
-// before, for as long as transport.LingerTimeout. The calls are returned.
+// End is the one end of a connection, which is closed: calls in flight end with ended, or as calls
+// that were not sent. The first cause counts, and End reports whether this is it. With linger what
+// streams have sent is written before, for as long as transport.LingerTimeout. The calls are
+// returned.
 func (c *Conn) End(cause, ended error, linger bool) (calls []conn.Call, first bool) {
 	if !c.Close(cause, ended, func(call conn.Call) { calls = append(calls, call) }) {
 		return nil, false
 	}
+	if !linger {
+		c.Transport().Stop(cause)
+	}
 	for _, call := range calls {
-		call.Receiver().CloseRecv(nil, ended)
+		s := call.Receiver()
+		if c.NeverSent(s) {
+			s.CloseRecv(nil, c.neverSent(cause))
+		} else {
+			s.CloseRecv(nil, ended)
+		}
 	}
 	if linger {
 		c.writeStreams()
+		c.Transport().Stop(cause)
 	}
-	c.Transport().Stop(cause)
 	c.NetConn().Close() // last, for it may take its time
 	return calls, true
 }

@@ -36,6 +36,9 @@ func (c *Conn) RefuseLocked(ctx context.Context, s *conn.Stream, last bool) (err
 	switch {
 	case c.StateLocked() == conn.Closed:
 		err = callerr.Closed(c.CauseLocked())
+		if own := s.Failure(); callerr.NotSent(own) {
+			err = own // its server has said before that the call did not begin
+		}
 	case s.IsSendClosedLocked():
 		err = callerr.ErrStreamClosed
 	case c.IsLiveLocked(s):
@@ -64,12 +67,15 @@ func overError(ctx context.Context, s *conn.Stream) error {
 
 // PostStreamLocked takes a further frame of a stream and posts it, and notes what End has to wait
 // for. It needs the lock.
-func (c *Conn) PostStreamLocked(id uint32, f *wire.Frame) (transport.Unwritten, error) {
+func (c *Conn) PostStreamLocked(s *conn.Stream, f *wire.Frame) (transport.Unwritten, error) {
 	posted, err := c.PostLocked(f)
-	if err != nil {
+	switch {
+	case err != nil && c.NeverSent(s):
+		return posted, c.neverSent(err)
+	case err != nil:
 		return posted, callerr.Closed(err)
 	}
-	posted = c.greetLocked(id, posted)
+	posted = c.greetLocked(s.ID(), posted)
 	c.sentStream = c.Transport().Posted()
 	return posted, nil
 }

@@ -25,7 +25,7 @@ type side struct {
 func (p side) RefuseLocked(last bool) error { return p.Conn.RefuseLocked(p.ctx, p.s, last) }
 
 func (p side) PostLocked(f *wire.Frame) (transport.Unwritten, error) {
-	return p.PostStreamLocked(p.s.ID(), f)
+	return p.PostStreamLocked(p.s, f)
 }
 
 func (p side) send() error {

@@ -44,9 +44,14 @@ func (c *Conn) BeginLocked(id uint32, call Call, f *wire.Frame, first *flow.Firs
 		return posted, err
 	}
 	s.outgoing.Begin(first)
+	s.opened = posted.At()
 	c.RegisterLocked(id, call)
 	return posted, nil
 }
+
+// NeverSent reports whether the first frame of a call that this side has begun was not written, nor
+// will be.
+func (c *Conn) NeverSent(s *Stream) bool { return c.t.NeverWritten(s.opened) }
 
 // ClaimLocked removes a call: whoever gets it, and not nil, ends it. It needs the lock.
 func (c *Conn) ClaimLocked(id uint32) Call {

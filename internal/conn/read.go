@@ -30,6 +30,13 @@ func (c *Conn) ReadFor(s *Stream) {
 // ReadAsWorker has a worker that is free read until done, likewise.
 func (c *Conn) ReadAsWorker(done func() bool) { c.readUntil(reader.ByWorker, done) }
 
+// ReadNow reads what has come by now, unless another one reads.
+func (c *Conn) ReadNow() {
+	if c.t.CanTry() {
+		c.reading.reader.ReadNow(reader.ByWorker)
+	}
+}
+
 // readUntil reads until done, where one reader that reads ahead for all does no better.
 func (c *Conn) readUntil(as reader.State, done func() bool) {
 	if c.t.CanTry() && !(c.t.InBatches() && c.isBusy()) {

@@ -20,6 +20,7 @@ type Stream struct {
 	half  recv.Half // what comes
 
 	outgoing flow.SendWindow // guarded by the Conn's lock
+	opened   uint64          // what had been posted with its first frame; of one that this side begins
 
 	sent   atomic.Int32 // messages since the last Receive
 	waits  int32        // of the consumer since it last found that messages had been sent

@@ -238,6 +238,24 @@ func (r *Reader) Until(as State, done func() bool) {
 	r.stopReading(done)
 }
 
+// ReadNow hands out what has come by now, unless another one reads. It does not wait.
+func (r *Reader) ReadNow(as State) {
+	if !r.acquire(as) {
+		return
+	}
+	never := func() bool { return false }
+	for range maxReads {
+		in := r.t.TryRecvNow()
+		if in == nil {
+			break
+		}
+		if !r.handleOrLeave(in, never) {
+			return
+		}
+	}
+	r.stopReading(never)
+}
+
 // acquireTries is how often a caller tries to read: the loop may be looking in vain,
 // which takes a microsecond.
 const acquireTries = 30

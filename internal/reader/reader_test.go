@@ -282,3 +282,23 @@ func TestWhoReadsTellsTheEnd(t *testing.T) {
 	testkit.Check(t, own.Close()) // as a role does
 	testkit.Equal(t, testkit.Wait(t, ended, "the loop's end"), true)
 }
+
+// What has come is handed out at once, all of it, and nobody waits for more. While another one
+// reads it is his.
+func TestReadNow(t *testing.T) {
+	frames := new(fakeFrames)
+	r, _, peer := idleReader(t, frames)
+	r.ReadNow(ByWorker)
+	testkit.Equal(t, len(frames.ids), 0)
+	for id := range uint32(3) {
+		_, err := peer.Write(testkit.Data(id, "x"))
+		testkit.Check(t, err)
+	}
+	testkit.Equal(t, r.tryAcquire(ByCaller), true)
+	r.ReadNow(ByWorker)
+	testkit.Equal(t, len(frames.ids), 0)
+	testkit.Equal(t, r.release(), true)
+	r.ReadNow(ByWorker)
+	testkit.Equal(t, fmt.Sprint(frames.ids), "[0 1 2]")
+	testkit.Equal(t, r.tryAcquire(ByCaller), true) // it has left
+}

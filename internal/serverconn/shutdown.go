@@ -21,12 +21,22 @@ func (c *Conn) Drain() (open bool) {
 	var posted transport.Unwritten
 	c.Lock()
 	open = c.StateLocked() != conn.Handshake
-	if c.DrainLocked() {
+	first := c.DrainLocked()
+	if first {
 		posted = c.goAwayLocked()
-		c.CloseIfDoneLocked()
 	}
+	told := c.Extensions().Known()
 	c.Unlock()
 	posted.FlushLater()
+	if !first {
+		return open
+	}
+	if !told { // by a close alone its client does not learn that what has come did not run
+		c.ReadNow()
+	}
+	c.Lock()
+	c.CloseIfDoneLocked()
+	c.Unlock()
 	return open
 }
 

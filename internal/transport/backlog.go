@@ -27,6 +27,8 @@ type backlog struct {
 	outFrames int        // in out, at the most
 	unwritten int        // bytes in out and in the hands of whoever writes
 	posted    uint64     // bytes ever; the last of them, as many as unwritten, are not out
+	inHand    int        // bytes of unwritten that may be out: of the one who writes
+	reached   uint64     // once sendErr is set: bytes ever that may have been written
 
 	// Who writes them.
 	state   sendState
@@ -37,13 +39,13 @@ type backlog struct {
 	watching int           // how many are in WaitWritten: they look after each write
 }
 
-// post puts f, which it takes, behind the backlog.
-func (b *backlog) post(f *wire.Frame) error {
+// post puts f, which it takes, behind the backlog, and returns how many bytes were posted with it.
+func (b *backlog) post(f *wire.Frame) (at uint64, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.sendErr != nil {
 		f.Free()
-		return b.sendErr
+		return b.posted, b.sendErr
 	}
 	b.unwritten += f.Len()
 	b.posted += uint64(f.Len())
@@ -52,7 +54,7 @@ func (b *backlog) post(f *wire.Frame) error {
 	if b.unwritten >= b.limit {
 		b.full.Store(true)
 	}
-	return nil
+	return b.posted, nil
 }
 
 // begin makes the caller the one who writes, and returns the first buffer to be written. It is nil
@@ -89,6 +91,9 @@ func (b *backlog) popLocked() *wire.Frame {
 	if b.out.Empty() {
 		b.outFrames = 0
 	}
+	if f != nil {
+		b.inHand = f.Len()
+	}
 	return f
 }
 
@@ -99,6 +104,7 @@ func (b *backlog) written(n int) (more, flushed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.unwritten -= n
+	b.inHand = 0
 	if b.unwritten < b.limit && b.full.Load() {
 		b.full.Store(false)
 	}
@@ -112,6 +118,22 @@ func (b *backlog) written(n int) (more, flushed bool) {
 		b.endLocked(ErrDone)
 	}
 	return false, flushed
+}
+
+// tookPart is called by the one who writes, where that has failed: so many bytes may be out.
+func (b *backlog) tookPart(n int) {
+	b.mu.Lock()
+	b.inHand = n
+	b.mu.Unlock()
+}
+
+// NeverWritten reports whether a frame can't have been written whole, nor will be: writing has
+// ended before. at is that of its Unwritten.
+func (b *backlog) NeverWritten(at uint64) bool {
+	b.mu.Lock()
+	never := b.sendErr != nil && at > b.reached
+	b.mu.Unlock()
+	return never
 }
 
 // closeWhenFlushed ends the half when all is written. flushed says that it is already.
@@ -138,6 +160,7 @@ func (b *backlog) Stop(err error) bool {
 
 func (b *backlog) endLocked(err error) {
 	b.sendErr = err
+	b.reached = b.posted - uint64(b.unwritten-b.inHand)
 	b.full.Store(false)
 	b.out.Clear()
 	b.announceSpaceLocked()

@@ -16,12 +16,21 @@ const flushRounds = 4
 
 // Unwritten is a frame that has been posted. Whoever has posted flushes it, by one of three verbs.
 // The zero value is no frame: the verbs do nothing.
-type Unwritten struct{ t *Transport }
+type Unwritten struct {
+	t  *Transport
+	at uint64
+}
+
+// At is how many bytes had been posted with the frame: see NeverWritten.
+func (u Unwritten) At() uint64 { return u.at }
 
 // Post takes f and puts it behind the backlog. Callers that need an order on the wire hold the lock
 // that makes the order, and flush when they have let go of it. Its error is what writing has ended
 // with.
-func (t *Transport) Post(f *wire.Frame) (Unwritten, error) { return Unwritten{t}, t.post(f) }
+func (t *Transport) Post(f *wire.Frame) (Unwritten, error) {
+	at, err := t.post(f)
+	return Unwritten{t, at}, err
+}
 
 // Flush writes the backlog. It blocks only if it has to and the caller says that it may:
 // with a descriptor it never does.
@@ -60,7 +69,7 @@ func (t *Transport) flush(mayBlock bool) {
 		case err == nil && n < f.Len():
 			go t.flushLoop(f, n)
 			return
-		case !t.wrote(f, err):
+		case !t.wrote(f, n, err):
 			return
 		case round == flushRounds:
 			go t.flushLoop(nil, 0)
@@ -84,17 +93,19 @@ func (t *Transport) flushLoop(f *wire.Frame, n int) {
 	}
 	for ; f != nil; f, n = t.next(), 0 {
 		err := t.attempt.writeAll(f.Bytes()[n:])
-		if !t.wrote(f, err) {
+		if !t.wrote(f, f.Len(), err) {
 			return
 		}
 	}
 }
 
 // wrote frees a buffer whose write has ended, and reports whether there are more for the caller.
-func (t *Transport) wrote(f *wire.Frame, err error) (more bool) {
+// reached is how many of its bytes may have been written where that has failed.
+func (t *Transport) wrote(f *wire.Frame, reached int, err error) (more bool) {
 	n := f.Len()
 	f.Free()
 	if err != nil {
+		t.tookPart(reached)
 		t.fail(err)
 		return false
 	}

@@ -133,7 +133,7 @@ func (m *sendModel) post(w sendWorld) {
 		return
 	}
 	m.run(w, "post", func(b *backlog, next *sendWorld) {
-		err := b.post(wire.EndFrame())
+		_, err := b.post(wire.EndFrame())
 		testkit.Equal(m.t, err != nil, b.sendErr != nil)
 		if err == nil {
 			next.posted++
