@@ -170,7 +170,11 @@ func TestBrevityIsOfTheMethod(t *testing.T) {
 // A call that blocks on the loop is taken over from, which goes on with all that was read,
 // and it ends as it would have.
 func TestTakeOverReadsOn(t *testing.T) {
-	const before, behind = 5, 20
+	const behind = 20
+	before := 5
+	if raceEnabled { // runs are long there: with one of them the method is no brief one any more
+		before = 0
+	}
 	b := newBrisk(t)
 	c, p := b.client(), b.raw()
 	id := uint32(1)
