@@ -163,6 +163,22 @@ func BenchmarkStreamOfSmallMessages(b *testing.B) {
 	}
 }
 
+// A client's messages are written one by one: its SendMsg returns behind the write.
+func BenchmarkStreamUpload(b *testing.B) {
+	m := text(strings.Repeat("x", 100))
+	cs := open(b, bg, benchClient(b, withStream("sink", bidi(func(_ context.Context, ss ttrpc.StreamServer) error {
+		for {
+			if err := ss.RecvMsg(new(message)); err != nil {
+				return err
+			}
+		}
+	}))), both, "sink", nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		check(b, cs.SendMsg(m))
+	}
+}
+
 func BenchmarkStreamOpen(b *testing.B) {
 	c := benchClient(b)
 	b.ReportAllocs()

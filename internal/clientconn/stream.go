@@ -37,7 +37,7 @@ func (c *Conn) RefuseLocked(ctx context.Context, s *conn.Stream, last bool) (err
 	case c.StateLocked() == conn.Closed:
 		err = callerr.Closed(c.CauseLocked())
 		if own := s.Failure(); callerr.NotSent(own) {
-			err = own // its server has said before that the call did not begin
+			err = own // the call has never begun, which says more
 		}
 	case s.IsSendClosedLocked():
 		err = callerr.ErrStreamClosed
